@@ -1,0 +1,4 @@
+//! What is decided.
+#![no_std]
+#![forbid(unsafe_code)]
+extern crate alloc;

@@ -1,0 +1,2 @@
+//! What is kept.
+#![forbid(unsafe_code)]
