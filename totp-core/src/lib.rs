@@ -1,4 +1,22 @@
-//! What is decided.
+//! What is decided: no I/O, no clock, no environment. Time and entropy are parameters.
+//!
+//! From the floor up:
+//!
+//! - values: [`time`], [`secret`], [`name`], [`otp`], [`otpauth`]
+//! - what is kept about a user: [`record`] (decided by an administrator), [`state`] (changed by logins),
+//!   [`event`] (what somebody must be told of)
+//! - what an administrator decided for everyone: [`policy`]
+//! - the two questions: [`route`] (is this login asked at all?) and [`evaluate`] (is this right?), with the
+//!   arithmetic of [`budget`]
+//! - the order of prompts and messages: [`dialogue`]; the lines for the log: [`log`]
+//! - [`store`]: what a store must offer, and the only way from a decision to its outcome
 #![no_std]
 #![forbid(unsafe_code)]
+
 extern crate alloc;
+
+pub mod name;
+pub mod otp;
+pub mod otpauth;
+pub mod secret;
+pub mod time;
