@@ -1,0 +1,233 @@
+//! The arguments on the module's line in `/etc/pam.d`.
+//!
+//! Parsed whole before anything else happens: a word nobody knows is refused, because it was meant to
+//! change something (`nulok`, `prompts=0`), and guessing what would be wrong in either direction.
+
+use std::ffi::{CStr, OsStr};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use crate::host::{Echo, Host, Priority, ReturnCode};
+
+const KNOWN: &str = "config=PATH debug nullok nodelay echo prompt=TEXT prompts=1 \
+                     try_first_pass use_first_pass forward_pass";
+
+/// What an administrator wrote behind `pam_totp.so`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Arguments {
+    /// Another configuration; it must exist then.
+    pub(crate) config: Option<PathBuf>,
+    /// More lines in the log.
+    pub(crate) debug: bool,
+    /// Who is not enrolled is not asked, for this line.
+    pub(crate) nullok: bool,
+    /// No delay after a failure.
+    pub(crate) nodelay: bool,
+    /// Whether what is typed is shown.
+    pub(crate) echo: Echo,
+    /// Another text for the first prompt.
+    pub(crate) prompt: Option<String>,
+    /// No second prompt (`prompts=1`).
+    pub(crate) one_prompt: bool,
+    /// Where the first answer comes from.
+    pub(crate) first_pass: FirstPass,
+    /// Password and code come in one answer; the password is left to the modules behind.
+    pub(crate) forward_pass: bool,
+    #[cfg(feature = "test-panic")]
+    pub(crate) test_panic: bool,
+}
+
+/// What is done with the password an earlier module was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FirstPass {
+    /// Nothing.
+    Unused,
+    /// It is the first answer; if it is not right, there is a prompt (`try_first_pass`).
+    Tried,
+    /// It is the only answer (`use_first_pass`).
+    Only,
+}
+
+/// An argument that cannot be meant.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ArgumentError {
+    /// A word that is none of ours.
+    #[error("unknown argument \"{0}\" (known: {KNOWN})")]
+    Unknown(String),
+    /// A caller of a set-uid program chooses the working directory.
+    #[error("argument \"{0}\": the path must begin with /")]
+    NotAbsolute(String),
+    /// A prompt that is no text.
+    #[error("argument \"{0}\": the prompt must be UTF-8 and not empty")]
+    Prompt(String),
+}
+
+/// Parses what stands on the line; where that fails, the log says what to correct.
+pub(crate) fn read(host: &dyn Host, words: &[&CStr]) -> Result<Arguments, ReturnCode> {
+    Arguments::parse(words).map_err(|error| {
+        let service = host.service().escape_ascii().to_string();
+        let line = format!("{error}; correct the line of pam_totp.so in /etc/pam.d/{service}");
+        host.log(Priority::Error, &line);
+        ReturnCode::ServiceErr
+    })
+}
+
+impl Arguments {
+    fn parse(words: &[&CStr]) -> Result<Self, ArgumentError> {
+        let mut arguments = Self::default();
+        for word in words {
+            arguments.take(word.to_bytes())?;
+        }
+        Ok(arguments)
+    }
+
+    fn take(&mut self, word: &[u8]) -> Result<(), ArgumentError> {
+        match word {
+            b"debug" => self.debug = true,
+            b"nullok" => self.nullok = true,
+            b"nodelay" => self.nodelay = true,
+            b"echo" => self.echo = Echo::On,
+            b"prompts=1" => self.one_prompt = true,
+            b"try_first_pass" => self.first_pass = self.first_pass.or_stricter(FirstPass::Tried),
+            b"use_first_pass" => self.first_pass = self.first_pass.or_stricter(FirstPass::Only),
+            b"forward_pass" => self.forward_pass = true,
+            #[cfg(feature = "test-panic")]
+            b"test_panic" => self.test_panic = true,
+            _ => self.take_value(word)?,
+        }
+        Ok(())
+    }
+
+    fn take_value(&mut self, word: &[u8]) -> Result<(), ArgumentError> {
+        if let Some(path) = word.strip_prefix(b"config=") {
+            let path = Path::new(OsStr::from_bytes(path));
+            if !path.is_absolute() {
+                return Err(ArgumentError::NotAbsolute(shown(word)));
+            }
+            self.config = Some(path.to_owned());
+        } else if let Some(text) = word.strip_prefix(b"prompt=") {
+            let text = str::from_utf8(text).unwrap_or_default();
+            if text.is_empty() {
+                return Err(ArgumentError::Prompt(shown(word)));
+            }
+            self.prompt = Some(text.to_owned());
+        } else {
+            return Err(ArgumentError::Unknown(shown(word)));
+        }
+        Ok(())
+    }
+
+    /// The panic of the test that shows what one does.
+    #[cfg(feature = "test-panic")]
+    #[allow(clippy::panic)]
+    pub(crate) fn panic_if_told(&self) {
+        if self.test_panic {
+            panic!("on request: this text must appear nowhere");
+        }
+    }
+}
+
+impl Default for Arguments {
+    fn default() -> Self {
+        Self {
+            config: None,
+            debug: false,
+            nullok: false,
+            nodelay: false,
+            echo: Echo::Off,
+            prompt: None,
+            one_prompt: false,
+            first_pass: FirstPass::Unused,
+            forward_pass: false,
+            #[cfg(feature = "test-panic")]
+            test_panic: false,
+        }
+    }
+}
+
+impl FirstPass {
+    /// Where both are written, the one that never prompts holds, in either order.
+    fn or_stricter(self, other: Self) -> Self {
+        if self == Self::Only { self } else { other }
+    }
+}
+
+fn shown(word: &[u8]) -> String {
+    word.escape_ascii().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_arguments_are_the_defaults() {
+        assert_eq!(Arguments::parse(&[]), Ok(Arguments::default()));
+    }
+
+    #[test]
+    fn every_argument_is_known() {
+        let words = [
+            c"config=/tmp/a b.toml",
+            c"debug",
+            c"nullok",
+            c"nodelay",
+            c"echo",
+            c"prompt=Code für %u: ",
+            c"prompts=1",
+            c"try_first_pass",
+            c"forward_pass",
+        ];
+        let expected = Arguments {
+            config: Some("/tmp/a b.toml".into()),
+            debug: true,
+            nullok: true,
+            nodelay: true,
+            echo: Echo::On,
+            prompt: Some("Code für %u: ".into()),
+            one_prompt: true,
+            first_pass: FirstPass::Tried,
+            forward_pass: true,
+            ..Arguments::default()
+        };
+        assert_eq!(Arguments::parse(&words), Ok(expected));
+    }
+
+    #[test]
+    fn use_first_pass_holds_against_try_first_pass_in_either_order() {
+        for words in
+            [[c"try_first_pass", c"use_first_pass"], [c"use_first_pass", c"try_first_pass"]]
+        {
+            let parsed = Arguments::parse(&words).map(|a| a.first_pass);
+            assert_eq!(parsed, Ok(FirstPass::Only));
+        }
+    }
+
+    #[test]
+    fn an_unknown_argument_is_refused_and_named() {
+        for word in [c"nulok", c"NULLOK", c"prompts=2", c"debug=1", c"", c"try_first_pass "] {
+            let error = Arguments::parse(&[c"debug", word]).expect_err("unknown");
+            let name = word.to_str().expect("ASCII");
+            assert_eq!(error, ArgumentError::Unknown(name.to_owned()));
+        }
+        let error = Arguments::parse(&[c"a\xff\n"]).expect_err("unknown").to_string();
+        assert!(
+            error.starts_with("unknown argument \"a\\xff\\n\" (known: config=PATH "),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_configuration_relative_to_the_callers_directory_is_refused() {
+        for word in [c"config=", c"config=pam.toml", c"config=../x"] {
+            assert!(matches!(Arguments::parse(&[word]), Err(ArgumentError::NotAbsolute(_))));
+        }
+    }
+
+    #[test]
+    fn a_prompt_is_text() {
+        for word in [c"prompt=", c"prompt=\xff"] {
+            assert!(matches!(Arguments::parse(&[word]), Err(ArgumentError::Prompt(_))));
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! A PAM handle as a [`Host`].
+
+use std::ffi::{CStr, c_int};
+
+use pam::constants::{PAM_PROMPT_ECHO_OFF, PAM_PROMPT_ECHO_ON, PAM_TEXT_INFO};
+use pam::conv::Conv;
+use pam::items::{AuthTok, RHost, RUser, Service, Tty, User};
+use pam::module::PamHandle;
+use zeroize::Zeroizing;
+
+use super::{libpam, text};
+use crate::host::{Echo, Host, HostError, NoReply, Priority, Secret};
+
+/// The name of our note in the handle. Whoever reads it takes it for a [`Mark`].
+const MARK: &str = "pam_totp:mark";
+
+/// Whom our auth hook let pass; nobody once it is cleared.
+struct Mark(Option<Vec<u8>>);
+
+/// A handle for the time of one hook.
+pub(super) struct Handle<'a>(pub(super) &'a mut PamHandle);
+
+impl Handle<'_> {
+    fn leave(&mut self, mark: Mark) -> Result<(), HostError> {
+        self.0.set_data(MARK, Box::new(mark)).map_err(|_| HostError { call: "pam_set_data" })
+    }
+
+    /// The name the program has set, if any.
+    fn user_item(&self) -> Result<Option<Vec<u8>>, HostError> {
+        let item = self.0.get_item::<User<'_>>();
+        let item = item.map_err(|_| HostError { call: "pam_get_item(PAM_USER)" })?;
+        Ok(item.map(|user| user.to_bytes().to_vec()))
+    }
+}
+
+impl Host for Handle<'_> {
+    fn user(&mut self) -> Result<Vec<u8>, HostError> {
+        if let Some(user) = self.user_item()? {
+            return Ok(user);
+        }
+        // Asks for it. What it returns would have to be UTF-8, so that is read from the item.
+        let asked = self.0.get_user(None).map(drop);
+        match (self.user_item()?, asked) {
+            (Some(user), _) => Ok(user),
+            (None, _) => Err(HostError { call: "pam_get_user" }),
+        }
+    }
+
+    fn service(&self) -> Vec<u8> {
+        let item = self.0.get_item::<Service<'_>>().ok().flatten();
+        item.map(|item| item.to_bytes().to_vec()).unwrap_or_default()
+    }
+
+    fn rhost(&self) -> Vec<u8> {
+        let item = self.0.get_item::<RHost<'_>>().ok().flatten();
+        item.map(|item| item.to_bytes().to_vec()).unwrap_or_default()
+    }
+
+    fn tty(&self) -> Vec<u8> {
+        let item = self.0.get_item::<Tty<'_>>().ok().flatten();
+        item.map(|item| item.to_bytes().to_vec()).unwrap_or_default()
+    }
+
+    fn ruser(&self) -> Vec<u8> {
+        let item = self.0.get_item::<RUser<'_>>().ok().flatten();
+        item.map(|item| item.to_bytes().to_vec()).unwrap_or_default()
+    }
+
+    fn pam_env(&self, name: &CStr) -> Option<Vec<u8>> {
+        libpam::environment(self.0, name)
+    }
+
+    fn authtok(&self) -> Option<Secret> {
+        let item = self.0.get_item::<AuthTok<'_>>().ok().flatten()?;
+        Some(Secret::new(item.as_bytes().to_vec()))
+    }
+
+    fn set_authtok(&mut self, password: &Secret) -> Result<(), HostError> {
+        let failed = HostError { call: "pam_set_item(PAM_AUTHTOK)" };
+        let bytes = password.as_bytes();
+        // Its final size from the start: a buffer that grew would leave a copy unwiped.
+        let mut text = Zeroizing::new(Vec::with_capacity(bytes.len().saturating_add(1)));
+        text.extend_from_slice(bytes);
+        text.push(0);
+        let text = CStr::from_bytes_with_nul(&text).map_err(|_| failed)?;
+        if libpam::set_authtok(self.0, text) { Ok(()) } else { Err(failed) }
+    }
+
+    fn ask(&mut self, prompt: &str, echo: Echo) -> Result<Secret, NoReply> {
+        let style = match echo {
+            Echo::Off => PAM_PROMPT_ECHO_OFF,
+            Echo::On => PAM_PROMPT_ECHO_ON,
+        };
+        let conv = self.0.get_item::<Conv<'_>>().ok().flatten().ok_or(NoReply)?;
+        // One message a call, so there are never too few replies: the array or its one reply may
+        // be null, which `send` tells apart, and it wipes and frees what it got.
+        match conv.send(style, &text::message(prompt)) {
+            Ok(Some(reply)) => Ok(Secret::new(reply.as_bytes().to_vec())),
+            Ok(None) | Err(_) => Err(NoReply),
+        }
+    }
+
+    fn tell(&mut self, text: &str) {
+        if let Ok(Some(conv)) = self.0.get_item::<Conv<'_>>() {
+            // Some programs answer a message with no array at all, which is an error to `send`.
+            let _ = conv.send(PAM_TEXT_INFO, &text::message(text));
+        }
+    }
+
+    fn log(&self, priority: Priority, line: &str) {
+        libpam::log(self.0, level(priority), &text::log_line(line));
+    }
+
+    fn fail_delay(&mut self, microseconds: u32) {
+        libpam::fail_delay(self.0, microseconds);
+    }
+
+    fn mark(&mut self, user: &[u8]) -> Result<(), HostError> {
+        self.leave(Mark(Some(user.to_vec())))
+    }
+
+    fn marked(&self) -> Option<Vec<u8>> {
+        // SAFETY: nothing but `leave` stores under this name, and it stores a `Mark`. libpam frees
+        // it through the clean-up function stored along, when it is replaced or the handle ends;
+        // the borrow of the handle keeps both away while the reference is used.
+        let mark = unsafe { self.0.get_data::<Mark>(MARK) }.ok()?;
+        mark.0.clone()
+    }
+
+    fn clear_mark(&mut self) -> Result<(), HostError> {
+        self.leave(Mark(None))
+    }
+}
+
+/// The levels of `<syslog.h>`.
+fn level(priority: Priority) -> c_int {
+    match priority {
+        Priority::Error => 3,
+        Priority::Warning => 4,
+        Priority::Notice => 5,
+        Priority::Info => 6,
+        Priority::Debug => 7,
+    }
+}

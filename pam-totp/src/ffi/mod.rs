@@ -1,0 +1,16 @@
+//! libpam: the exported entry points, and [`Host`](crate::host::Host) over a PAM handle.
+//!
+//! The only unsafe code of the workspace. What lives here checks pointers, converts and catches; it
+//! knows nothing of codes, users or files.
+//!
+//! - `entry`: the symbols libpam looks up.
+//! - `guard`: no panic leaves the module, and none prints.
+//! - `handle`: a handle as a `Host`.
+//! - `libpam`: the functions of libpam that pam-bindings does not declare.
+//! - `text`: what may be sent to a terminal or a log.
+
+mod entry;
+mod guard;
+mod handle;
+mod libpam;
+mod text;
