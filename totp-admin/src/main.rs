@@ -1,2 +1,35 @@
-//! The administrator's command.
-fn main() {}
+//! totp-admin: enroll people, switch their second factor off, and read the permanent record.
+//!
+//! - `cli` defines the command line, once: help, man pages and completions come from it
+//! - `commands` has one file per sub-command
+//! - `ui` has the rules for output, and talks to whoever is at the other end
+//! - `times` and `qr` turn times and otpauth texts into what people read and scan
+//!
+//! What is right, wrong and allowed is decided in `totp-core`; what is kept is kept by `totp-store`.
+
+#![forbid(unsafe_code)]
+
+mod cli;
+mod commands;
+mod qr;
+mod times;
+mod ui;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(usage) => {
+            // Help and version end up here too: on standard output, with exit code 0.
+            let _ = usage.print();
+            return ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(2));
+        }
+    };
+    match commands::run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => ui::report(&error),
+    }
+}

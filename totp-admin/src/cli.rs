@@ -1,0 +1,330 @@
+//! The one definition of the command line. Help, the man pages and the completions are generated from
+//! it, so what an option does is said here and nowhere else. Nothing is decided or read here.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+
+/// The configuration that is read when `--config` names no other.
+pub const DEFAULT_CONFIG: &str = "/etc/pam-totp/config.toml";
+
+/// Administer two-factor logins: enroll people, switch their second factor off, and read the permanent
+/// record of who did what.
+///
+/// People are asked for a code by the PAM module, pam_totp(8); this command decides which code is
+/// theirs. It must run as root. Results go to standard output, everything else to standard error.
+#[derive(Debug, Parser)]
+#[command(name = "totp-admin", version, max_term_width = 100, infer_subcommands = false)]
+#[command(after_help = EXIT_CODES, after_long_help = EXIT_CODES)]
+pub struct Cli {
+    /// What holds for every sub-command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What is to be done.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 refused or failed, 2 wrong usage.";
+
+/// Options of every sub-command.
+#[derive(Args, Debug)]
+pub struct Global {
+    /// Read this configuration instead of /etc/pam-totp/config.toml
+    #[arg(long, global = true, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+    /// Print one JSON document on standard output, and nothing else there
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Do not ask "are you sure" (asked on a terminal only)
+    #[arg(long, short = 'y', global = true)]
+    pub yes: bool,
+}
+
+/// The sub-commands, in the order in which an administrator meets them.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Give a user an authenticator: QR code, key to type in, then a current code to switch it on
+    ///
+    /// Nothing is switched on before a code of the new key was entered: breaking off changes nothing.
+    /// Where standard input is no terminal, the code is read from it, one a line.
+    Enroll(Enroll),
+    /// Switch a user's second factor off: secrets erased, recorded
+    ///
+    /// The user logs in with the first factor alone from then on, whatever the configuration requires
+    /// (unless it says `disabled = "denied"`). For an account that was never enrolled, too. Switching
+    /// off one's own second factor needs a current code.
+    Disable(Disable),
+    /// Erase everything kept about a user whose account is gone
+    ///
+    /// Where everyone needs a second factor and the account still exists, it can't log in afterwards;
+    /// `disable` is the command to let somebody in.
+    Remove(User),
+    /// Show what is known about a user
+    Show(User),
+    /// List the users
+    List(List),
+    /// Show the permanent record
+    Log(Log),
+    /// Say whether a code would be accepted now, and why not; consumes nothing
+    Verify(Verify),
+    /// Give a user's guess budget back
+    ///
+    /// After many wrong codes a user is asked for two or three codes instead of one. This is over at
+    /// once; codes that were used stay used.
+    Unlock(User),
+    /// Set an authenticator whose clock is off right again, with two consecutive codes
+    ///
+    /// Looks a day in either direction. Users can do the same at a login, with three codes in a row.
+    Resync(Resync),
+    /// Check, edit or show the configuration
+    #[command(subcommand)]
+    Config(Config),
+    /// Print a completion script for a shell
+    ///
+    /// For bash: totp-admin completions bash > /etc/bash_completion.d/totp-admin
+    Completions(Completions),
+    /// Print the man pages
+    #[command(hide = true)]
+    Man(Man),
+}
+
+/// A user and nothing else.
+#[derive(Args, Debug)]
+pub struct User {
+    /// The user, as the system calls the account
+    #[arg(value_name = "USER", value_hint = ValueHint::Username)]
+    pub user: String,
+}
+
+/// `enroll`.
+#[derive(Args, Debug)]
+pub struct Enroll {
+    /// The user, as the system calls the account
+    #[arg(value_name = "USER", value_hint = ValueHint::Username)]
+    pub user: String,
+
+    /// What this authenticator is called, here and in the log [default: phone]
+    #[arg(long, value_name = "NAME", help_heading = "Authenticator")]
+    pub name: Option<String>,
+    /// The kind of authenticator
+    #[arg(long, value_enum, default_value_t = Kind::Totp, help_heading = "Authenticator")]
+    pub kind: Kind,
+    /// Who issued the key, as the app shows it [default: from the configuration, else the host's name]
+    #[arg(long, value_name = "TEXT", help_heading = "Authenticator")]
+    pub issuer: Option<String>,
+    /// How long a code is: 6, 7 or 8 digits [default: from the configuration, else 6]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(6..=8), help_heading = "Authenticator")]
+    pub digits: Option<u8>,
+    /// How long a code is shown, 15 to 120 seconds [default: from the configuration, else 30]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(15..=120), help_heading = "Authenticator")]
+    pub period: Option<u32>,
+    /// How codes are computed; many apps know sha1 alone [default: from the configuration, else sha1]
+    #[arg(long, value_enum, help_heading = "Authenticator")]
+    pub algorithm: Option<Algorithm>,
+    /// Take this secret (base32 or an otpauth URI) instead of making one; `-` reads standard input:
+    /// its first line is the secret, its second the confirming code
+    #[arg(long, value_name = "FILE|-", value_hint = ValueHint::FilePath, help_heading = "Authenticator")]
+    pub secret_file: Option<PathBuf>,
+
+    /// Add one more authenticator to those the user has
+    #[arg(long, conflicts_with_all = ["replace", "if_missing"], help_heading = "Who is enrolled already")]
+    pub add: bool,
+    /// Start over: what the user has is erased once the new authenticator is confirmed
+    #[arg(long, conflicts_with = "if_missing", help_heading = "Who is enrolled already")]
+    pub replace: bool,
+    /// Do nothing if the user is enrolled already; no error
+    #[arg(long, help_heading = "Who is enrolled already")]
+    pub if_missing: bool,
+
+    /// Switch it on without a confirming code (for scripts: nobody has proved that the key arrived)
+    #[arg(long)]
+    pub no_confirm: bool,
+    /// Enroll a name that is no account of this system, such as a user of a VPN
+    #[arg(long)]
+    pub no_account: bool,
+    /// How to draw the QR code; auto is utf8 where the locale is UTF-8, else ascii
+    #[arg(long, value_enum, default_value_t = Qr::Auto, value_name = "STYLE")]
+    pub qr: Qr,
+    /// Write the QR code to a new file, FILE.png or FILE.svg, that only root can read; erase it after use
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub qr_file: Option<PathBuf>,
+}
+
+/// The kinds of authenticators.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Kind {
+    /// Codes from the time (RFC 6238)
+    Totp,
+}
+
+/// The hash functions of RFC 6238.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Algorithm {
+    /// HMAC-SHA-1
+    Sha1,
+    /// HMAC-SHA-256
+    Sha256,
+    /// HMAC-SHA-512
+    Sha512,
+}
+
+/// How a QR code is drawn on the terminal.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Qr {
+    /// By the locale
+    Auto,
+    /// Half blocks, two modules a character
+    Utf8,
+    /// Two characters a module
+    Ascii,
+    /// Not at all
+    None,
+}
+
+/// `disable`.
+#[derive(Args, Debug)]
+pub struct Disable {
+    /// The user, as the system calls the account
+    #[arg(value_name = "USER", value_hint = ValueHint::Username)]
+    pub user: String,
+    /// Why, for the permanent record; asked for on a terminal
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+}
+
+/// `list`.
+#[derive(Args, Debug)]
+pub struct List {
+    /// Only users with this status
+    #[arg(long, value_enum, value_name = "STATUS")]
+    pub status: Option<Status>,
+}
+
+/// What a user can be.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Status {
+    /// Is asked for a code
+    Active,
+    /// Switched off by an administrator
+    Disabled,
+    /// Required to have a second factor and without one: can't log in
+    Missing,
+    /// Has a record that can't be trusted or read: can't log in
+    Damaged,
+}
+
+/// `log`.
+#[derive(Args, Debug)]
+pub struct Log {
+    /// Only what concerns this user
+    #[arg(long, value_name = "USER", value_hint = ValueHint::Username)]
+    pub user: Option<String>,
+    /// Only what happened since then: a time (RFC 3339), a date, or a span such as 2d or 90m
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Go on, showing records as they are written
+    #[arg(long, conflicts_with = "verify")]
+    pub follow: bool,
+    /// Check that no line was changed, removed or moved
+    #[arg(long, conflicts_with_all = ["user", "since"])]
+    pub verify: bool,
+}
+
+/// `verify`.
+#[derive(Args, Debug)]
+pub struct Verify {
+    /// The user, as the system calls the account
+    #[arg(value_name = "USER", value_hint = ValueHint::Username)]
+    pub user: String,
+    /// The code, or several in a row; asked for, or read from standard input, if it is not given
+    #[arg(value_name = "CODE", num_args = 0..=3)]
+    pub code: Vec<String>,
+}
+
+/// `resync`.
+#[derive(Args, Debug)]
+pub struct Resync {
+    /// The user, as the system calls the account
+    #[arg(value_name = "USER", value_hint = ValueHint::Username)]
+    pub user: String,
+    /// A code
+    #[arg(value_name = "CODE")]
+    pub first: String,
+    /// The code the authenticator shows next
+    #[arg(value_name = "CODE")]
+    pub second: String,
+}
+
+/// `config`.
+#[derive(Debug, Subcommand)]
+pub enum Config {
+    /// Say whether a configuration is valid, and where it is not
+    Check(ConfigCheck),
+    /// Edit the configuration; it is checked before it is installed
+    ///
+    /// Works on a copy, in the editor that VISUAL or EDITOR names. Says who could no longer log in, and
+    /// asks before installing that.
+    Edit,
+    /// Show every setting in effect
+    Show,
+}
+
+/// `config check`.
+#[derive(Args, Debug)]
+pub struct ConfigCheck {
+    /// The file [default: the configuration in use]
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: Option<PathBuf>,
+}
+
+/// `completions`.
+#[derive(Args, Debug)]
+pub struct Completions {
+    /// The shell
+    #[arg(value_enum, value_name = "SHELL")]
+    pub shell: clap_complete::Shell,
+}
+
+/// `man`.
+#[derive(Args, Debug)]
+pub struct Man {
+    /// Write a page for the command and one for every sub-command into this directory
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub dir: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn global_options_work_before_and_after_the_sub_command() {
+        for line in [["totp-admin", "--json", "list"], ["totp-admin", "list", "--json"]] {
+            assert!(Cli::try_parse_from(line).unwrap().global.json);
+        }
+    }
+
+    #[test]
+    fn wrong_usage_is_exit_code_two() {
+        for line in [
+            &["totp-admin"][..],
+            &["totp-admin", "enrol", "alice"],
+            &["totp-admin", "enroll"],
+            &["totp-admin", "enroll", "alice", "--add", "--replace"],
+            &["totp-admin", "enroll", "alice", "--digits", "5"],
+            &["totp-admin", "enroll", "alice", "--period", "10"],
+            &["totp-admin", "enroll", "alice", "--kind", "hotp"],
+            &["totp-admin", "log", "--verify", "--follow"],
+            &["totp-admin", "resync", "alice", "123456"],
+        ] {
+            assert_eq!(Cli::try_parse_from(line).unwrap_err().exit_code(), 2, "{line:?}");
+        }
+    }
+}
