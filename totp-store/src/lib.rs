@@ -1,2 +1,13 @@
-//! What is kept.
+//! What is kept: files, locks, the permanent record, and the few questions that are asked of the system.
+//!
+//! Decisions are made in totp-core; here they are read from and written to the disk.
+//! No process is started here, no thread, no signal handler; no environment variable and no working directory is looked at,
+//! nothing is printed, and nothing comes from a network.
+//!
+//! - [`clock`], [`entropy`]: the time and random bytes, asked for in these two places alone
+//! - [`files`]: opening what can be trusted, replacing it atomically
 #![forbid(unsafe_code)]
+
+pub mod clock;
+pub mod entropy;
+pub mod files;

@@ -1,0 +1,185 @@
+//! What the name service says about accounts. An account that is proven absent and a name service that fails are
+//! different answers here, and stay different.
+//!
+//! Known limit: where a module of the name service fails without setting an error number, glibc reports absence.
+
+use std::ffi::CString;
+
+use nix::errno::Errno;
+use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
+use thiserror::Error;
+use totp_core::name::UserName;
+
+/// An account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// What the name service calls it, which may differ from what was typed.
+    pub name: UserName,
+    /// Its uid.
+    pub uid: u32,
+    /// Its primary group.
+    gid: Gid,
+}
+
+/// The name service couldn't answer, or answered with what can't be used.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum NameServiceError {
+    /// A look-up failed.
+    #[error("the name service can't look up {what} {name:?}: {}; look at /etc/nsswitch.conf and its services",
+        .errno.desc())]
+    Failed {
+        /// What kind of thing was looked for.
+        what: &'static str,
+        /// Its name.
+        name: String,
+        /// Why not.
+        errno: Errno,
+    },
+    /// An account whose name is empty, too long, or not UTF-8.
+    #[error("the name service answers {asked:?} with a name that can't be used: {answer:?}")]
+    Unusable {
+        /// What was asked.
+        asked: String,
+        /// What came back.
+        answer: String,
+    },
+}
+
+/// Looks an account up. `None`: there is none of this name.
+///
+/// # Errors
+/// Whatever is not an answer.
+pub fn account(typed: &str) -> Result<Option<Account>, NameServiceError> {
+    if typed.is_empty() || typed.contains('\0') {
+        return Ok(None); // no account can be called so
+    }
+    let found = asked("user", typed, || User::from_name(typed))?;
+    found.map(|user| from_user(typed, &user)).transpose()
+}
+
+/// The account of a uid. `None`: there is none.
+///
+/// # Errors
+/// Whatever is not an answer.
+pub fn account_of(uid: u32) -> Result<Option<Account>, NameServiceError> {
+    let typed = uid.to_string();
+    let found = asked("uid", &typed, || User::from_uid(Uid::from_raw(uid)))?;
+    found.map(|user| from_user(&typed, &user)).transpose()
+}
+
+/// Which of `groups` the account is in, as its primary group or as a member. A group that doesn't exist has no members.
+///
+/// The groups are looked up by name, rather than the account's list of groups alone: getgrouplist(3) hides
+/// errors, and an account that seems to be in no group would not be asked for a code.
+///
+/// # Errors
+/// A group that can't be looked up.
+pub fn groups_among<'a>(
+    account: &Account,
+    groups: impl IntoIterator<Item = &'a str>,
+) -> Result<Vec<&'a str>, NameServiceError> {
+    let mut listed = None;
+    let mut among = Vec::new();
+    for name in groups {
+        if name.is_empty() || name.contains('\0') {
+            continue;
+        }
+        let Some(group) = asked("group", name, || Group::from_name(name))? else { continue };
+        if group.gid == account.gid || group.mem.iter().any(|member| member == account.name.as_str()) {
+            among.push(name);
+            continue;
+        }
+        if listed.is_none() {
+            listed = Some(group_list(account)?);
+        }
+        if listed.as_ref().is_some_and(|gids| gids.contains(&group.gid)) {
+            among.push(name);
+        }
+    }
+    Ok(among)
+}
+
+fn group_list(account: &Account) -> Result<Vec<Gid>, NameServiceError> {
+    let name = account.name.as_str();
+    let failed = |errno| NameServiceError::Failed { what: "groups of user", name: name.to_owned(), errno };
+    let c_name = CString::new(name).map_err(|_| failed(Errno::EINVAL))?;
+    getgrouplist(&c_name, account.gid).map_err(failed)
+}
+
+fn from_user(typed: &str, user: &User) -> Result<Account, NameServiceError> {
+    let unusable = || NameServiceError::Unusable { asked: typed.to_owned(), answer: user.name.clone() };
+    // Bytes that are not UTF-8 arrive as U+FFFD: two accounts could become one name.
+    if user.name.contains('\u{fffd}') {
+        return Err(unusable());
+    }
+    let name = UserName::new(&user.name).map_err(|_| unusable())?;
+    Ok(Account { name, uid: user.uid.as_raw(), gid: user.gid })
+}
+
+/// Asks again when a signal came in between; the buffer that is too small (ERANGE) is nix's business.
+fn asked<T>(
+    what: &'static str,
+    name: &str,
+    question: impl Fn() -> nix::Result<Option<T>>,
+) -> Result<Option<T>, NameServiceError> {
+    loop {
+        Errno::clear(); // the error is read from errno, where an old one would stand for a new one
+        match question() {
+            Ok(answer) => return Ok(answer),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(NameServiceError::Failed { what, name: name.to_owned(), errno }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_is_found_by_name_and_by_uid() {
+        let root = account("root").unwrap().unwrap();
+        assert_eq!((root.name.as_str(), root.uid), ("root", 0));
+        assert_eq!(account_of(0).unwrap().unwrap(), root);
+    }
+
+    #[test]
+    fn absence_is_an_answer_and_no_error() {
+        assert_eq!(account("no-such-user-here"), Ok(None));
+        assert_eq!(account(""), Ok(None));
+        assert_eq!(account("ro\0ot"), Ok(None));
+        assert_eq!(account(&"x".repeat(5000)), Ok(None));
+    }
+
+    #[test]
+    fn groups_are_those_of_the_primary_gid_and_of_membership() {
+        let root = account("root").unwrap().unwrap();
+        assert_eq!(groups_among(&root, ["daemon", "root", "no-such-group", ""]).unwrap(), ["root"]);
+    }
+
+    #[test]
+    fn a_name_that_is_not_utf_8_is_refused() {
+        let mut user = User::from_name("root").unwrap().unwrap();
+        user.name = "r\u{fffd}t".to_owned();
+        assert!(matches!(from_user("x", &user), Err(NameServiceError::Unusable { .. })));
+    }
+
+    #[test]
+    fn a_failing_name_service_is_never_absence() {
+        let answer = asked::<()>("user", "alice", || Err(Errno::EIO));
+        assert_eq!(
+            answer.unwrap_err().to_string(),
+            "the name service can't look up user \"alice\": I/O error; look at /etc/nsswitch.conf and its services"
+        );
+    }
+
+    #[test]
+    fn a_signal_makes_the_question_asked_again() {
+        let calls = core::cell::Cell::new(0);
+        let answer = asked("user", "alice", || {
+            calls.set(calls.get() + 1);
+            if calls.get() == 1 { Err(Errno::EINTR) } else { Ok(Some(())) }
+        });
+        assert_eq!(answer, Ok(Some(())));
+    }
+}

@@ -1,0 +1,66 @@
+//! The only place that asks what time it is. Everywhere else time is a parameter.
+
+use std::fs;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use nix::time::{ClockId, clock_gettime};
+use nix::unistd::{SysconfVar, sysconf};
+use totp_core::time::UnixTime;
+
+/// What the system's clock says. A clock set before 1970 counts as 1970: no code is right then, which denies.
+#[must_use]
+#[allow(clippy::disallowed_methods)] // here and nowhere else
+pub fn now() -> UnixTime {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    UnixTime(since.map_or(0, |passed| passed.as_secs())).min(UnixTime::MAX)
+}
+
+/// When process 1 started, by today's clock: before that, nothing in `/run` can have been written.
+///
+/// Counted back from `now` by the age of process 1, so that a clock set since then moves both alike.
+/// `None` where `/proc` doesn't tell (then nothing volatile is to be trusted).
+#[must_use]
+pub fn start_of_process_1(now: UnixTime) -> Option<UnixTime> {
+    let stat = fs::read_to_string("/proc/1/stat").ok()?;
+    let per_second = u64::try_from(sysconf(SysconfVar::CLK_TCK).ok()??).ok()?;
+    let started = start_ticks(&stat)?.checked_div(per_second)?;
+    let boot = clock_gettime(ClockId::CLOCK_BOOTTIME).ok()?;
+    let age = u64::try_from(boot.tv_sec()).ok()?.saturating_sub(started);
+    Some(now.minus(age))
+}
+
+/// Field 22 of `/proc/PID/stat` (proc(5)): ticks from boot to the start of the process. The second field, the
+/// program's name, may itself hold spaces and parentheses: fields are counted from its last one.
+fn start_ticks(stat: &str) -> Option<u64> {
+    let (_, after_name) = stat.rsplit_once(')')?;
+    after_name.split_ascii_whitespace().nth(19)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn process_1_started_before_now() {
+        let now = now();
+        assert!(now > UnixTime(1_700_000_000));
+        let start = start_of_process_1(now).unwrap();
+        assert!(start <= now && start > UnixTime(1_000_000_000));
+    }
+
+    #[test]
+    fn a_clock_set_forward_moves_the_start_with_it() {
+        let now = now();
+        let one = start_of_process_1(now).unwrap();
+        let other = start_of_process_1(now.plus(5000)).unwrap();
+        assert!((4999..=5001).contains(&other.since(one)));
+    }
+
+    #[test]
+    fn a_program_name_with_parentheses_shifts_no_field() {
+        let fields = (4..=52).map(|n| n.to_string()).collect::<Vec<_>>().join(" ");
+        assert_eq!(start_ticks(&format!("1 (a) b (c) S {fields}")), Some(22));
+        assert_eq!(start_ticks("1 (init) S 0"), None);
+        assert_eq!(start_ticks(""), None);
+    }
+}

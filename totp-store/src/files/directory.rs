@@ -1,0 +1,331 @@
+//! A directory that only its owner could have arranged, held by its descriptor.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Component, Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2};
+use nix::sys::stat::{FileStat, Mode, fstatat};
+use rustix::fs::{CWD, Dir};
+
+use super::{Demand, FileError, Owner, Problem, check};
+
+/// Who may read a directory besides its owner. Nobody else ever writes to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shared {
+    /// Nobody: mode 0700 at most.
+    Nobody,
+    /// Others may look: mode 0755 at most.
+    Readable,
+}
+
+impl Shared {
+    fn forbidden(self) -> u32 {
+        match self {
+            Self::Nobody => 0o077,
+            Self::Readable => 0o022,
+        }
+    }
+}
+
+/// What a file is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Reading alone.
+    Read,
+    /// Reading and overwriting.
+    Write,
+}
+
+/// An open, checked directory.
+#[derive(Debug)]
+pub struct Directory {
+    fd: OwnedFd,
+    path: PathBuf,
+    owner: Owner,
+}
+
+impl Directory {
+    /// Opens an absolute path, component by component and without following a link. Every component belongs to root or to
+    /// `owner` and cannot be rearranged by others (sticky directories such as `/tmp` may stand above, not at the end).
+    ///
+    /// # Errors
+    /// A component that is missing, a link, somebody else's, or writable by others.
+    pub fn open(path: &Path, owner: Owner, shared: Shared) -> Result<Self, FileError> {
+        let mut components = path.components().peekable();
+        if components.next() != Some(Component::RootDir) {
+            return Err(FileError::new(path, Problem::BadName));
+        }
+        let mut so_far = PathBuf::from("/");
+        let mut fd = open_directory(CWD, Path::new("/"), &so_far, OFlag::O_PATH)?;
+        check_above(&fd, &so_far, owner)?;
+        while let Some(component) = components.next() {
+            let Component::Normal(name) = component else {
+                return Err(FileError::new(path, Problem::BadName));
+            };
+            so_far.push(name);
+            if components.peek().is_none() {
+                return Self::finish(&fd, Path::new(name), so_far, owner, shared);
+            }
+            fd = open_directory(&fd, Path::new(name), &so_far, OFlag::O_PATH)?;
+            check_above(&fd, &so_far, owner)?;
+        }
+        Err(FileError::new(path, Problem::BadName)) // the root directory itself
+    }
+
+    /// Opens a directory in this one.
+    ///
+    /// # Errors
+    /// As [`Directory::open`].
+    pub fn inner(&self, name: &str, shared: Shared) -> Result<Self, FileError> {
+        let path = self.at(name)?;
+        Self::finish(&self.fd, Path::new(name), path, self.owner, shared)
+    }
+
+    fn finish(
+        above: &OwnedFd,
+        name: &Path,
+        path: PathBuf,
+        owner: Owner,
+        shared: Shared,
+    ) -> Result<Self, FileError> {
+        let fd = open_directory(above, name, &path, OFlag::O_RDONLY)?;
+        let found = stat(&fd, &path)?;
+        if !owner.is(found.st_uid) {
+            let problem = Problem::Owner { found: found.st_uid, wanted: owner.0.as_raw() };
+            return Err(FileError::new(&path, problem));
+        }
+        if found.st_mode & shared.forbidden() != 0 {
+            let (found, forbidden) = (found.st_mode & 0o7777, shared.forbidden());
+            return Err(FileError::new(&path, Problem::Mode { found, forbidden }));
+        }
+        Ok(Self { fd, path, owner })
+    }
+
+    /// Where this directory is, for messages.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn fd(&self) -> &OwnedFd {
+        &self.fd
+    }
+
+    /// Whose files are trusted here.
+    #[must_use]
+    pub fn owner(&self) -> Owner {
+        self.owner
+    }
+
+    /// Opens and checks a file of this directory. `None` is a proven absence: the look-up succeeded, in a directory that
+    /// is still linked, and there is nothing of this name.
+    ///
+    /// # Errors
+    /// Whatever is there but is not what was asked for, and whatever cannot be looked at.
+    pub fn file(
+        &self,
+        name: &str,
+        access: Access,
+        demand: Demand,
+    ) -> Result<Option<File>, FileError> {
+        let path = self.at(name)?;
+        let flags = match access {
+            Access::Read => OFlag::O_RDONLY,
+            Access::Write => OFlag::O_RDWR,
+        };
+        match open_beneath(&self.fd, Path::new(name), flags, Mode::empty()) {
+            Ok(fd) => {
+                let file = File::from(fd);
+                check(&file, &path, self.owner, demand)?;
+                Ok(Some(file))
+            }
+            Err(Errno::ENOENT) => self.still_linked().map(|()| None),
+            Err(errno) => Err(self.refusal(name, &path, errno)),
+        }
+    }
+
+    /// The whole text of a file; `None` where it is proven absent.
+    ///
+    /// # Errors
+    /// As [`Directory::file`]; also what is not UTF-8.
+    pub fn text(&self, name: &str, demand: Demand) -> Result<Option<String>, FileError> {
+        let Some(file) = self.file(name, Access::Read, demand)? else { return Ok(None) };
+        read_text(&file, &self.at(name)?, demand.at_most).map(Some)
+    }
+
+    /// Makes a file that is not there yet, of mode 0600 whatever the umask, and opens it for reading and writing.
+    ///
+    /// # Errors
+    /// `EEXIST` where there is something, and whatever keeps a file from being made.
+    pub fn create(&self, name: &str) -> Result<File, FileError> {
+        let path = self.at(name)?;
+        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL;
+        let mode = Mode::S_IRUSR | Mode::S_IWUSR;
+        let fd = open_beneath(&self.fd, Path::new(name), flags, mode)
+            .map_err(|errno| FileError::errno(&path, "create", errno))?;
+        // A umask such as 0277 would leave a file that the next login can't open.
+        nix::sys::stat::fchmod(&fd, mode)
+            .map_err(|errno| FileError::errno(&path, "fchmod", errno))?;
+        Ok(File::from(fd))
+    }
+
+    /// Whether `name` still is the open file `file`.
+    ///
+    /// # Errors
+    /// Whatever keeps one from looking, apart from absence.
+    pub fn names(&self, name: &str, file: &File) -> Result<bool, FileError> {
+        let path = self.at(name)?;
+        let open = file.metadata().map_err(|e| FileError::system(&path, "fstat", &e))?;
+        match fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(found) => Ok(found.st_ino == open.ino() && found.st_dev == open.dev()),
+            Err(Errno::ENOENT) => Ok(false),
+            Err(errno) => Err(FileError::errno(&path, "stat", errno)),
+        }
+    }
+
+    /// The names in this directory, unsorted, without those that begin with a dot.
+    ///
+    /// # Errors
+    /// Where it can't be read.
+    pub fn list(&self) -> Result<Vec<String>, FileError> {
+        Ok(self.all_names()?.into_iter().filter(|name| !name.starts_with('.')).collect())
+    }
+
+    pub(super) fn all_names(&self) -> Result<Vec<String>, FileError> {
+        let failed =
+            |e: rustix::io::Errno| FileError::system(&self.path, "readdir", &io::Error::from(e));
+        let mut names = Vec::new();
+        for entry in Dir::read_from(&self.fd).map_err(failed)? {
+            // What is not UTF-8 was not made here.
+            if let Ok(name) = entry.map_err(failed)?.file_name().to_str() {
+                if name != "." && name != ".." {
+                    names.push(name.to_owned());
+                }
+            }
+        }
+        Ok(names)
+    }
+
+    /// The path of `name` in here, for messages; refuses what is not a single component.
+    pub(super) fn at(&self, name: &str) -> Result<PathBuf, FileError> {
+        let path = self.path.join(name);
+        let single = !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\0']);
+        if single { Ok(path) } else { Err(FileError::new(&path, Problem::BadName)) }
+    }
+
+    /// In a directory that was removed after it was opened nothing is found, which proves nothing.
+    fn still_linked(&self) -> Result<(), FileError> {
+        let found = stat(&self.fd, &self.path)?;
+        if found.st_nlink == 0 {
+            Err(FileError::new(&self.path, Problem::NoDirectory))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Says what stands in the way of a file that couldn't be opened.
+    fn refusal(&self, name: &str, path: &Path, errno: Errno) -> FileError {
+        let link = fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW)
+            .is_ok_and(|found| is_kind(&found, S_IFLNK));
+        let problem = match errno {
+            Errno::ELOOP if link => Problem::Link,
+            Errno::EISDIR => Problem::NotAFile("a directory"),
+            Errno::ENXIO => Problem::NotAFile("a socket or a device"),
+            errno => Problem::System { call: "open", errno },
+        };
+        FileError::new(path, problem)
+    }
+}
+
+/// Reads an open file of at most `at_most` bytes as text.
+///
+/// # Errors
+/// What can't be read, is longer, or is not UTF-8.
+pub(crate) fn read_text(file: &File, path: &Path, at_most: u64) -> Result<String, FileError> {
+    let mut bytes = Vec::new();
+    let limit = at_most.saturating_add(1); // it may have grown since the check
+    file.take(limit).read_to_end(&mut bytes).map_err(|e| FileError::system(path, "read", &e))?;
+    let found = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    if found > at_most {
+        return Err(FileError::new(path, Problem::Size { found, at_most }));
+    }
+    String::from_utf8(bytes).map_err(|_| FileError::new(path, Problem::NotUtf8))
+}
+
+const S_IFMT: u32 = 0o170_000;
+const S_IFLNK: u32 = 0o120_000;
+
+fn is_kind(found: &FileStat, kind: u32) -> bool {
+    found.st_mode & S_IFMT == kind
+}
+
+fn stat(fd: &OwnedFd, path: &Path) -> Result<FileStat, FileError> {
+    nix::sys::stat::fstat(fd).map_err(|errno| FileError::errno(path, "fstat", errno))
+}
+
+/// A directory above a trusted one: whoever could rename its entries could put another in its place.
+fn check_above(fd: &OwnedFd, path: &Path, owner: Owner) -> Result<(), FileError> {
+    const STICKY: u32 = 0o1000;
+    let found = stat(fd, path)?;
+    if found.st_uid != 0 && !owner.is(found.st_uid) {
+        return Err(FileError::new(path, Problem::Owner { found: found.st_uid, wanted: 0 }));
+    }
+    if found.st_mode & 0o022 != 0 && found.st_mode & STICKY == 0 {
+        let problem = Problem::Mode { found: found.st_mode & 0o7777, forbidden: 0o022 };
+        return Err(FileError::new(path, problem));
+    }
+    Ok(())
+}
+
+fn open_directory(
+    above: impl AsFd,
+    name: &Path,
+    path: &Path,
+    how: OFlag,
+) -> Result<OwnedFd, FileError> {
+    let flags = how | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let opened = retried(|| openat(&above, name, flags, Mode::empty()));
+    opened.map_err(|errno| {
+        let found = fstatat(&above, name, AtFlags::AT_SYMLINK_NOFOLLOW);
+        let problem = match (errno, found) {
+            (Errno::ENOENT, _) => Problem::NoDirectory,
+            (Errno::ENOTDIR | Errno::ELOOP, Ok(found)) if is_kind(&found, S_IFLNK) => Problem::Link,
+            (Errno::ENOTDIR, _) => Problem::NotADirectory,
+            (errno, _) => Problem::System { call: "open", errno },
+        };
+        FileError::new(path, problem)
+    })
+}
+
+/// Opens one component beneath a directory, following nothing, blocking on nothing, inherited by nobody.
+pub(super) fn open_beneath(
+    above: &OwnedFd,
+    name: &Path,
+    access: OFlag,
+    mode: Mode,
+) -> nix::Result<OwnedFd> {
+    let flags = access | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let resolve = ResolveFlag::RESOLVE_BENEATH
+        | ResolveFlag::RESOLVE_NO_SYMLINKS
+        | ResolveFlag::RESOLVE_NO_MAGICLINKS;
+    let how = OpenHow::new().flags(flags).mode(mode).resolve(resolve);
+    match retried(|| openat2(above, name, how)) {
+        // Kernels before 5.6, and seccomp filters that don't know the call. A name is a single component
+        // (see `Directory::at`), so O_NOFOLLOW alone keeps it beneath.
+        Err(Errno::ENOSYS | Errno::EPERM) => retried(|| openat(above, name, flags, mode)),
+        other => other,
+    }
+}
+
+fn retried(mut open: impl FnMut() -> nix::Result<OwnedFd>) -> nix::Result<OwnedFd> {
+    loop {
+        match open() {
+            Err(Errno::EINTR) => {}
+            other => return other,
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Replacing a whole file so that, whatever happens, either the old or the new one is there, whole.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, renameat};
+use nix::sys::stat::fstatat;
+use nix::unistd::{UnlinkatFlags, unlinkat};
+use totp_core::time::UnixTime;
+
+use super::{Directory, FileError};
+use crate::entropy;
+
+/// What unfinished files are called: no user's file begins with a dot.
+const UNFINISHED: &str = ".new-";
+
+/// Seconds after which an unfinished file has no writer any more.
+const ABANDONED: u64 = 3600;
+
+impl Directory {
+    /// Puts `bytes` in the place of the file `name`, mode 0600, on stable storage when this returns.
+    ///
+    /// # Errors
+    /// The old file is untouched, unless the last step failed (the directory's fsync), when the new one is
+    /// in place but may not survive a power failure.
+    pub fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), FileError> {
+        let mode = 0o600;
+        self.replace_with_mode(name, bytes, mode)
+    }
+
+    /// As [`Directory::replace`], for a file that others may read (mode 0644, say).
+    ///
+    /// # Errors
+    /// As [`Directory::replace`].
+    pub fn replace_with_mode(&self, name: &str, bytes: &[u8], mode: u32) -> Result<(), FileError> {
+        let path = self.at(name)?;
+        let unfinished =
+            unfinished_name().ok_or_else(|| FileError::errno(&path, "getrandom", Errno::EAGAIN))?;
+        let file = self.create(&unfinished)?;
+        let done = fill(file, bytes, mode, &path).and_then(|()| {
+            renameat(self.fd(), unfinished.as_str(), self.fd(), name)
+                .map_err(|errno| FileError::errno(&path, "rename", errno))
+        });
+        if done.is_err() {
+            // Nothing else could be done about a failure here; the sweep takes it away later.
+            let _ = unlinkat(self.fd(), unfinished.as_str(), UnlinkatFlags::NoRemoveDir);
+        }
+        done?;
+        self.sync()
+    }
+
+    /// Removes a file; `false` where there was none. On stable storage when this returns.
+    ///
+    /// # Errors
+    /// Where it can't be removed.
+    pub fn remove(&self, name: &str) -> Result<bool, FileError> {
+        let path = self.at(name)?;
+        match unlinkat(self.fd(), name, UnlinkatFlags::NoRemoveDir) {
+            Ok(()) => self.sync().map(|()| true),
+            Err(Errno::ENOENT) => Ok(false),
+            Err(errno) => Err(FileError::errno(&path, "unlink", errno)),
+        }
+    }
+
+    /// Brings names made, renamed and removed in here to stable storage.
+    ///
+    /// # Errors
+    /// Where the disk refuses.
+    pub fn sync(&self) -> Result<(), FileError> {
+        nix::unistd::fsync(self.fd()).map_err(|errno| FileError::errno(self.path(), "fsync", errno))
+    }
+
+    /// Removes what a killed replacement left behind more than an hour before `now`.
+    ///
+    /// # Errors
+    /// Where the directory can't be read. A file that can't be removed stays.
+    pub fn sweep(&self, now: UnixTime) -> Result<(), FileError> {
+        for name in self.all_names()?.iter().filter(|name| name.starts_with(UNFINISHED)) {
+            let Ok(found) = fstatat(self.fd(), name.as_str(), AtFlags::AT_SYMLINK_NOFOLLOW) else {
+                continue;
+            };
+            let written = UnixTime(u64::try_from(found.st_mtime).unwrap_or(0));
+            if now.since(written) > ABANDONED {
+                let _ = unlinkat(self.fd(), name.as_str(), UnlinkatFlags::NoRemoveDir);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn unfinished_name() -> Option<String> {
+    let random = entropy::bytes::<8>().ok()?;
+    Some(format!("{UNFINISHED}{:016x}", u64::from_ne_bytes(random)))
+}
+
+fn fill(mut file: File, bytes: &[u8], mode: u32, path: &Path) -> Result<(), FileError> {
+    use std::os::unix::fs::PermissionsExt as _;
+    file.write_all(bytes).map_err(|e| FileError::system(path, "write", &e))?;
+    let found = file.metadata().map_err(|e| FileError::system(path, "fstat", &e))?;
+    if found.mode() & 0o7777 != mode {
+        let wanted = std::fs::Permissions::from_mode(mode);
+        file.set_permissions(wanted).map_err(|e| FileError::system(path, "fchmod", &e))?;
+    }
+    file.sync_all().map_err(|e| FileError::system(path, "fsync", &e))
+}
