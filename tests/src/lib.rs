@@ -1,1 +1,43 @@
-//! End-to-end tests.
+//! A house to test in: one private world per test, in which the real sshd, sudo, su and login meet the
+//! module, and nothing of the machine's own installation is touched.
+//!
+//! Every [`House`] is a mount namespace with its own accounts, PAM stacks, configuration, records, logs
+//! and syslog, gone with the test. The people in it sit at a [`Terminal`] (a real pseudo-terminal, read
+//! with deadlines, never with pauses for luck), hold a [`Phone`] (`oathtool`, an implementation of RFC
+//! 6238 that is not ours), and the small [`Application`] calls libpam directly where a daemon would only
+//! be slow. What is tested stands in `tests/`; what is decided about logins stands nowhere here.
+//!
+//! Needs root: [`House::build`] says so. `make test` without root leaves these tests out.
+
+#![forbid(unsafe_code)]
+// A harness that can't go on has nobody to report to but the test, and ends it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
+mod accounts;
+mod application;
+mod built;
+mod house;
+mod phone;
+mod ssh;
+mod syslog;
+mod terminal;
+
+pub use accounts::{PASSWORD, Person};
+pub use application::{Answer, Application, Heard, Login, Outcome, Pam};
+pub use house::{House, Plan};
+pub use phone::Phone;
+pub use ssh::{Client, FirstFactor, Sshd};
+pub use syslog::Syslog;
+pub use terminal::Terminal;
+
+use std::time::Duration;
+
+/// How long anything may take that should be at once. Long enough for two busy cores and valgrind's
+/// absence; reaching it fails the test with what was seen until then.
+pub const SOON: Duration = Duration::from_secs(20);

@@ -1,0 +1,79 @@
+//! Where the things under test lie: the module and the command as cargo built them, and the small PAM
+//! application, compiled here with the machine's C compiler. Nothing is run here but compilers.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The files a house is furnished with.
+#[derive(Debug)]
+pub(crate) struct Built {
+    pub(crate) module: PathBuf,
+    pub(crate) command: PathBuf,
+    pub(crate) application: PathBuf,
+}
+
+/// Built once per test process. `PAM_TOTP_MODULE` and `TOTP_ADMIN` name others, as `make test` does to
+/// try the very files that would be installed.
+pub(crate) fn built() -> &'static Built {
+    static BUILT: OnceLock<Built> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let directory = target_directory();
+        let named = (env::var_os("PAM_TOTP_MODULE"), env::var_os("TOTP_ADMIN"));
+        let (module, command) = match named {
+            (Some(module), Some(command)) => (module.into(), command.into()),
+            (module, command) => {
+                build_workspace(&directory);
+                (
+                    module.map_or_else(|| directory.join("libpam_totp.so"), PathBuf::from),
+                    command.map_or_else(|| directory.join("totp-admin"), PathBuf::from),
+                )
+            }
+        };
+        Built { module, command, application: compile_application(&directory) }
+    })
+}
+
+/// `target/debug` or its like: the test program itself lies in `deps` below it.
+fn target_directory() -> PathBuf {
+    let program = env::current_exe().expect("this program has a path");
+    let deps = program.parent().expect("it lies in a directory");
+    deps.parent().expect("which lies in the target directory").to_path_buf()
+}
+
+fn build_workspace(directory: &Path) {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["build", "--quiet", "--package", "pam-totp", "--package", "totp-admin"]);
+    command.arg("--manifest-path").arg(workspace().join("Cargo.toml"));
+    command
+        .arg("--target-dir")
+        .arg(directory.parent().expect("the profile lies in the target dir"));
+    if directory.ends_with("release") {
+        command.arg("--release");
+    }
+    let status = command.status().expect("cargo can be started");
+    assert!(status.success(), "building the module and the command failed: {status}");
+}
+
+fn compile_application(directory: &Path) -> PathBuf {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/application/application.c");
+    // Compiled under a name of its own and renamed: several test programs may do this at once.
+    let program = directory.join("pam-application");
+    let fresh = directory.join(format!("pam-application.{}", std::process::id()));
+    let status = Command::new("cc")
+        .args(["-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-O1", "-g", "-o"])
+        .args([&fresh, &source])
+        .arg("-lpam")
+        .status()
+        .expect("a C compiler (build-essential) is needed");
+    assert!(status.success(), "compiling {} failed: is libpam0g-dev there?", source.display());
+    std::fs::rename(&fresh, &program).expect("the target directory can be written");
+    program
+}
+
+/// The directory of the workspace.
+pub(crate) fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the workspace")
+}

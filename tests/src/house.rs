@@ -1,0 +1,329 @@
+//! One private world: a mount namespace with its own accounts, PAM stacks, configuration, state, logs
+//! and syslog, beside the machine's real ones, which stay untouched.
+//!
+//! `furnish.sh` makes it; the namespace lives as long as the shell that ran it, and that ends when this
+//! process closes its standard input, however the test ends.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Output, Stdio};
+
+use nix::unistd::geteuid;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::accounts::{self, Person};
+use crate::application::Application;
+use crate::built::built;
+use crate::syslog::Syslog;
+use crate::{Phone, Terminal};
+
+/// What a house is built with, where the usual isn't wanted.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The accounts, in the order of their uids.
+    pub people: Vec<String>,
+    /// The line of `/etc/sudoers` for everybody in the group `admins`, which is everybody.
+    pub sudoers: String,
+    /// `/etc/pam-totp/config.toml`; none by default, which means the defaults.
+    pub config: Option<String>,
+    /// The module's arguments in every stack.
+    pub arguments: String,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            people: ["alice", "bob", "carol"].map(str::to_string).to_vec(),
+            sudoers: "%admins ALL=(ALL:ALL) ALL".to_string(),
+            config: None,
+            // The pause after a failure is libpam's and has its own test.
+            arguments: "nodelay".to_string(),
+        }
+    }
+}
+
+/// A private world. Dropped, it takes everything along.
+#[derive(Debug)]
+pub struct House {
+    keeper: Child,
+    /// Closed, it ends the keeper.
+    door: Option<ChildStdin>,
+    people: Vec<Person>,
+    syslog: Syslog,
+    security: PathBuf,
+    // Last: removed when no mount needs it any more.
+    disk: TempDir,
+}
+
+impl House {
+    /// A house with alice, bob and carol, and the module in all stacks.
+    ///
+    /// # Panics
+    ///
+    /// Without root, or where mount namespaces can't be made.
+    #[must_use]
+    pub fn build() -> Self {
+        Self::from_plan(&Plan::default())
+    }
+
+    /// A house in which the module was given `arguments` too.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::build`] does.
+    #[must_use]
+    pub fn with_arguments(arguments: &str) -> Self {
+        let usual = Plan::default();
+        Self::from_plan(&Plan { arguments: format!("{} {arguments}", usual.arguments), ..usual })
+    }
+
+    /// A house with this `config.toml`.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::build`] does.
+    #[must_use]
+    pub fn with_config(config: &str) -> Self {
+        Self::from_plan(&Plan { config: Some(config.to_string()), ..Plan::default() })
+    }
+
+    /// A house after `plan`.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::build`] does.
+    #[must_use]
+    pub fn from_plan(plan: &Plan) -> Self {
+        assert!(geteuid().is_root(), "this test needs root: run `sudo make test`");
+        let built = built();
+        let disk = tempfile::Builder::new().prefix("pam-totp-house.").tempdir().unwrap();
+        let syslog = Syslog::listen(&disk.path().join("log"));
+        let security = security_directory();
+        let mut keeper = Command::new("setpriv")
+            .args([
+                "--pdeathsig",
+                "KILL",
+                "unshare",
+                "--mount",
+                "--propagation",
+                "private",
+                "sh",
+                "-c",
+            ])
+            .arg(include_str!("house/furnish.sh"))
+            .arg("furnish")
+            .args([disk.path(), &security, &built.module, &built.command])
+            .args([&disk.path().join("log"), &built.application])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("unshare and setpriv (util-linux) are needed");
+        let mut said = String::new();
+        BufReader::new(keeper.stdout.take().unwrap()).read_line(&mut said).unwrap();
+        assert_eq!(said, "ready\n", "a mount namespace could not be made or furnished");
+        let door = keeper.stdin.take();
+        let mut house = Self { keeper, door, people: Vec::new(), syslog, security, disk };
+        house.people = accounts::settle(&house.path("/"), &plan.people);
+        house.furnish(plan);
+        house
+    }
+
+    /// The path by which a file of the house is reached from outside.
+    #[must_use]
+    pub fn path(&self, inside: impl AsRef<Path>) -> PathBuf {
+        let inside = inside.as_ref();
+        let below_root = inside.strip_prefix("/").expect("paths in the house are absolute");
+        PathBuf::from(format!("/proc/{}/root", self.keeper.id())).join(below_root)
+    }
+
+    /// A directory of the house on the machine's own disk, outside the namespace.
+    #[must_use]
+    pub fn disk(&self) -> &Path {
+        self.disk.path()
+    }
+
+    /// The account of that name.
+    #[must_use]
+    pub fn person(&self, name: &str) -> &Person {
+        self.people.iter().find(|p| p.name == name).expect("the plan names this person")
+    }
+
+    /// Everybody.
+    pub(crate) fn people(&self) -> &[Person] {
+        &self.people
+    }
+
+    /// What programs of the house sent to syslog.
+    #[must_use]
+    pub fn syslog(&self) -> &Syslog {
+        &self.syslog
+    }
+
+    /// The directory of PAM modules, inside.
+    #[must_use]
+    pub fn security(&self) -> &Path {
+        &self.security
+    }
+
+    /// A command to run as root in the house, with a clean environment and no terminal.
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new("nsenter");
+        command.args(["--mount", "--target", &self.keeper.id().to_string(), "--wd=/"]);
+        // Nobody who works in the house survives the test that sent him in.
+        command.args(["setpriv", "--pdeathsig", "TERM", "--"]).arg(program);
+        clean_environment(&mut command);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// The same as the user `name`, with that uid alone.
+    #[must_use]
+    pub fn command_as(&self, name: &str, program: &str) -> Command {
+        let uid = self.person(name).uid.to_string();
+        let mut command = self.command("setpriv");
+        command.args(["--reuid", &uid, "--regid", &uid, "--clear-groups", "--", program]);
+        command
+    }
+
+    /// Runs a command to its end.
+    ///
+    /// # Panics
+    ///
+    /// With what it said, if it fails.
+    pub fn run(&self, program: &str, arguments: &[&str]) -> String {
+        let output = self.attempt(program, arguments);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{program} {arguments:?} failed:\n{text}{complaint}");
+        text
+    }
+
+    /// Runs a command to its end, whichever that is.
+    pub fn attempt(&self, program: &str, arguments: &[&str]) -> Output {
+        self.command(program).args(arguments).output().expect("nsenter (util-linux) is needed")
+    }
+
+    /// Puts root at a terminal of the house, with `program` running on it.
+    #[must_use]
+    pub fn terminal(&self, program: &str, arguments: &[&str]) -> Terminal {
+        let mut command = self.on_terminal();
+        command.arg(program).args(arguments);
+        Terminal::start(command)
+    }
+
+    /// Puts the user `name` at a terminal of the house.
+    #[must_use]
+    pub fn terminal_as(&self, name: &str, program: &str, arguments: &[&str]) -> Terminal {
+        let uid = self.person(name).uid.to_string();
+        let mut command = self.on_terminal();
+        // The terminal belongs to who sits at it.
+        command.args(["sh", "-c", r#"chown "$0" "$(tty)" && exec setpriv --reuid "$0" --regid "$0" --clear-groups -- "$@""#]);
+        command.arg(&uid).arg(program).args(arguments);
+        Terminal::start(command)
+    }
+
+    fn on_terminal(&self) -> Command {
+        let mut command = Command::new("setsid");
+        command.args(["--ctty", "nsenter", "--mount", "--target", &self.keeper.id().to_string()]);
+        command.arg("--wd=/");
+        clean_environment(&mut command);
+        command
+    }
+
+    /// The small PAM application, started as root in the house.
+    #[must_use]
+    pub fn application(&self) -> Application {
+        Application::start(self.command("pam-application"))
+    }
+
+    /// Enrolls `name` with a new secret, switched on without a code, and gives the phone that holds it.
+    #[must_use]
+    pub fn enroll(&self, name: &str) -> Phone {
+        let document = self.admin_json(&["enroll", name, "--json", "--no-confirm"]);
+        Phone::new(document["secret"].as_str().expect("enroll --json gives the secret"))
+    }
+
+    /// Runs `totp-admin` and reads the one JSON document it prints.
+    ///
+    /// # Panics
+    ///
+    /// With what it said, if it fails or prints anything else.
+    #[must_use]
+    pub fn admin_json(&self, arguments: &[&str]) -> Value {
+        let text = self.run("totp-admin", arguments);
+        serde_json::from_str(&text)
+            .unwrap_or_else(|e| panic!("{arguments:?} printed {text:?}: {e}"))
+    }
+
+    /// Writes `/etc/pam.d/SERVICE`.
+    pub fn stack(&self, service: &str, lines: &str) {
+        fs::write(self.path("/etc/pam.d").join(service), lines).unwrap();
+    }
+
+    /// Writes `/etc/pam-totp/config.toml`.
+    pub fn configure(&self, text: &str) {
+        fs::write(self.path("/etc/pam-totp/config.toml"), text).unwrap();
+    }
+
+    /// Stacks for all services of the plan: password, then code. `code` is the code alone, with
+    /// `password` in front of it the application gets both.
+    fn furnish(&self, plan: &Plan) {
+        let module = format!("pam_totp.so {}", plan.arguments);
+        let rest = format!(
+            "account required pam_unix.so\naccount required {module}\n\
+             session required pam_permit.so\npassword required pam_deny.so\n"
+        );
+        let both = format!("auth required pam_unix.so nodelay\nauth required {module}\n{rest}");
+        for service in ["sshd", "sudo", "su", "su-l", "login", "both"] {
+            self.stack(service, &both);
+        }
+        self.stack("code", &format!("auth required {module}\n{rest}"));
+        self.stack("other", "auth required pam_deny.so\naccount required pam_deny.so\n");
+        let sudoers = format!(
+            "Defaults !lecture, timestamp_timeout=0, passwd_tries=1\nroot ALL=(ALL:ALL) ALL\n{}\n",
+            plan.sudoers
+        );
+        fs::write(self.path("/etc/sudoers"), sudoers).unwrap();
+        fs::set_permissions(self.path("/etc/sudoers"), fs::Permissions::from_mode(0o440)).unwrap();
+        if let Some(config) = &plan.config {
+            self.configure(config);
+        }
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        drop(self.door.take());
+        if std::thread::panicking() {
+            eprintln_lines("syslog of the house", &self.syslog.lines());
+        }
+        let _ = self.keeper.wait();
+    }
+}
+
+/// What the failing test is shown beside its own message.
+#[allow(clippy::print_stderr)]
+fn eprintln_lines(title: &str, lines: &[String]) {
+    eprintln!("--- {title}:");
+    for line in lines {
+        eprintln!("    {line}");
+    }
+}
+
+fn clean_environment(command: &mut Command) {
+    command.env_clear();
+    command.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    command.env("HOME", "/root").env("TERM", "xterm-256color").env("LANG", "C.UTF-8");
+}
+
+/// Where this machine's PAM modules lie: a directory named after the architecture.
+fn security_directory() -> PathBuf {
+    let libraries = ["/usr/lib", "/lib"].iter().filter_map(|d| fs::read_dir(d).ok()).flatten();
+    let candidates = libraries.flatten().map(|entry| entry.path().join("security"));
+    let mut candidates = candidates.chain([PathBuf::from("/usr/lib64/security")]);
+    candidates.find(|d| d.join("pam_unix.so").exists()).expect("libpam-modules is needed")
+}

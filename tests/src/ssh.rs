@@ -1,0 +1,196 @@
+//! The real OpenSSH: a daemon of the house on a free loopback port, and clients on terminals.
+
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::{House, SOON, Terminal};
+
+/// What sshd wants before it lets PAM ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FirstFactor {
+    /// PAM asks for the password too: keyboard-interactive alone.
+    Password,
+    /// `AuthenticationMethods publickey,keyboard-interactive`.
+    PublicKey,
+    /// sshd's password method, whose one answer serves every prompt.
+    PasswordMethod,
+}
+
+/// A running daemon.
+#[derive(Debug)]
+pub struct Sshd<'a> {
+    house: &'a House,
+    child: Child,
+    port: u16,
+    first_factor: FirstFactor,
+}
+
+/// Where a client comes from and what it runs.
+#[derive(Debug, Clone, Copy)]
+pub struct Client<'a> {
+    /// A loopback address, which becomes `rhost`.
+    pub from: &'a str,
+    /// How often the client answers a refused keyboard-interactive with another one.
+    pub tries: u32,
+}
+
+impl Default for Client<'_> {
+    fn default() -> Self {
+        Self { from: "127.0.0.1", tries: 1 }
+    }
+}
+
+impl<'a> Sshd<'a> {
+    /// Starts a daemon and waits until it listens.
+    ///
+    /// # Panics
+    ///
+    /// With its log, if it doesn't.
+    #[must_use]
+    pub fn start(house: &'a House, first_factor: FirstFactor) -> Self {
+        Self::start_with(house, first_factor, &[])
+    }
+
+    /// The same with variables in the daemon's environment, such as libfaketime's.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::start`] does.
+    #[must_use]
+    pub fn start_with(
+        house: &'a House,
+        first_factor: FirstFactor,
+        variables: &[(&str, &str)],
+    ) -> Self {
+        make_keys(house);
+        // Another program may take the port in between; then sshd ends and the next one is tried.
+        for _ in 0..5 {
+            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            fs::write(house.path("/etc/ssh/sshd_config"), configuration(port, first_factor))
+                .unwrap();
+            let log = fs::File::create(house.disk().join("sshd.log")).unwrap();
+            let child = house
+                .command("/usr/sbin/sshd")
+                .args(["-D", "-e", "-f", "/etc/ssh/sshd_config"])
+                .envs(variables.iter().copied())
+                .stdout(Stdio::null())
+                .stderr(log)
+                .spawn()
+                .expect("openssh-server is needed");
+            let mut sshd = Self { house, child, port, first_factor };
+            if sshd.listens() {
+                return sshd;
+            }
+        }
+        panic!(
+            "sshd does not start:\n{}",
+            fs::read_to_string(house.disk().join("sshd.log")).unwrap()
+        );
+    }
+
+    /// `ssh user@127.0.0.1`, on a terminal of its own; once in, it prints `in as USER` and ends.
+    #[must_use]
+    pub fn connect(&self, user: &str) -> Terminal {
+        self.connect_as(user, Client::default())
+    }
+
+    /// The same from elsewhere, or with more patience.
+    #[must_use]
+    pub fn connect_as(&self, user: &str, client: Client<'_>) -> Terminal {
+        let methods = match self.first_factor {
+            FirstFactor::Password => "keyboard-interactive",
+            FirstFactor::PublicKey => "publickey,keyboard-interactive",
+            FirstFactor::PasswordMethod => "password",
+        };
+        let options = [
+            format!("PreferredAuthentications={methods}"),
+            format!("NumberOfPasswordPrompts={}", client.tries),
+            format!("Port={}", self.port),
+            format!("BindAddress={}", client.from),
+            "IdentitiesOnly=yes".to_string(),
+            "StrictHostKeyChecking=no".to_string(),
+            "UserKnownHostsFile=/dev/null".to_string(),
+            "LogLevel=ERROR".to_string(),
+        ];
+        let mut arguments = vec!["-F", "none", "-i", "/run/key", "-l", user];
+        for option in &options {
+            arguments.extend(["-o", option]);
+        }
+        arguments.extend(["127.0.0.1", "echo in as $(id -un)"]);
+        self.house.terminal("ssh", &arguments)
+    }
+
+    /// The daemon's own log.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.house.disk().join("sshd.log")).unwrap()
+    }
+
+    fn listens(&mut self) -> bool {
+        let deadline = Instant::now() + SOON;
+        while Instant::now() < deadline {
+            if self.child.try_wait().unwrap().is_some() {
+                return false;
+            }
+            if TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        false
+    }
+}
+
+impl Drop for Sshd<'_> {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            #[allow(clippy::print_stderr)]
+            {
+                eprintln!("--- log of sshd:\n{}", self.log());
+            }
+        }
+    }
+}
+
+fn configuration(port: u16, first_factor: FirstFactor) -> String {
+    let methods = match first_factor {
+        FirstFactor::Password => {
+            "AuthenticationMethods keyboard-interactive\nPubkeyAuthentication no"
+        }
+        FirstFactor::PublicKey => "AuthenticationMethods publickey,keyboard-interactive",
+        FirstFactor::PasswordMethod => "AuthenticationMethods password\nPasswordAuthentication yes",
+    };
+    let password =
+        if first_factor == FirstFactor::PasswordMethod { "" } else { "PasswordAuthentication no" };
+    format!(
+        "ListenAddress 127.0.0.1\nPort {port}\nHostKey /etc/ssh/host_key\nPidFile none\n\
+         UsePAM yes\nKbdInteractiveAuthentication yes\nUseDNS no\nPrintMotd no\nMaxStartups 1000\n\
+         AuthorizedKeysFile .ssh/authorized_keys\nLogLevel DEBUG1\n{methods}\n{password}\n"
+    )
+}
+
+/// One key for the host, and one with which everybody in the house may come in.
+fn make_keys(house: &House) {
+    if house.path("/run/key").exists() {
+        return;
+    }
+    for key in ["/etc/ssh/host_key", "/run/key"] {
+        house.run("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", key]);
+    }
+    let public = fs::read(house.path("/run/key.pub")).unwrap();
+    for person in house.people() {
+        let directory = house.path(format!("/home/{}/.ssh", person.uid));
+        let file = directory.join("authorized_keys");
+        fs::create_dir(&directory).unwrap();
+        fs::write(&file, &public).unwrap();
+        for (path, mode) in [(&directory, 0o700), (&file, 0o600)] {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+            chown(path, Some(person.uid), Some(person.uid)).unwrap();
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! A person at a terminal: a program on a real pseudo-terminal, what it showed, and what was typed.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
+use std::process::{Child, Command, ExitStatus};
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::pty::{Winsize, openpty};
+
+use crate::SOON;
+
+/// A running program and everything it has shown. Text is waited for in order: what was expected once is
+/// behind, and only what came after it counts for the next.
+#[derive(Debug)]
+pub struct Terminal {
+    child: Child,
+    master: File,
+    shown: String,
+    /// Up to here, everything was expected already.
+    seen: usize,
+    /// The start of a character whose end has not been read yet.
+    partial: Vec<u8>,
+    ended: bool,
+}
+
+impl Terminal {
+    /// Starts `command`, which must make this its controlling terminal itself (`setsid --ctty`).
+    pub(crate) fn start(mut command: Command) -> Self {
+        let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
+        let pair = openpty(&size, None).expect("a pseudo-terminal can be opened");
+        command.stdin(pair.slave.try_clone().unwrap()).stdout(pair.slave.try_clone().unwrap());
+        let child = command.stderr(pair.slave).spawn().expect("the program can be started");
+        // The command still holds the other end, without which the end of the program is never seen.
+        drop(command);
+        let master = File::from(pair.master);
+        Self { child, master, shown: String::new(), seen: 0, partial: Vec::new(), ended: false }
+    }
+
+    /// Waits until the program shows `text`, behind all that was expected before.
+    ///
+    /// # Panics
+    ///
+    /// With everything shown so far, if that does not happen [`SOON`].
+    pub fn expect(&mut self, text: &str) -> &mut Self {
+        self.expect_one_of(&[text]);
+        self
+    }
+
+    /// Waits for the first of several texts and gives its place in the list.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::expect`] does.
+    pub fn expect_one_of(&mut self, texts: &[&str]) -> usize {
+        self.expect_within(texts, SOON)
+    }
+
+    /// The same with a time of one's own.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::expect`] does.
+    pub fn expect_within(&mut self, texts: &[&str], time: Duration) -> usize {
+        let deadline = Instant::now() + time;
+        loop {
+            let rest = &self.shown[self.seen..];
+            let found =
+                texts.iter().enumerate().filter_map(|(i, t)| rest.find(t).map(|at| (at, i)));
+            if let Some((at, which)) = found.min() {
+                self.seen += at + texts[which].len();
+                return which;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(
+                !self.ended && !left.is_zero(),
+                "{} while waiting for {texts:?}; the screen so far:\n{}",
+                if self.ended { "the program ended" } else { "nothing came" },
+                self.shown
+            );
+            self.read_some(left);
+        }
+    }
+
+    /// Types `text` and Enter.
+    pub fn type_line(&mut self, text: &str) -> &mut Self {
+        self.master.write_all(format!("{text}\n").as_bytes()).expect("the terminal takes input");
+        self
+    }
+
+    /// Waits for the end of the program and gives its exit status.
+    ///
+    /// # Panics
+    ///
+    /// With everything shown so far, if it does not end [`SOON`].
+    pub fn wait(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + SOON;
+        while !self.ended {
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "the program goes on; the screen so far:\n{}", self.shown);
+            self.read_some(left);
+        }
+        self.child.wait().expect("the program can be waited for")
+    }
+
+    /// Everything shown so far, with the terminal's line ends made plain.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        self.shown.replace("\r\n", "\n")
+    }
+
+    /// The process on the terminal.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn read_some(&mut self, time: Duration) {
+        let time = PollTimeout::try_from(time).unwrap_or(PollTimeout::MAX);
+        let mut ready = [PollFd::new(self.master.as_fd(), PollFlags::POLLIN)];
+        if poll(&mut ready, time).expect("the terminal can be waited for") == 0 {
+            return;
+        }
+        let mut buffer = [0; 4096];
+        // EIO is how Linux says that the last process has closed its side.
+        let length = self.master.read(&mut buffer).unwrap_or(0);
+        self.ended = length == 0;
+        self.partial.extend_from_slice(&buffer[..length]);
+        let whole = match std::str::from_utf8(&self.partial) {
+            Err(e) if e.error_len().is_none() => e.valid_up_to(),
+            _ => self.partial.len(),
+        };
+        let rest = self.partial.split_off(whole);
+        self.shown.push_str(&String::from_utf8_lossy(&self.partial));
+        self.partial = rest;
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // Harmless where it has ended already; who is killed at a terminal takes its session along.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
