@@ -3,7 +3,7 @@
 use nix::unistd;
 
 use crate::host::Host;
-use crate::ssh_auth_info::{self, Fingerprint};
+use crate::ssh_auth_info;
 
 /// What the program and the kernel say about this login, as they say it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,8 +20,8 @@ pub(crate) struct Facts {
     pub(crate) uid: u32,
     /// The effective uid of the process.
     pub(crate) euid: u32,
-    /// The key sshd has verified.
-    pub(crate) key: Option<Fingerprint>,
+    /// The key sshd has verified: its SHA-256 fingerprint.
+    pub(crate) key: Option<[u8; 32]>,
 }
 
 impl Facts {

@@ -31,14 +31,14 @@ pub(crate) trait Host {
     fn pam_env(&self, name: &CStr) -> Option<Vec<u8>>;
 
     /// What an earlier module was given as password (`PAM_AUTHTOK`).
-    fn authtok(&self) -> Option<Secret>;
+    fn authtok(&self) -> Option<Typed>;
 
     /// Leaves a password to the modules behind.
-    fn set_authtok(&mut self, password: &Secret) -> Result<(), HostError>;
+    fn set_authtok(&mut self, password: &Typed) -> Result<(), HostError>;
 
     /// Shows `prompt` and waits for one line. Control characters become spaces, and what exceeds
     /// PAM's 512 bytes is cut off.
-    fn ask(&mut self, prompt: &str, echo: Echo) -> Result<Secret, NoReply>;
+    fn ask(&mut self, prompt: &str, echo: Echo) -> Result<Typed, NoReply>;
 
     /// Shows one line. A program that cannot show it is no reason to refuse a login.
     fn tell(&mut self, text: &str);
@@ -117,9 +117,9 @@ pub(crate) struct HostError {
 }
 
 /// What somebody typed: wiped on drop, not printable, not copied.
-pub(crate) struct Secret(Zeroizing<Vec<u8>>);
+pub(crate) struct Typed(Zeroizing<Vec<u8>>);
 
-impl Secret {
+impl Typed {
     /// Takes the bytes over.
     pub(crate) fn new(bytes: Vec<u8>) -> Self {
         Self(Zeroizing::new(bytes))
@@ -131,8 +131,8 @@ impl Secret {
     }
 }
 
-impl fmt::Debug for Secret {
+impl fmt::Debug for Typed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(..)")
+        f.write_str("Typed(..)")
     }
 }

@@ -9,15 +9,11 @@ use sha2::{Digest, Sha256};
 /// Above the largest key anybody has: RSA of 16,384 bits takes 2.8 KiB.
 const MOST_BYTES: usize = 16 * 1024;
 
-/// SHA-256 over a key blob as it stands in `authorized_keys` (RFC 4253 section 6.6), the same that
-/// `ssh-keygen -l` shows in base64.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Fingerprint(pub(crate) [u8; 32]);
-
-/// The first verified key of `SSH_AUTH_INFO_0`.
+/// The first verified key of `SSH_AUTH_INFO_0`: SHA-256 over its blob (RFC 4253 section 6.6), the same
+/// that `ssh-keygen -l` shows in base64.
 ///
 /// A certificate is listed whole, and changes whenever it is signed anew: it names no key here.
-pub(crate) fn verified_key(info: &[u8]) -> Option<Fingerprint> {
+pub(crate) fn verified_key(info: &[u8]) -> Option<[u8; 32]> {
     if info.len() > MOST_BYTES {
         return None;
     }
@@ -28,7 +24,7 @@ pub(crate) fn verified_key(info: &[u8]) -> Option<Fingerprint> {
     if kind.ends_with("-cert-v01@openssh.com") || kind_inside(&blob)? != kind.as_bytes() {
         return None;
     }
-    Some(Fingerprint(Sha256::digest(&blob).into()))
+    Some(Sha256::digest(&blob).into())
 }
 
 /// A blob begins with the name of its kind as an RFC 4251 string: four bytes of length, then it.
@@ -46,8 +42,8 @@ mod tests {
         "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIK/YLGEcZSiwYudEwnmTZQsafYwXvFRwK3YrMC30jy1h";
     const FINGERPRINT: &str = "Bl3ZYjbXJVh9j8AjdIaQSIasl1xx4iy/bkvPoxp/Y1E";
 
-    fn shown(fingerprint: Fingerprint) -> String {
-        data_encoding::BASE64_NOPAD.encode(&fingerprint.0)
+    fn shown(fingerprint: [u8; 32]) -> String {
+        data_encoding::BASE64_NOPAD.encode(&fingerprint)
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! not that of a program written in Rust; were std shared after all, the earlier hook still gets
 //! whatever happens outside of [`quietly`].
 
+use std::any::Any;
 use std::cell::Cell;
 use std::fmt;
 use std::mem;
@@ -23,13 +24,16 @@ pub(super) fn quietly<T>(body: impl FnOnce() -> T) -> Result<T, Place> {
     let outside = INSIDE.replace(true);
     // What a panic leaves half done is dropped with `body`; all that is used afterwards is the
     // handle, which is libpam's and stays valid.
-    let result = panic::catch_unwind(AssertUnwindSafe(body));
+    let result = panic::catch_unwind(AssertUnwindSafe(body)).map_err(discard);
     INSIDE.set(outside);
-    result.map_err(|payload| {
-        // Dropping a payload may panic in turn, so it is not dropped.
-        mem::forget(payload);
-        LAST.replace(Place::UNKNOWN)
-    })
+    result.map_err(|()| LAST.replace(Place::UNKNOWN))
+}
+
+/// Drops what a panic carried. That may panic in turn, and then so may what that carries: it is kept.
+fn discard(payload: Box<dyn Any + Send>) {
+    if let Err(another) = panic::catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        mem::forget(another);
+    }
 }
 
 /// Once a process: a silent hook for our code in front of whatever was there.

@@ -9,7 +9,7 @@ use pam::module::PamHandle;
 use zeroize::Zeroizing;
 
 use super::{libpam, text};
-use crate::host::{Echo, Host, HostError, NoReply, Priority, Secret};
+use crate::host::{Echo, Host, HostError, NoReply, Priority, Typed};
 
 /// The name of our note in the handle. Whoever reads it takes it for a [`Mark`].
 const MARK: &str = "pam_totp:mark";
@@ -70,12 +70,12 @@ impl Host for Handle<'_> {
         libpam::environment(self.0, name)
     }
 
-    fn authtok(&self) -> Option<Secret> {
+    fn authtok(&self) -> Option<Typed> {
         let item = self.0.get_item::<AuthTok<'_>>().ok().flatten()?;
-        Some(Secret::new(item.as_bytes().to_vec()))
+        Some(Typed::new(item.as_bytes().to_vec()))
     }
 
-    fn set_authtok(&mut self, password: &Secret) -> Result<(), HostError> {
+    fn set_authtok(&mut self, password: &Typed) -> Result<(), HostError> {
         let failed = HostError { call: "pam_set_item(PAM_AUTHTOK)" };
         let bytes = password.as_bytes();
         // Its final size from the start: a buffer that grew would leave a copy unwiped.
@@ -86,7 +86,7 @@ impl Host for Handle<'_> {
         if libpam::set_authtok(self.0, text) { Ok(()) } else { Err(failed) }
     }
 
-    fn ask(&mut self, prompt: &str, echo: Echo) -> Result<Secret, NoReply> {
+    fn ask(&mut self, prompt: &str, echo: Echo) -> Result<Typed, NoReply> {
         let style = match echo {
             Echo::Off => PAM_PROMPT_ECHO_OFF,
             Echo::On => PAM_PROMPT_ECHO_ON,
@@ -95,7 +95,7 @@ impl Host for Handle<'_> {
         // One message a call, so there are never too few replies: the array or its one reply may
         // be null, which `send` tells apart, and it wipes and frees what it got.
         match conv.send(style, &text::message(prompt)) {
-            Ok(Some(reply)) => Ok(Secret::new(reply.as_bytes().to_vec())),
+            Ok(Some(reply)) => Ok(Typed::new(reply.as_bytes().to_vec())),
             Ok(None) | Err(_) => Err(NoReply),
         }
     }
