@@ -3,7 +3,8 @@
 //! - `cli` defines the command line, once: help, man pages and completions come from it
 //! - `commands` has one file per sub-command
 //! - `ui` has the rules for output, and talks to whoever is at the other end
-//! - `times` and `qr` turn times and otpauth texts into what people read and scan
+//! - `view` is a user as `show` and `list` say it; `times` and `qr` turn times and otpauth texts into what
+//!   people read and scan
 //!
 //! What is right, wrong and allowed is decided in `totp-core`; what is kept is kept by `totp-store`.
 
@@ -14,6 +15,7 @@ mod commands;
 mod qr;
 mod times;
 mod ui;
+mod view;
 
 use std::process::ExitCode;
 

@@ -1,0 +1,338 @@
+//! A user as `show` and `list` say it: the keys of the JSON documents, the table, and the lines below a
+//! name. What a key means is the contract of scripts: keys are added here, none is renamed.
+
+use comfy_table::{Cell, ContentArrangement, Table, presets};
+use jiff::tz::TimeZone;
+use serde::{Serialize, Serializer};
+use totp_core::time::UnixTime;
+
+use crate::times;
+use crate::ui::printable;
+
+/// What a user is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Is asked for a code.
+    Active,
+    /// Switched off by an administrator.
+    Disabled,
+    /// Required, and not enrolled.
+    Missing,
+    /// The record can't be read or trusted.
+    Damaged,
+}
+
+impl Status {
+    /// The word in the table and in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Disabled => "disabled",
+            Self::Missing => "missing",
+            Self::Damaged => "damaged",
+        }
+    }
+}
+
+/// What is known about a user. `null` stands where something is unknown or a feature is off.
+#[derive(Debug, Serialize)]
+pub struct Person {
+    /// The name.
+    pub user: String,
+    /// What the user is.
+    pub status: Status,
+    /// What makes the user's codes; no secrets.
+    pub authenticators: Vec<Device>,
+    /// There are no recovery codes yet.
+    pub recovery_codes_left: Option<u32>,
+    /// How many codes a login from an unknown place is asked for: 1, or 2 or 3 after too many wrong ones.
+    pub codes_required: Option<u8>,
+    /// The last accepted login.
+    pub last_login: Option<Visited>,
+    /// The last refused answer.
+    pub last_failure: Option<Visited>,
+    /// There is no enrollment at login yet.
+    pub pending_until: Option<String>,
+    /// Mail and telephone are not known yet.
+    pub contact: Option<String>,
+    /// Since when the status holds.
+    #[serde(serialize_with = "rfc3339")]
+    pub since: Option<UnixTime>,
+    /// Who decided it.
+    pub by: Option<String>,
+    /// Why it was switched off.
+    pub reason: Option<String>,
+    /// The line of the permanent record that has the decision.
+    pub record: Option<u64>,
+    /// What is wrong, where something is.
+    pub problem: Option<String>,
+}
+
+/// An authenticator.
+#[derive(Debug, Serialize)]
+pub struct Device {
+    /// What it is called.
+    pub name: String,
+    /// `totp`.
+    pub kind: &'static str,
+    /// Length of a code.
+    pub digits: u8,
+    /// Seconds a code is shown.
+    pub period: u64,
+    /// `sha1`, `sha256`, `sha512`.
+    pub algorithm: &'static str,
+    /// How far its clock is ahead of this machine's, in steps.
+    pub drift: Option<i64>,
+    /// When a code of it was last accepted.
+    #[serde(serialize_with = "rfc3339")]
+    pub last_used: Option<UnixTime>,
+}
+
+/// A login, or one that failed.
+#[derive(Debug, Serialize)]
+pub struct Visited {
+    /// When.
+    #[serde(serialize_with = "rfc3339_always")]
+    pub time: UnixTime,
+    /// The PAM service.
+    pub service: String,
+    /// The remote host; null where there was none.
+    pub from: Option<String>,
+}
+
+fn rfc3339<S: Serializer>(time: &Option<UnixTime>, to: S) -> Result<S::Ok, S::Error> {
+    time.map(|time| time.to_string()).serialize(to)
+}
+
+fn rfc3339_always<S: Serializer>(time: &UnixTime, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(time)
+}
+
+impl Person {
+    /// Somebody about whom nothing is known but the name.
+    pub fn new(user: String, status: Status) -> Self {
+        Self {
+            user,
+            status,
+            authenticators: Vec::new(),
+            recovery_codes_left: None,
+            codes_required: None,
+            last_login: None,
+            last_failure: None,
+            pending_until: None,
+            contact: None,
+            since: None,
+            by: None,
+            reason: None,
+            record: None,
+            problem: None,
+        }
+    }
+
+    /// What an administrator should see at a glance.
+    fn remark(&self) -> String {
+        if let Some(problem) = &self.problem {
+            return printable(problem);
+        }
+        match (self.status, self.codes_required) {
+            (Status::Missing, _) => "required; cannot log in".to_owned(),
+            (Status::Disabled, _) => {
+                let by = self.by.as_deref().map(|by| format!("by {}", printable(by)));
+                let why = self.reason.as_deref().map(printable);
+                [by, why].into_iter().flatten().collect::<Vec<_>>().join(": ")
+            }
+            (_, Some(codes @ 2..)) => format!("asked for {codes} codes: many wrong ones"),
+            _ => String::new(),
+        }
+    }
+}
+
+/// The table of `list`.
+pub fn table(people: &[Person], zone: &TimeZone) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(["USER", "STATUS", "AUTHENTICATORS", "LAST LOGIN", "NOTE"]);
+    for person in people {
+        let names: Vec<&str> = person.authenticators.iter().map(|one| one.name.as_str()).collect();
+        let login = person.last_login.as_ref().map(|login| times::local(login.time, zone));
+        table.add_row([
+            Cell::new(printable(&person.user)),
+            Cell::new(person.status.as_str()),
+            Cell::new(names.join(", ")),
+            Cell::new(login.unwrap_or_default()),
+            Cell::new(person.remark()),
+        ]);
+    }
+    let last = table.column_count().saturating_sub(1);
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, if index == last { 0 } else { 2 }));
+    }
+    // The padding of the last column would be blanks at the end of every line.
+    table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+/// The lines of `show`.
+pub fn lines(person: &Person, now: UnixTime, zone: &TimeZone) -> Vec<(&'static str, String)> {
+    let mut lines = vec![("status", status_line(person, zone))];
+    if let Some(reason) = &person.reason {
+        lines.push(("reason", printable(reason)));
+    }
+    if let Some(problem) = &person.problem {
+        lines.push(("problem", printable(problem)));
+    }
+    lines.extend(
+        person.authenticators.iter().map(|one| ("authenticator", device_line(one, now, zone))),
+    );
+    if let Some(codes) = person.codes_required {
+        lines.push(("asked for", codes_line(codes)));
+    }
+    if person.status != Status::Missing {
+        lines.push(("last login", visited_line(person.last_login.as_ref(), now, zone)));
+        lines.push(("last failure", visited_line(person.last_failure.as_ref(), now, zone)));
+    }
+    lines
+}
+
+fn status_line(person: &Person, zone: &TimeZone) -> String {
+    let mut line = person.status.as_str().to_owned();
+    if person.status == Status::Missing {
+        line.push_str(": required to have a second factor, not enrolled, cannot log in");
+    }
+    if let (Some(since), Some(by)) = (person.since, &person.by) {
+        line.push_str(&format!(" since {} by {}", times::local(since, zone), printable(by)));
+    }
+    if let Some(record) = person.record {
+        line.push_str(&format!(" (record {record})"));
+    }
+    line
+}
+
+/// `phone: TOTP, 6 digits, 30 s, sha1, last used 2 h ago`.
+pub fn device_line(device: &Device, now: UnixTime, zone: &TimeZone) -> String {
+    let Device { name, digits, period, algorithm, .. } = device;
+    let kind = device.kind.to_uppercase();
+    let drift = match device.drift {
+        None | Some(0) => String::new(),
+        Some(steps) => format!(", {}", drift_in_words(steps, *period)),
+    };
+    let used = device.last_used.map_or_else(
+        || "never used".to_owned(),
+        |time| format!("last used {}", times::ago(time, now, zone)),
+    );
+    format!("{name}: {kind}, {digits} digits, {period} s, {algorithm}{drift}, {used}")
+}
+
+/// `its clock is 60 s ahead`, of an authenticator.
+pub fn drift_in_words(steps: i64, period: u64) -> String {
+    let off = times::span(steps.unsigned_abs().saturating_mul(period));
+    format!("its clock is {off} {}", if steps > 0 { "ahead" } else { "behind" })
+}
+
+fn codes_line(codes: u8) -> String {
+    match codes {
+        0 | 1 => "one code".to_owned(),
+        _ => format!("{codes} codes in a row, after many wrong ones"),
+    }
+}
+
+/// `2 h ago by sshd from 192.0.2.7`.
+pub fn visited_line(visited: Option<&Visited>, now: UnixTime, zone: &TimeZone) -> String {
+    let Some(Visited { time, service, from }) = visited else { return "none".to_owned() };
+    let service = match service.as_str() {
+        "" => String::new(),
+        service => format!(" by {}", printable(service)),
+    };
+    let from = from.as_deref().map(|from| format!(" from {}", printable(from))).unwrap_or_default();
+    format!("{}{service}{from}", times::ago(*time, now, zone))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: UnixTime = UnixTime(1_773_307_210); // 2026-03-12 09:20:10
+
+    fn phone() -> Device {
+        Device {
+            name: "phone".to_owned(),
+            kind: "totp",
+            digits: 6,
+            period: 30,
+            algorithm: "sha1",
+            drift: Some(2),
+            last_used: Some(NOW.minus(10)),
+        }
+    }
+
+    fn people() -> Vec<Person> {
+        let login = |time| {
+            Some(Visited { time, service: "sshd".to_owned(), from: Some("192.0.2.7".to_owned()) })
+        };
+        let alice = Person {
+            authenticators: vec![phone()],
+            codes_required: Some(1),
+            last_login: login(NOW.minus(10)),
+            since: Some(NOW.minus(1_000_000)),
+            by: Some("carol".to_owned()),
+            record: Some(7),
+            ..Person::new("alice".to_owned(), Status::Active)
+        };
+        let bob = Person {
+            last_login: login(NOW.minus(29_880)),
+            by: Some("alice".to_owned()),
+            reason: Some("phone stolen\n\x1b[2J".to_owned()),
+            ..Person::new("bob".to_owned(), Status::Disabled)
+        };
+        vec![alice, bob, Person::new("dave".to_owned(), Status::Missing)]
+    }
+
+    #[test]
+    fn the_table_has_a_line_for_each_user_and_no_blanks_at_its_ends() {
+        let table = table(&people(), &TimeZone::UTC);
+        insta::assert_snapshot!(table, @r"
+        USER   STATUS    AUTHENTICATORS  LAST LOGIN        NOTE
+        alice  active    phone           2026-03-12 09:20
+        bob    disabled                  2026-03-12 01:02  by alice: phone stolen\n\u{1b}[2J
+        dave   missing                                     required; cannot log in
+        ");
+    }
+
+    #[test]
+    fn every_key_of_the_contract_is_there() {
+        let json = serde_json::to_value(people()).unwrap();
+        for key in [
+            "user",
+            "status",
+            "authenticators",
+            "recovery_codes_left",
+            "codes_required",
+            "last_login",
+            "last_failure",
+            "pending_until",
+            "contact",
+        ] {
+            assert!(json[2].get(key).is_some(), "{key}");
+        }
+        for key in ["name", "kind", "digits", "period", "algorithm", "drift", "last_used"] {
+            assert!(json[0]["authenticators"][0].get(key).is_some(), "{key}");
+        }
+        assert_eq!(json[0]["last_login"]["time"], "2026-03-12T09:20:00Z");
+        assert_eq!(json[2]["status"], "missing");
+    }
+
+    #[test]
+    fn show_says_in_words_what_is_known() {
+        let lines: Vec<String> = lines(&people()[0], NOW, &TimeZone::UTC)
+            .into_iter()
+            .map(|(what, line)| format!("{what}: {line}"))
+            .collect();
+        insta::assert_snapshot!(lines.join("\n"), @r"
+        status: active since 2026-02-28 19:33 by carol (record 7)
+        authenticator: phone: TOTP, 6 digits, 30 s, sha1, its clock is 1 min ahead, last used just now
+        asked for: one code
+        last login: just now by sshd from 192.0.2.7
+        last failure: none
+        ");
+    }
+}
