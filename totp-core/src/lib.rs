@@ -15,8 +15,14 @@
 
 extern crate alloc;
 
+pub mod budget;
+pub mod event;
 pub mod name;
+pub mod origin;
 pub mod otp;
 pub mod otpauth;
+pub mod record;
 pub mod secret;
+pub mod state;
+pub mod store;
 pub mod time;

@@ -221,7 +221,8 @@ mod tests {
     fn rfc_4226_vectors() {
         let hotp = totp(b"12345678901234567890", Algorithm::Sha1, Digits::Six);
         let expected = [
-            755_224, 287_082, 359_152, 969_429, 338_314, 254_676, 287_922, 162_583, 399_871, 520_489,
+            755_224, 287_082, 359_152, 969_429, 338_314, 254_676, 287_922, 162_583, 399_871,
+            520_489,
         ];
         assert_eq!(hotp.codes(Step(0), Step(9))[..], expected);
     }
@@ -231,8 +232,16 @@ mod tests {
     fn rfc_4226_truncated_values() {
         let hotp = totp(b"12345678901234567890", Algorithm::Sha1, Digits::Six);
         let expected: [u32; 10] = [
-            0x4c93_cf18, 0x4139_7eea, 0x082f_ef30, 0x66ef_7655, 0x61c5_938a, 0x33c0_83d4, 0x7256_c032,
-            0x04e5_b397, 0x2823_443f, 0x2679_dc69,
+            0x4c93_cf18,
+            0x4139_7eea,
+            0x082f_ef30,
+            0x66ef_7655,
+            0x61c5_938a,
+            0x33c0_83d4,
+            0x7256_c032,
+            0x04e5_b397,
+            0x2823_443f,
+            0x2679_dc69,
         ];
         assert_eq!(hotp.values(Step(0), Step(9)).collect::<Vec<_>>(), expected);
     }

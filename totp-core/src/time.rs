@@ -66,9 +66,8 @@ impl FromStr for UnixTime {
         if year < 1970 || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
             return Err(TimeError);
         }
-        let time = Self(
-            days_from_civil(year, month, day) * DAY + hour * 3600 + minute * 60 + second,
-        );
+        let time =
+            Self(days_from_civil(year, month, day) * DAY + hour * 3600 + minute * 60 + second);
         // Whatever was out of range, or punctuated in another way, prints differently.
         let mut same = Same(text.as_bytes());
         let printed = fmt::write(&mut same, format_args!("{time}"));

@@ -1,0 +1,197 @@
+//! Events: what somebody must be told of, and the queue in which a login leaves them inside the state.
+
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use core::fmt;
+use core::str::FromStr;
+
+use crate::name::{unword, word};
+use crate::time::UnixTime;
+
+/// What can happen; the words are those of the permanent record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// A user has a second factor from now on.
+    Enrolled,
+    /// An administrator switched the second factor off.
+    Disabled,
+    /// Everything about the user was erased.
+    Removed,
+    /// An enrolled user has another authenticator.
+    AuthenticatorAdded,
+    /// One authenticator's clock was set by two codes.
+    Resynchronised,
+    /// The guess budget was given back.
+    Unlocked,
+    /// More than one code is asked for, because guesses used the budget up. At most once a day.
+    MoreCodesRequired,
+    /// The state moved to volatile memory because the disk can't be written.
+    StateVolatile,
+    /// The state was lost or damaged and begun anew.
+    StateRebuilt,
+    /// A recorded change that was then not made.
+    NotDone,
+}
+
+impl EventKind {
+    /// All there are, as a table of their words.
+    pub const ALL: [(Self, &'static str); 10] = [
+        (Self::Enrolled, "enrolled"),
+        (Self::Disabled, "disabled"),
+        (Self::Removed, "removed"),
+        (Self::AuthenticatorAdded, "authenticator-added"),
+        (Self::Resynchronised, "resynchronised"),
+        (Self::Unlocked, "unlocked"),
+        (Self::MoreCodesRequired, "more-codes-required"),
+        (Self::StateVolatile, "state-volatile"),
+        (Self::StateRebuilt, "state-rebuilt"),
+        (Self::NotDone, "not-done"),
+    ];
+
+    /// As the permanent record writes it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        Self::ALL.iter().find(|(kind, _)| *kind == self).map_or("", |(_, word)| word)
+    }
+}
+
+impl fmt::Display for EventKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for EventKind {
+    type Err = UnknownEvent;
+
+    fn from_str(text: &str) -> Result<Self, UnknownEvent> {
+        Self::ALL.iter().find(|(_, word)| *word == text).map(|(kind, _)| *kind).ok_or(UnknownEvent)
+    }
+}
+
+/// A word that no event has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownEvent;
+
+/// Where a login came from, as events and the state remember it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The PAM service, at most 32 bytes.
+    pub service: String,
+    /// The remote host as the service gave it, or empty; at most 64 bytes.
+    pub from: String,
+}
+
+impl Place {
+    /// Takes what PAM says, cut to what the state has room for.
+    #[must_use]
+    pub fn new(service: &str, from: &str) -> Self {
+        Self { service: cut(service, 32), from: cut(from, 64) }
+    }
+}
+
+/// At most `most` bytes once encoded as a [`word`], whole characters.
+fn cut(text: &str, most: usize) -> String {
+    unword(&word(text, most)).unwrap_or_default()
+}
+
+/// Something that happened at a login and is not in the permanent record yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueuedEvent {
+    /// Names this one event, so that it is moved once: 64 random bits.
+    pub id: u64,
+    /// When.
+    pub time: UnixTime,
+    /// What.
+    pub kind: EventKind,
+    /// Where.
+    pub place: Place,
+}
+
+/// Up to [`EventQueue::MOST`] events, oldest first; further ones are counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventQueue {
+    waiting: VecDeque<QueuedEvent>,
+    uncounted: u64,
+}
+
+impl EventQueue {
+    /// How many events are kept whole.
+    pub const MOST: usize = 8;
+
+    /// Adds an event, or counts it where the queue is full.
+    pub fn push(&mut self, event: QueuedEvent) {
+        if self.waiting.len() < Self::MOST {
+            self.waiting.push_back(event);
+        } else {
+            self.uncounted = self.uncounted.saturating_add(1);
+        }
+    }
+
+    /// The events, oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = &QueuedEvent> {
+        self.waiting.iter()
+    }
+
+    /// How many more there were than could be kept.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.uncounted
+    }
+
+    /// Whether nothing waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.uncounted == 0
+    }
+
+    /// Takes the events with these ids out: they are in the permanent record. With the last of them goes the
+    /// count of those that had no room.
+    pub fn moved(&mut self, ids: &[u64]) {
+        self.waiting.retain(|event| !ids.contains(&event.id));
+        if self.waiting.is_empty() {
+            self.uncounted = 0;
+        }
+    }
+
+    /// For reading a state back.
+    pub(crate) fn set_lost(&mut self, lost: u64) {
+        self.uncounted = lost;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(id: u64) -> QueuedEvent {
+        let place = Place::new("sshd", "192.0.2.1");
+        QueuedEvent { id, time: UnixTime(1), kind: EventKind::StateRebuilt, place }
+    }
+
+    #[test]
+    fn every_event_reads_back_from_its_word() {
+        for (kind, word) in EventKind::ALL {
+            assert_eq!(word.parse(), Ok(kind));
+            assert_eq!(kind.as_str(), word);
+        }
+    }
+
+    #[test]
+    fn what_the_queue_has_no_room_for_is_counted() {
+        let mut queue = EventQueue::default();
+        (0..11).for_each(|id| queue.push(event(id)));
+        assert_eq!((queue.iter().count(), queue.lost()), (8, 3));
+        queue.moved(&[0, 1, 2, 3, 4, 5, 6]);
+        assert_eq!((queue.iter().count(), queue.lost()), (1, 3));
+        queue.moved(&[7]);
+        assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn places_are_cut_to_the_room_there_is() {
+        let place = Place::new(&"s".repeat(100), &"\u{e9}".repeat(100));
+        assert_eq!(place.service.len(), 32);
+        assert!(word(&place.from, 1000).len() <= 64 + 9);
+    }
+}
