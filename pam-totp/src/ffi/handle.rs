@@ -2,14 +2,14 @@
 
 use std::ffi::{CStr, c_int};
 
-use pam::constants::{PAM_PROMPT_ECHO_OFF, PAM_PROMPT_ECHO_ON, PAM_TEXT_INFO};
+use pam::constants::{PAM_PROMPT_ECHO_OFF, PAM_PROMPT_ECHO_ON, PAM_TEXT_INFO, PamResultCode};
 use pam::conv::Conv;
 use pam::items::{AuthTok, RHost, RUser, Service, Tty, User};
 use pam::module::PamHandle;
 use zeroize::Zeroizing;
 
 use super::{libpam, text};
-use crate::host::{Echo, Host, HostError, NoReply, Priority, Typed};
+use crate::host::{Echo, Host, HostError, NoReply, NoUser, Priority, Typed};
 
 /// The name of our note in the handle. Whoever reads it takes it for a [`Mark`].
 const MARK: &str = "pam_totp:mark";
@@ -34,15 +34,16 @@ impl Handle<'_> {
 }
 
 impl Host for Handle<'_> {
-    fn user(&mut self) -> Result<Vec<u8>, HostError> {
+    fn user(&mut self) -> Result<Vec<u8>, NoUser> {
         if let Some(user) = self.user_item()? {
             return Ok(user);
         }
-        // Asks for it. What it returns would have to be UTF-8, so that is read from the item.
+        // Asks for it. What it returns would have to be UTF-8, so the name is read from the item.
         let asked = self.0.get_user(None).map(drop);
         match (self.user_item()?, asked) {
             (Some(user), _) => Ok(user),
-            (None, _) => Err(HostError { call: "pam_get_user" }),
+            (None, Err(PamResultCode::PAM_CONV_ERR)) => Err(NoReply.into()),
+            (None, _) => Err(HostError { call: "pam_get_user" }.into()),
         }
     }
 

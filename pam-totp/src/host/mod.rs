@@ -2,6 +2,9 @@
 //!
 //! [`crate::ffi`] implements it over libpam, tests with a script. Nothing here touches libpam.
 
+#[cfg(test)]
+pub(crate) mod script;
+
 use std::ffi::CStr;
 use std::fmt;
 
@@ -13,7 +16,7 @@ use zeroize::Zeroizing;
 /// chosen by whoever is at the other end.
 pub(crate) trait Host {
     /// The name that was typed (`PAM_USER`), asked for if the program did not set it.
-    fn user(&mut self) -> Result<Vec<u8>, HostError>;
+    fn user(&mut self) -> Result<Vec<u8>, NoUser>;
 
     /// The name of the file in `/etc/pam.d` (`PAM_SERVICE`); empty if there is none.
     fn service(&self) -> Vec<u8>;
@@ -107,6 +110,17 @@ pub(crate) enum ReturnCode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the conversation brought no reply")]
 pub(crate) struct NoReply;
+
+/// There is no name to look up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NoUser {
+    /// It was asked for, and nobody answered.
+    #[error(transparent)]
+    NoReply(#[from] NoReply),
+    /// libpam refused a call.
+    #[error(transparent)]
+    Failed(#[from] HostError),
+}
 
 /// libpam refused a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
