@@ -85,7 +85,9 @@ pub fn groups_among<'a>(
             continue;
         }
         let Some(group) = asked("group", name, || Group::from_name(name))? else { continue };
-        if group.gid == account.gid || group.mem.iter().any(|member| member == account.name.as_str()) {
+        if group.gid == account.gid
+            || group.mem.iter().any(|member| member == account.name.as_str())
+        {
             among.push(name);
             continue;
         }
@@ -101,13 +103,15 @@ pub fn groups_among<'a>(
 
 fn group_list(account: &Account) -> Result<Vec<Gid>, NameServiceError> {
     let name = account.name.as_str();
-    let failed = |errno| NameServiceError::Failed { what: "groups of user", name: name.to_owned(), errno };
+    let failed =
+        |errno| NameServiceError::Failed { what: "groups of user", name: name.to_owned(), errno };
     let c_name = CString::new(name).map_err(|_| failed(Errno::EINVAL))?;
     getgrouplist(&c_name, account.gid).map_err(failed)
 }
 
 fn from_user(typed: &str, user: &User) -> Result<Account, NameServiceError> {
-    let unusable = || NameServiceError::Unusable { asked: typed.to_owned(), answer: user.name.clone() };
+    let unusable =
+        || NameServiceError::Unusable { asked: typed.to_owned(), answer: user.name.clone() };
     // Bytes that are not UTF-8 arrive as U+FFFD: two accounts could become one name.
     if user.name.contains('\u{fffd}') {
         return Err(unusable());
@@ -127,7 +131,9 @@ fn asked<T>(
         match question() {
             Ok(answer) => return Ok(answer),
             Err(Errno::EINTR) => {}
-            Err(errno) => return Err(NameServiceError::Failed { what, name: name.to_owned(), errno }),
+            Err(errno) => {
+                return Err(NameServiceError::Failed { what, name: name.to_owned(), errno });
+            }
         }
     }
 }

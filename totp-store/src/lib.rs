@@ -6,8 +6,17 @@
 //!
 //! - [`clock`], [`entropy`]: the time and random bytes, asked for in these two places alone
 //! - [`files`]: opening what can be trusted, replacing it atomically
+//! - [`accounts`], [`actor`]: who is who, and who acts
+//! - [`permanent`]: the permanent record
 #![forbid(unsafe_code)]
 
+pub mod accounts;
+pub mod actor;
 pub mod clock;
 pub mod entropy;
 pub mod files;
+mod flock;
+mod limits;
+pub mod permanent;
+
+pub use flock::Wait;

@@ -1,0 +1,118 @@
+//! flock(2), taken without blocking and released explicitly: a forked child holds what its parent merely closed.
+
+use std::fs::File;
+use std::thread::sleep;
+use std::time::Duration;
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+/// How long a lock may be waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// Not at all.
+    No,
+    /// About so long.
+    AtMost(Duration),
+}
+
+/// An exclusive lock on an open file, which ends with this value.
+#[derive(Debug)]
+pub(crate) struct Held<'a> {
+    file: &'a File,
+}
+
+impl<'a> Held<'a> {
+    /// Tries once. `None`: somebody else holds it.
+    pub(crate) fn take(file: &'a File) -> Result<Option<Self>, Errno> {
+        loop {
+            match flock(file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(Some(Self { file })),
+                Err(Errno::WOULDBLOCK) => return Ok(None),
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
+    }
+
+    /// Tries until `wait` is over.
+    pub(crate) fn take_within(file: &'a File, wait: Wait) -> Result<Option<Self>, Errno> {
+        let mut pauses = Pauses::new(wait);
+        loop {
+            if let Some(held) = Self::take(file)? {
+                return Ok(Some(held));
+            }
+            if !pauses.pause() {
+                return Ok(None);
+            }
+        }
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        // Fails only for a descriptor that isn't open any more, and then there is no lock either.
+        let _ = flock(self.file, FlockOperation::Unlock);
+    }
+}
+
+/// Short pauses that grow from 50 µs to 10 ms. Slept, not timed: neither an alarm nor a clock of the
+/// host process is touched.
+#[derive(Debug)]
+pub(crate) struct Pauses {
+    next: Duration,
+    left: Duration,
+}
+
+impl Pauses {
+    pub(crate) fn new(wait: Wait) -> Self {
+        let left = match wait {
+            Wait::No => Duration::ZERO,
+            Wait::AtMost(most) => most,
+        };
+        Self { next: Duration::from_micros(50), left }
+    }
+
+    /// Sleeps a little; `false`, at once, when the time is used up.
+    pub(crate) fn pause(&mut self) -> bool {
+        if self.left.is_zero() {
+            return false;
+        }
+        sleep(self.next);
+        self.left = self.left.saturating_sub(self.next);
+        self.next = self.next.saturating_mul(2).min(Duration::from_millis(10));
+        true
+    }
+
+    /// What has not been slept yet.
+    pub(crate) fn left(&self) -> Duration {
+        self.left
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_held_lock_is_given_up_on_after_the_wait_and_free_after_its_end() {
+        let temp = tempfile::NamedTempFile::new().unwrap();
+        let (one, two) = (temp.reopen().unwrap(), temp.reopen().unwrap());
+        let held = Held::take(&one).unwrap().unwrap();
+        assert!(
+            Held::take_within(&two, Wait::AtMost(Duration::from_millis(20))).unwrap().is_none()
+        );
+        drop(held);
+        assert!(Held::take_within(&two, Wait::No).unwrap().is_some());
+    }
+
+    #[test]
+    fn pauses_end() {
+        let mut pauses = Pauses::new(Wait::AtMost(Duration::from_millis(5)));
+        let mut count = 0;
+        while pauses.pause() {
+            count += 1;
+        }
+        assert!((1..20).contains(&count) && pauses.left().is_zero());
+    }
+}
