@@ -13,7 +13,7 @@ const KNOWN: &str = "config=PATH debug nullok nodelay echo prompt=TEXT prompts=1
                      try_first_pass use_first_pass forward_pass";
 
 /// What an administrator wrote behind `pam_totp.so`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Arguments {
     /// Another configuration; it must exist then.
     pub(crate) config: Option<PathBuf>,
@@ -33,14 +33,13 @@ pub(crate) struct Arguments {
     pub(crate) first_pass: FirstPass,
     /// Password and code come in one answer; the password is left to the modules behind.
     pub(crate) forward_pass: bool,
-    #[cfg(feature = "test-panic")]
-    pub(crate) test_panic: bool,
 }
 
 /// What is done with the password an earlier module was given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum FirstPass {
     /// Nothing.
+    #[default]
     Unused,
     /// It is the first answer; if it is not right, there is a prompt (`try_first_pass`).
     Tried,
@@ -92,7 +91,7 @@ impl Arguments {
             b"use_first_pass" => self.first_pass = self.first_pass.or_stricter(FirstPass::Only),
             b"forward_pass" => self.forward_pass = true,
             #[cfg(feature = "test-panic")]
-            b"test_panic" => self.test_panic = true,
+            b"test_panic" => panic_on_request(),
             _ => self.take_value(word)?,
         }
         Ok(())
@@ -116,33 +115,13 @@ impl Arguments {
         }
         Ok(())
     }
-
-    /// The panic of the test that shows what one does.
-    #[cfg(feature = "test-panic")]
-    #[allow(clippy::panic)]
-    pub(crate) fn panic_if_told(&self) {
-        if self.test_panic {
-            panic!("on request: this text must appear nowhere");
-        }
-    }
 }
 
-impl Default for Arguments {
-    fn default() -> Self {
-        Self {
-            config: None,
-            debug: false,
-            nullok: false,
-            nodelay: false,
-            echo: Echo::Off,
-            prompt: None,
-            one_prompt: false,
-            first_pass: FirstPass::Unused,
-            forward_pass: false,
-            #[cfg(feature = "test-panic")]
-            test_panic: false,
-        }
-    }
+/// What the test of panics asks for.
+#[cfg(feature = "test-panic")]
+#[allow(clippy::panic)]
+fn panic_on_request() {
+    panic!("on request: this text must appear nowhere");
 }
 
 impl FirstPass {
@@ -188,7 +167,6 @@ mod tests {
             one_prompt: true,
             first_pass: FirstPass::Tried,
             forward_pass: true,
-            ..Arguments::default()
         };
         assert_eq!(Arguments::parse(&words), Ok(expected));
     }

@@ -11,8 +11,6 @@ pub(crate) fn authenticate(host: &mut dyn Host, words: &[&CStr]) -> ReturnCode {
         Ok(arguments) => arguments,
         Err(code) => return code,
     };
-    #[cfg(feature = "test-panic")]
-    arguments.panic_if_told();
     if let Err(error) = host.clear_mark() {
         host.log(Priority::Error, &error.to_string());
     }

@@ -65,9 +65,10 @@ pub(crate) trait Host {
 }
 
 /// Whether what is typed is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Echo {
     /// It is hidden, as a password is.
+    #[default]
     Off,
     /// It is shown (argument `echo`).
     On,

@@ -1,13 +1,10 @@
 //! The shared object as people get it: what it exports, needs and weighs.
-#![allow(missing_docs, clippy::expect_used)] // a test crate
-
-mod support;
 
 use std::fs;
 use std::process::Command;
 
 fn output_of(program: &str, arguments: &[&str]) -> String {
-    let module = support::release_module();
+    let module = crate::support::release_module();
     let output = Command::new(program).args(arguments).arg(module).output().expect("binutils");
     assert!(output.status.success(), "{program}");
     String::from_utf8(output.stdout).expect("UTF-8")
@@ -72,6 +69,6 @@ fn it_starts_no_process_or_thread_and_handles_no_signal() {
 
 #[test]
 fn it_is_smaller_than_a_mebibyte() {
-    let length = fs::metadata(support::release_module()).expect("the module").len();
+    let length = fs::metadata(crate::support::release_module()).expect("the module").len();
     assert!(length < 1024 * 1024, "{length} bytes");
 }

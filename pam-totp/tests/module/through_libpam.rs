@@ -2,11 +2,8 @@
 //!
 //! What is asked of users is tested where it is decided, in totp-core, and end to end in the
 //! workspace's `tests`. Here is what lies between: entry points, arguments, panics, conversations.
-#![allow(missing_docs, clippy::expect_used, clippy::indexing_slicing)] // a test crate
 
-mod support;
-
-use support::Stack;
+use crate::support::Stack;
 
 // The return values of `<security/_pam_types.h>`.
 const SERVICE_ERR: i32 = 3;

@@ -65,7 +65,7 @@ fn cargo_module(profile: &str, arguments: &[&str]) -> PathBuf {
 }
 
 fn cc(before: &[&str], source: &str, out: &Path, after: &[&str]) {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support").join(source);
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/module/support").join(source);
     let status = Command::new("cc")
         .args(["-Wall", "-Wextra", "-O1", "-o"])
         .arg(out)

@@ -1,0 +1,6 @@
+//! The module as a program meets it: behind libpam, and as a file.
+#![allow(missing_docs, clippy::expect_used, clippy::indexing_slicing)] // a test crate
+
+mod shared_object;
+mod support;
+mod through_libpam;
