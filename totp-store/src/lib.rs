@@ -18,5 +18,6 @@ pub mod files;
 mod flock;
 mod limits;
 pub mod permanent;
+mod store;
 
 pub use flock::Wait;

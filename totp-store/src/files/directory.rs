@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2};
-use nix::sys::stat::{FileStat, Mode, fstatat};
+use nix::sys::stat::{FileStat, Mode, fstatat, mkdirat};
 use rustix::fs::{CWD, Dir};
 
 use super::{Demand, FileError, Owner, Problem, check};
@@ -83,6 +83,18 @@ impl Directory {
     pub fn inner(&self, name: &str, shared: Shared) -> Result<Self, FileError> {
         let path = self.at(name)?;
         Self::finish(&self.fd, Path::new(name), path, self.owner, shared)
+    }
+
+    /// Makes a directory in this one, mode 0700, if it is not there yet, and opens it.
+    ///
+    /// # Errors
+    /// As [`Directory::open`], and whatever keeps a directory from being made.
+    pub fn inner_or_made(&self, name: &str) -> Result<Self, FileError> {
+        let path = self.at(name)?;
+        match mkdirat(&self.fd, name, Mode::S_IRWXU) {
+            Ok(()) | Err(Errno::EEXIST) => self.inner(name, Shared::Nobody),
+            Err(errno) => Err(FileError::errno(&path, "mkdir", errno)),
+        }
     }
 
     fn finish(
@@ -201,11 +213,9 @@ impl Directory {
         let mut names = Vec::new();
         for entry in Dir::read_from(&self.fd).map_err(failed)? {
             // What is not UTF-8 was not made here.
-            if let Ok(name) = entry.map_err(failed)?.file_name().to_str() {
-                if name != "." && name != ".." {
-                    names.push(name.to_owned());
-                }
-            }
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name().to_str().ok();
+            names.extend(name.filter(|name| *name != "." && *name != "..").map(str::to_owned));
         }
         Ok(names)
     }

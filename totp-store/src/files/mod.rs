@@ -14,6 +14,7 @@ use std::path::Path;
 use nix::unistd::Uid;
 
 pub use directory::{Access, Directory, Shared};
+pub(crate) use error::errno_of;
 pub use error::{FileError, Problem};
 
 /// Who must own what is trusted: root in every installation; whoever runs a test that needs no root.

@@ -1,0 +1,4 @@
+//! The file store.
+
+mod holder;
+mod lock;
