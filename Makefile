@@ -1,0 +1,46 @@
+# The few commands a person types. What they do is said in scripts/, one file each.
+
+PREFIX     ?= /usr/local
+DESTDIR    ?=
+SBINDIR    ?= $(PREFIX)/sbin
+# Where libpam looks for modules: a directory named after the architecture on Debian.
+SECURITYDIR ?= $(shell scripts/security-directory)
+CARGO      ?= cargo
+TARGET     := $(or $(CARGO_TARGET_DIR),target)
+
+.PHONY: all test demo install uninstall clean
+
+all:
+	$(CARGO) build --release --package pam-totp --package totp-admin
+
+# Everything, end-to-end tests as root included; without root what needs none.
+test:
+	@scripts/test
+
+# One enrollment and four logins over a real sshd on loopback, in a house of its own.
+demo:
+	@scripts/demo
+
+# Does not build: `make` first, then `sudo make install`, so that no compiler runs as root.
+install:
+	@test -f $(TARGET)/release/libpam_totp.so || { echo "nothing to install yet: run make first" >&2; exit 1; }
+	@test -n "$(SECURITYDIR)"
+	install -D -m 644 $(TARGET)/release/libpam_totp.so $(DESTDIR)$(SECURITYDIR)/pam_totp.so
+	install -D -m 755 $(TARGET)/release/totp-admin $(DESTDIR)$(SBINDIR)/totp-admin
+	install -d -m 755 $(DESTDIR)/etc/pam-totp
+	install -d -m 700 $(DESTDIR)/var/lib/pam-totp $(DESTDIR)/var/lib/pam-totp/users \
+		$(DESTDIR)/var/lib/pam-totp/state $(DESTDIR)/var/log/pam-totp
+	install -D -m 644 scripts/pam-totp.tmpfiles $(DESTDIR)/usr/lib/tmpfiles.d/pam-totp.conf
+	@if [ -z "$(DESTDIR)" ]; then install -d -m 700 /run/pam-totp; fi
+	@echo "Installed. No login is changed yet: README.md says how to switch it on."
+
+# Records, the permanent record and the configuration stay: they may be wanted again, or be evidence.
+uninstall:
+	@if [ -z "$(DESTDIR)" ] && grep -ls pam_totp.so /etc/pam.d/*; then \
+		echo "these files still name pam_totp.so; without the module they let nobody in" >&2; exit 1; fi
+	rm -f $(DESTDIR)$(SECURITYDIR)/pam_totp.so $(DESTDIR)$(SBINDIR)/totp-admin \
+		$(DESTDIR)/usr/lib/tmpfiles.d/pam-totp.conf
+	@echo "Kept: /etc/pam-totp, /var/lib/pam-totp, /var/log/pam-totp"
+
+clean:
+	$(CARGO) clean
