@@ -5,6 +5,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::SOON;
@@ -15,6 +16,7 @@ pub struct Application {
     child: Child,
     input: ChildStdin,
     lines: Receiver<String>,
+    complaints: Arc<Mutex<String>>,
 }
 
 /// The codes of libpam that the module's table names.
@@ -156,7 +158,7 @@ impl Outcome {
 
 impl Application {
     pub(crate) fn start(mut command: Command) -> Self {
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the application can be started");
         let output = BufReader::new(child.stdout.take().unwrap());
         let (send, lines) = channel();
@@ -167,8 +169,16 @@ impl Application {
                 }
             }
         });
+        let errors = BufReader::new(child.stderr.take().unwrap());
+        let complaints: Arc<Mutex<String>> = Arc::default();
+        let heard = Arc::clone(&complaints);
+        std::thread::spawn(move || {
+            for line in errors.lines().map_while(Result::ok) {
+                heard.lock().unwrap().push_str(&(line + "\n"));
+            }
+        });
         let input = child.stdin.take().unwrap();
-        Self { child, input, lines }
+        Self { child, input, lines, complaints }
     }
 
     /// Starts a login, as an ssh daemon would for a client at 192.0.2.1.
@@ -193,6 +203,12 @@ impl Application {
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// What came out at standard error.
+    #[must_use]
+    pub fn complaints(&self) -> String {
+        self.complaints.lock().unwrap().clone()
     }
 
     /// Ends the application and gives its exit code; valgrind's is its verdict.
@@ -283,6 +299,12 @@ impl Login<'_> {
         answers: impl IntoIterator<Item = A>,
     ) -> Outcome {
         self.begin(call);
+        self.rest(answers)
+    }
+
+    /// The rest of a call that was begun, answering the prompts in order; further ones fail the
+    /// conversation.
+    pub fn rest<A: Into<Answer>>(&mut self, answers: impl IntoIterator<Item = A>) -> Outcome {
         let mut answers = answers.into_iter();
         let mut heard = Vec::new();
         loop {

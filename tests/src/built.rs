@@ -57,6 +57,24 @@ fn build_workspace(directory: &Path) {
     assert!(status.success(), "building the module and the command failed: {status}");
 }
 
+/// The module once more, with the argument `test_panic`, which no release build knows.
+#[must_use]
+pub fn module_that_can_panic() -> PathBuf {
+    // A directory of its own, so that the module under test isn't overwritten.
+    let directory = workspace().join("target/test-panic");
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .args(["build", "--quiet", "--package", "pam-totp", "--features", "test-panic"])
+        .arg("--manifest-path")
+        .arg(workspace().join("Cargo.toml"))
+        .arg("--target-dir")
+        .arg(&directory)
+        .status()
+        .expect("cargo can be started");
+    assert!(status.success(), "building the module that can panic failed: {status}");
+    directory.join("debug/libpam_totp.so")
+}
+
 fn compile_application(directory: &Path) -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/application/application.c");
     // Compiled under a name of its own and renamed: several test programs may do this at once.

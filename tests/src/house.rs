@@ -1,8 +1,8 @@
 //! One private world: a mount namespace with its own accounts, PAM stacks, configuration, state, logs
 //! and syslog, beside the machine's real ones, which stay untouched.
 //!
-//! `furnish.sh` makes it; the namespace lives as long as the shell that ran it, and that ends when this
-//! process closes its standard input, however the test ends.
+//! `furnish.sh` makes it (for `make demo` too); the namespace lives as long as the shell that ran it, and
+//! that ends when this process closes its standard input, however the test ends.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -114,7 +114,7 @@ impl House {
                 "sh",
                 "-c",
             ])
-            .arg(include_str!("house/furnish.sh"))
+            .arg(concat!(include_str!("house/furnish.sh"), "echo ready; exec cat >/dev/null"))
             .arg("furnish")
             .args([disk.path(), &security, &built.module, &built.command])
             .args([&disk.path().join("log"), &built.application])
@@ -240,6 +240,40 @@ impl House {
         Application::start(self.command("pam-application"))
     }
 
+    /// The same with variables in its environment.
+    #[must_use]
+    pub fn application_with(&self, variables: &[(&str, &str)]) -> Application {
+        let mut command = self.command("pam-application");
+        command.envs(variables.iter().copied());
+        Application::start(command)
+    }
+
+    /// The same, started by another program such as valgrind.
+    #[must_use]
+    pub fn application_under(&self, program: &str, arguments: &[&str]) -> Application {
+        let mut command = self.command(program);
+        command.args(arguments).arg("/usr/local/bin/pam-application");
+        Application::start(command)
+    }
+
+    /// Puts another module in the place of `pam_totp.so`.
+    pub fn use_module(&self, file: &Path) {
+        let place = self.security.join("pam_totp.so");
+        self.run("mount", &["--bind", path_text(file), path_text(&place)]);
+    }
+
+    /// Mounts a new, empty disk of 16 MiB, so that it can be filled and made read-only.
+    pub fn mount_small_disk(&self, directory: &str) {
+        let image = self.disk.path().join("small-disk");
+        fs::File::create(&image).and_then(|file| file.set_len(16 << 20)).unwrap();
+        let image = path_text(&image);
+        self.run("mkfs.ext4", &["-q", "-F", "-m", "0", image]);
+        let device = losetup(&["--find", "--show", image]);
+        self.run("mount", &[&device.replacen("/dev/", "/dev/machine/", 1), directory]);
+        // Gone with the last mount, which is gone with the house.
+        losetup(&["--detach", &device]);
+    }
+
     /// Enrolls `name` with a new secret, switched on without a code, and gives the phone that holds it.
     #[must_use]
     pub fn enroll(&self, name: &str) -> Phone {
@@ -309,9 +343,22 @@ impl Drop for House {
 #[allow(clippy::print_stderr)]
 fn eprintln_lines(title: &str, lines: &[String]) {
     eprintln!("--- {title}:");
-    for line in lines {
+    // The end of it: a flood would bury the message.
+    for line in lines.iter().rev().take(40).rev() {
         eprintln!("    {line}");
     }
+}
+
+/// Loop devices are the machine's, not the house's.
+fn losetup(arguments: &[&str]) -> String {
+    let output =
+        Command::new("losetup").args(arguments).output().expect("mount (Debian) is needed");
+    assert!(output.status.success(), "losetup: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().to_string()
+}
+
+fn path_text(path: &Path) -> &str {
+    path.to_str().expect("the harness names its files in UTF-8")
 }
 
 fn clean_environment(command: &mut Command) {

@@ -24,14 +24,17 @@ mod application;
 mod built;
 mod house;
 mod phone;
+mod screen;
 mod ssh;
 mod syslog;
 mod terminal;
 
 pub use accounts::{PASSWORD, Person};
 pub use application::{Answer, Application, Heard, Login, Outcome, Pam};
+pub use built::module_that_can_panic;
 pub use house::{House, Plan};
 pub use phone::Phone;
+pub use screen::{Screen, Theme};
 pub use ssh::{Client, FirstFactor, Sshd};
 pub use syslog::Syslog;
 pub use terminal::Terminal;

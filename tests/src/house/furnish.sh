@@ -59,7 +59,3 @@ install -d -m 700 /run/pam-totp /var/log/pam-totp /var/lib/pam-totp /var/lib/pam
     /var/lib/pam-totp/state
 touch /run/utmp /var/log/wtmp /var/log/lastlog
 install -m 600 /dev/null /var/log/btmp
-
-echo ready
-# The house stands as long as the test holds the other end of standard input.
-exec cat >/dev/null
