@@ -5,6 +5,7 @@
 //! | file | what is asked |
 //! |---|---|
 //! | `houses` | that nothing of a test is seen outside of its house |
+//! | `installation` | what `make install` puts where |
 
 // A test reports by panicking.
 #![allow(
@@ -16,3 +17,4 @@
 )]
 
 mod houses;
+mod installation;

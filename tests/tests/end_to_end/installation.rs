@@ -1,0 +1,64 @@
+//! `make install` into an empty root: what lies where, whose it is and who may read it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use pam_totp_tests::House;
+
+fn tree(directory: &Path, below: &Path, found: &mut BTreeMap<String, String>) {
+    for entry in fs::read_dir(directory).unwrap().flatten() {
+        let metadata = entry.metadata().unwrap();
+        let place = entry.path().strip_prefix(below).unwrap().display().to_string();
+        assert_eq!((metadata.uid(), metadata.gid()), (0, 0), "{place}");
+        if metadata.is_dir() {
+            tree(&entry.path(), below, found);
+        }
+        found.insert(place, format!("{:o}", metadata.mode() & 0o7777));
+    }
+}
+
+fn make(house: &House, root: &str, goal: &str) {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().display().to_string();
+    let destination = format!("DESTDIR={root}");
+    let arguments =
+        ["--silent", "-C", &workspace, goal, &destination, "TARGET=/run/target", "PREFIX=/usr"];
+    house.run("make", &arguments);
+}
+
+#[test]
+fn make_install_puts_everything_where_it_belongs_and_uninstall_keeps_what_was_recorded() {
+    let house = House::build();
+    let module = house.security().join("pam_totp.so");
+    house.run(
+        "install",
+        &["-D", &module.display().to_string(), "/run/target/release/libpam_totp.so"],
+    );
+    house.run("install", &["-D", "/usr/local/sbin/totp-admin", "/run/target/release/totp-admin"]);
+    make(&house, "/run/root", "install");
+
+    let root = house.path("/run/root");
+    let mut found = BTreeMap::new();
+    tree(&root, &root, &mut found);
+    let module = module.strip_prefix("/").unwrap().display().to_string();
+    for (place, mode) in [
+        (module.as_str(), "644"),
+        ("usr/sbin/totp-admin", "755"),
+        ("etc/pam-totp", "755"),
+        ("var/lib/pam-totp", "700"),
+        ("var/lib/pam-totp/users", "700"),
+        ("var/lib/pam-totp/state", "700"),
+        ("var/log/pam-totp", "700"),
+        ("usr/lib/tmpfiles.d/pam-totp.conf", "644"),
+    ] {
+        assert_eq!(found.get(place).map(String::as_str), Some(mode), "{place} in {found:#?}");
+    }
+
+    fs::write(root.join("var/lib/pam-totp/users/alice.toml"), "").unwrap();
+    make(&house, "/run/root", "install");
+    make(&house, "/run/root", "uninstall");
+    assert!(!root.join(&module).exists());
+    assert!(!root.join("usr/sbin/totp-admin").exists());
+    assert!(root.join("var/lib/pam-totp/users/alice.toml").exists());
+}
