@@ -15,14 +15,22 @@
 
 extern crate alloc;
 
+pub mod answer;
 pub mod budget;
+pub mod dialogue;
+pub mod evaluate;
 pub mod event;
+pub mod log;
 pub mod name;
 pub mod origin;
 pub mod otp;
 pub mod otpauth;
+pub mod policy;
 pub mod record;
+pub mod route;
+pub mod search;
 pub mod secret;
 pub mod state;
 pub mod store;
 pub mod time;
+pub mod upkeep;

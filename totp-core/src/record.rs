@@ -32,7 +32,7 @@ pub struct EnrollmentId([u8; 8]);
 impl EnrollmentId {
     /// A fresh id out of random bytes.
     #[must_use]
-    pub fn fresh(entropy: [u8; 8]) -> Self {
+    pub const fn fresh(entropy: [u8; 8]) -> Self {
         Self(entropy)
     }
 }

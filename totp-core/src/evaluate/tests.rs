@@ -1,0 +1,635 @@
+//! Behaviours of one evaluation, each by its own test. Budgets over time are in `tests/a_year_of_attack.rs`.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::name::UserName;
+use crate::otp::Algorithm;
+use crate::record::{Authenticator, Decision, EnrollmentId, Kind as AuthenticatorKind};
+use crate::secret::Secret;
+use crate::store::{Durability, Enrolled};
+use crate::time::Period;
+
+const NOW: UnixTime = UnixTime(1_763_000_010);
+const RULES: Rules = Rules { window: 1, chance: YearlyChance::DEFAULT };
+const HOME: Origin = Origin::Net4([192, 0, 2]);
+const ELSEWHERE: Origin = Origin::Net4([198, 51, 100]);
+
+/// A user, kept in memory: applies what evaluations write.
+struct House {
+    view: View,
+    now: UnixTime,
+    origin: Origin,
+    first: Option<Debit>,
+}
+
+fn totp(seed: u8, digits: Digits) -> Totp {
+    let secret = Secret::fresh(&[seed; Secret::FRESH]);
+    Totp { secret, algorithm: Algorithm::Sha1, digits, period: Period::DEFAULT }
+}
+
+fn name(n: &str) -> AuthenticatorName {
+    AuthenticatorName::new(n).unwrap()
+}
+
+impl House {
+    fn with(authenticators: Vec<(&str, Totp)>) -> Self {
+        let enrollment = EnrollmentId::fresh([1; 8]);
+        let spent = authenticators
+            .iter()
+            .map(|(n, _)| (name(n), Spent::Totp(TotpSpent::default())))
+            .collect();
+        let authenticators = authenticators.into_iter().map(|(n, totp)| Authenticator {
+            name: name(n),
+            added: NOW,
+            kind: AuthenticatorKind::Totp(totp),
+        });
+        let user = UserName::new("alice").unwrap();
+        let decision =
+            Decision { user, uid: Some(1000), since: NOW, by: String::from("carol"), seq: 1 };
+        let record = Record { decision, enrollment, authenticators: authenticators.collect() };
+        let state = StateRead::Good(State::new(enrollment, 1, spent));
+        let found = Found::Enrolled(Box::new(Enrolled { record, state }));
+        let view = View { found, meter: Meter::default(), volatile: None };
+        Self { view, now: NOW, origin: HOME, first: None }
+    }
+
+    fn alice() -> Self {
+        Self::with(vec![("phone", totp(1, Digits::Six))])
+    }
+
+    fn enrolled(&mut self) -> &mut Enrolled {
+        match &mut self.view.found {
+            Found::Enrolled(enrolled) => enrolled,
+            _ => panic!("not enrolled"),
+        }
+    }
+
+    fn state(&mut self) -> &mut State {
+        match &mut self.enrolled().state {
+            StateRead::Good(state) => state,
+            StateRead::Lost { .. } => panic!("lost"),
+        }
+    }
+
+    fn spent(&mut self, n: &str) -> TotpSpent {
+        *self.state().spent(&name(n)).unwrap().totp()
+    }
+
+    /// The code of the first authenticator, `offset` steps from now.
+    fn code(&mut self, offset: i64) -> String {
+        let now = self.now;
+        let totp = self.enrolled().record.authenticators[0].kind.totp();
+        totp.code_text(totp.step(now).moved(offset)).as_str().into()
+    }
+
+    fn codes(&mut self, offsets: impl IntoIterator<Item = i64>) -> String {
+        offsets.into_iter().map(|offset| self.code(offset)).collect()
+    }
+
+    /// A code that is right nowhere near.
+    fn wrong(&mut self) -> String {
+        let near: Vec<String> = (-3000..3000).map(|offset| self.code(offset)).collect();
+        (0..).map(|n| format!("{n:06}")).find(|code| !near.contains(code)).unwrap()
+    }
+
+    fn try_all(&mut self, typed: &[&str]) -> Verdict {
+        let answers: Vec<Answer> = typed.iter().map(|t| Answer::read(t.as_bytes())).collect();
+        let enrollment = self.enrolled().record.enrollment;
+        let computed: Vec<Computed<'_>> = match &self.view.found {
+            Found::Enrolled(enrolled) => enrolled
+                .record
+                .authenticators
+                .iter()
+                .map(|a| Computed { totp: a.kind.totp(), drift: 0 })
+                .collect(),
+            _ => Vec::new(),
+        };
+        let codebook = Codebook::compute(Some(enrollment), &computed, &answers, 1, self.now);
+        let place = Place::new("sshd", "192.0.2.1");
+        let attempt = Attempt {
+            answers: &answers,
+            codebook: &codebook,
+            first: self.first,
+            origin: &self.origin,
+            place: &place,
+            now: self.now,
+            entropy: [7, 8],
+            pretext: None,
+        };
+        let change = evaluate(&RULES, &self.view, &attempt);
+        let mut written = Writes::default();
+        let committed = change.commit(|writes| {
+            written = writes.clone();
+            Ok::<_, ()>(Durability::Disk)
+        });
+        if let Some(state) = written.state {
+            self.enrolled().state = StateRead::Good(state);
+        }
+        self.view.meter = written.settle.or(written.debit).unwrap();
+        committed.unwrap().into_outcome()
+    }
+
+    fn enter(&mut self, typed: &str) -> Verdict {
+        self.try_all(&[typed])
+    }
+
+    fn reason(&mut self, typed: &str) -> Reason {
+        refused(self.enter(typed)).reason
+    }
+
+    fn use_up_singles(&mut self) {
+        self.view.meter.spending = Spending::singles_used_up();
+    }
+
+    fn use_up_pairs(&mut self) {
+        self.use_up_singles();
+        self.view.meter.spending.pairs = u64::MAX;
+    }
+}
+
+fn accepted(verdict: Verdict) -> Accepted {
+    match verdict {
+        Verdict::Accepted(accepted) => accepted,
+        Verdict::Refused(refusal) => panic!("refused: {refusal:?}"),
+    }
+}
+
+fn refused(verdict: Verdict) -> Refusal {
+    match verdict {
+        Verdict::Refused(refusal) => refusal,
+        Verdict::Accepted(accepted) => panic!("accepted: {accepted:?}"),
+    }
+}
+
+#[test]
+fn a_code_of_the_window_is_accepted_once() {
+    for offset in [-1, 0, 1] {
+        let mut alice = House::alice();
+        let code = alice.code(offset);
+        assert_eq!(accepted(alice.enter(&code)).codes(), 1);
+        assert_eq!(alice.reason(&code), Reason::Replay);
+    }
+}
+
+#[test]
+fn a_code_outside_the_window_is_wrong() {
+    for offset in [-2, 2, -20, 20] {
+        let mut alice = House::alice();
+        let code = alice.code(offset);
+        assert_eq!(alice.reason(&code), Reason::Wrong);
+    }
+}
+
+#[test]
+fn an_older_code_than_the_last_accepted_is_refused() {
+    let mut alice = House::alice();
+    let (old, new) = (alice.code(-1), alice.code(0));
+    let _ = accepted(alice.enter(&new));
+    assert_eq!(alice.reason(&old), Reason::Replay);
+}
+
+#[test]
+fn a_replay_costs_nothing() {
+    let mut alice = House::alice();
+    let code = alice.code(0);
+    let _ = accepted(alice.enter(&code));
+    let before = alice.view.meter.spending;
+    assert!(refused(alice.enter(&code)).debit.total().is_free());
+    assert_eq!(alice.view.meter.spending, before);
+}
+
+#[test]
+fn a_wrong_code_costs_the_chance_it_had() {
+    let mut alice = House::alice();
+    let wrong = alice.wrong();
+    assert_eq!(refused(alice.enter(&wrong)).debit.total(), Price::of(3, Digits::Six, 1, 1));
+    let mut three = House::with(vec![
+        ("a", totp(1, Digits::Six)),
+        ("b", totp(2, Digits::Six)),
+        ("c", totp(3, Digits::Eight)),
+    ]);
+    let debit = refused(three.enter("000000")).debit;
+    assert_eq!(debit.total(), Price::of(3, Digits::Six, 1, 2));
+}
+
+#[test]
+fn junk_and_codes_of_another_length_cost_nothing() {
+    let mut alice = House::alice();
+    for typed in ["", "hello", "1234567", "12345678"] {
+        assert!(refused(alice.enter(typed)).debit.total().is_free(), "{typed}");
+    }
+}
+
+#[test]
+fn two_consecutive_codes_bring_a_clock_within_twenty_steps_back() {
+    for offset in [-20, -16, 5, 19] {
+        let mut alice = House::alice();
+        let (one, two) = (alice.code(offset), alice.code(offset + 1));
+        let first = refused(alice.enter(&one));
+        assert_eq!(first.reason, Reason::Wrong);
+        alice.first = Some(first.debit);
+        let accepted = accepted(alice.try_all(&[&one, &two]));
+        assert_eq!((accepted.codes(), accepted.drift(), accepted.off()), (2, offset + 1, None));
+        // From now on one code is enough.
+        alice.now = alice.now.plus(60);
+        let next = alice.code(offset + 1);
+        let _ = self::accepted(alice.enter(&next));
+    }
+}
+
+#[test]
+fn two_codes_further_off_or_not_consecutive_are_refused() {
+    for offsets in [[-22, -21], [21, 22], [5, 7], [6, 5], [5, 5]] {
+        let mut alice = House::alice();
+        let codes = alice.codes(offsets);
+        assert_eq!(alice.reason(&codes), Reason::Wrong, "{offsets:?}");
+    }
+}
+
+#[test]
+fn three_codes_are_good_within_a_day_and_teach_no_drift() {
+    for offset in [-2880, -600, 600, 2878] {
+        let mut alice = House::alice();
+        let codes = alice.codes(offset..offset + 3);
+        let accepted = accepted(alice.enter(&codes));
+        assert_eq!((accepted.codes(), accepted.drift()), (3, 0));
+        assert_eq!(accepted.off(), Some((offset + 2) * 30));
+        let _ = refused(alice.enter(&codes)); // a second time
+    }
+}
+
+#[test]
+fn three_codes_further_than_a_day_off_are_refused() {
+    let mut alice = House::alice();
+    let codes = alice.codes(2879..2882);
+    assert_eq!(alice.reason(&codes), Reason::Wrong);
+}
+
+#[test]
+fn codes_over_two_answers_form_one_sequence() {
+    let mut alice = House::alice();
+    let (two, one) = (alice.codes(300..302), alice.code(302));
+    assert_eq!(accepted(alice.try_all(&[&two, &one])).codes(), 3);
+}
+
+#[test]
+fn a_pair_of_used_codes_is_refused() {
+    let mut alice = House::alice();
+    let codes = alice.codes([-5, -4]);
+    let _ = accepted(alice.enter(&codes));
+    let _ = refused(alice.enter(&codes));
+    alice.now = alice.now.plus(300);
+    let _ = refused(alice.enter(&codes));
+}
+
+#[test]
+fn a_pair_with_a_used_half_is_refused() {
+    let mut alice = House::alice();
+    alice.use_up_singles();
+    let first = alice.codes([-5, -4]);
+    let _ = accepted(alice.enter(&first));
+    let overlapping = alice.codes([-4, -3]);
+    assert_eq!(alice.reason(&overlapping), Reason::Wrong);
+}
+
+#[test]
+fn a_half_matched_pair_costs_what_guessing_the_other_half_had() {
+    let mut alice = House::alice();
+    let (good, wrong) = (alice.code(7), alice.wrong());
+    for typed in [format!("{good}{wrong}"), format!("{wrong}{good}")] {
+        let debit = refused(alice.enter(&typed)).debit;
+        assert_eq!(debit.pair, Price::of(2, Digits::Six, 1, 1));
+    }
+    let debit = refused(alice.enter(&format!("{wrong}{wrong}"))).debit;
+    assert_eq!(debit.pair, Price::of(40, Digits::Six, 2, 1));
+}
+
+#[test]
+fn a_triple_of_which_two_matched_costs_as_much_as_a_pair() {
+    let mut alice = House::alice();
+    let wrong = alice.wrong();
+    let two = alice.codes([300, 301]);
+    let debit = refused(alice.enter(&format!("{two}{wrong}"))).debit;
+    assert_eq!(debit.triple, Price::of(40, Digits::Six, 2, 1));
+    let debit = refused(alice.enter(&format!("{wrong}{wrong}{wrong}"))).debit;
+    assert_eq!(debit.triple, Price::of(5759, Digits::Six, 3, 1));
+}
+
+#[test]
+fn when_singles_are_used_up_two_codes_get_in() {
+    let mut alice = House::alice();
+    alice.use_up_singles();
+    let (one, two) = (alice.code(0), alice.code(1));
+    let first = refused(alice.enter(&one));
+    assert_eq!(first.reason, Reason::Budget);
+    alice.now = alice.now.plus(30);
+    assert_eq!(accepted(alice.try_all(&[&one, &two])).codes(), 2);
+}
+
+#[test]
+fn when_pairs_are_used_up_three_codes_get_in() {
+    let mut alice = House::alice();
+    alice.use_up_pairs();
+    let two = alice.codes([-1, 0]);
+    assert_eq!(alice.reason(&two), Reason::Budget);
+    let three = alice.codes([-1, 0, 1]);
+    assert_eq!(accepted(alice.enter(&three)).codes(), 3);
+}
+
+#[test]
+fn when_triples_are_used_up_they_count_near_the_clock_alone() {
+    let mut alice = House::alice();
+    alice.use_up_pairs();
+    alice.view.meter.spending.triples = u64::MAX;
+    let far = alice.codes(100..103);
+    assert_eq!(alice.reason(&far), Reason::Wrong);
+    let near = alice.codes(-1..2);
+    assert_eq!(accepted(alice.enter(&near)).codes(), 3);
+}
+
+#[test]
+fn a_flood_from_elsewhere_leaves_a_known_origin_its_single_code() {
+    let mut alice = House::alice();
+    let code = alice.code(-1);
+    let _ = accepted(alice.enter(&code));
+    let wrong = alice.wrong();
+    alice.origin = ELSEWHERE;
+    for _ in 0..200 {
+        let _ = refused(alice.enter(&wrong));
+    }
+    let code = alice.code(0);
+    assert_eq!(alice.reason(&code), Reason::Budget);
+    alice.origin = HOME;
+    let code = alice.code(1);
+    assert_eq!(accepted(alice.enter(&code)).codes(), 1);
+}
+
+#[test]
+fn more_codes_required_is_told_once_a_day() {
+    let mut alice = House::alice();
+    let wrong = alice.wrong();
+    for _ in 0..200 {
+        let _ = refused(alice.enter(&wrong));
+    }
+    let told = |house: &House| house.view.meter.events.iter().count();
+    assert_eq!(told(&alice), 1);
+    alice.now = alice.now.plus(DAY);
+    let _ = refused(alice.enter(&wrong));
+    assert_eq!(told(&alice), 2);
+}
+
+#[test]
+fn acceptance_at_the_second_answer_gives_the_first_debit_back_and_no_other() {
+    let mut alice = House::alice();
+    let wrong = alice.wrong();
+    let _ = refused(alice.enter(&wrong));
+    let before = alice.view.meter.spending;
+    let first = refused(alice.enter(&wrong));
+    alice.first = Some(first.debit);
+    let code = alice.code(0);
+    let _ = accepted(alice.try_all(&[&wrong, &code]));
+    assert_eq!(alice.view.meter.spending, before);
+}
+
+#[test]
+fn a_clock_set_back_is_said_with_the_seconds_to_wait() {
+    let mut alice = House::alice();
+    let code = alice.code(0);
+    let _ = accepted(alice.enter(&code));
+    alice.now = alice.now.minus(3600);
+    let code = alice.code(0);
+    // NOW is 0 s into its step; the next step after the floor comes into the window one step earlier.
+    let seconds = 3600 - NOW.0 % 30;
+    assert_eq!(alice.reason(&code), Reason::Clock { seconds });
+    alice.now = alice.now.plus(seconds);
+    let code = alice.code(1);
+    let _ = accepted(alice.enter(&code));
+}
+
+#[test]
+fn three_codes_get_in_although_the_clock_was_set_back() {
+    let mut alice = House::alice();
+    let code = alice.code(0);
+    let _ = accepted(alice.enter(&code));
+    let codes = alice.codes(1..4);
+    alice.now = alice.now.minus(5 * 3600);
+    assert_eq!(accepted(alice.enter(&codes)).codes(), 3);
+}
+
+#[test]
+fn a_code_that_fits_two_steps_spends_both() {
+    // Steps whose codes collide inside one window are rare; search for one.
+    let totp = totp(9, Digits::Six);
+    let step = (0..40_000_000u64).step_by(100_000).find_map(|from| {
+        let codes = totp.codes(Step(from), Step(from + 100_001));
+        let at = codes.windows(3).position(|w| w[0] == w[2])?;
+        Some(Step(from + at as u64 + 1))
+    });
+    let mut alice = House::with(vec![("phone", self::totp(9, Digits::Six))]);
+    alice.now = step.expect("one in 40 million").start(Period::DEFAULT);
+    let code = alice.code(-1);
+    let _ = accepted(alice.enter(&code));
+    assert_eq!(alice.reason(&code), Reason::Replay);
+}
+
+#[test]
+fn of_several_authenticators_each_has_its_own_floor() {
+    let mut alice =
+        House::with(vec![("phone", totp(1, Digits::Six)), ("token", totp(2, Digits::Eight))]);
+    let step = Step::at(NOW, Period::DEFAULT);
+    let token = totp(2, Digits::Eight).code_text(step);
+    assert_eq!(accepted(alice.enter(&token)).authenticator().as_str(), "token");
+    let phone = alice.code(0);
+    assert_eq!(accepted(alice.enter(&phone)).authenticator().as_str(), "phone");
+    assert_eq!(alice.spent("phone").floor, alice.spent("token").floor);
+    assert_eq!(alice.reason(&token), Reason::Replay);
+}
+
+#[test]
+fn the_drift_follows_a_second_code_on_the_same_side() {
+    let mut alice = House::alice();
+    for (offset, drift) in [(1, 0), (1, 1), (2, 1), (2, 2), (1, 2), (2, 2), (1, 2), (1, 1)] {
+        alice.now = alice.now.plus(120);
+        let code = alice.code(offset);
+        assert_eq!(accepted(alice.enter(&code)).drift(), drift, "after {offset}");
+    }
+}
+
+#[test]
+fn the_drift_never_leaves_its_bounds() {
+    let mut alice = House::alice();
+    for _ in 0..100 {
+        alice.now = alice.now.plus(120);
+        let drift = alice.spent("phone").drift;
+        let code = alice.code(drift + 1);
+        assert!(accepted(alice.enter(&code)).drift() <= MOST_DRIFT);
+    }
+    assert_eq!(alice.spent("phone").drift, MOST_DRIFT);
+}
+
+#[test]
+fn a_lost_state_is_begun_anew_with_floors_above_now() {
+    let mut alice = House::alice();
+    alice.enrolled().state = StateRead::Lost { seq: 41 };
+    for offset in -1..=1 {
+        let code = alice.code(offset);
+        let _ = refused(alice.enter(&code));
+    }
+    assert_eq!(alice.state().seq, 42, "written once, by the first refused try");
+    let events: Vec<EventKind> = alice.state().events.iter().map(|e| e.kind).collect();
+    assert_eq!(events, [EventKind::StateRebuilt]);
+    alice.now = alice.now.plus(90);
+    let one = alice.code(0);
+    assert_eq!(alice.reason(&one), Reason::Budget);
+    let two = alice.codes([0, 1]);
+    assert_eq!(accepted(alice.enter(&two)).codes(), 2);
+}
+
+#[test]
+fn a_lost_state_keeps_the_floors_that_the_meter_remembers() {
+    let mut alice = House::alice();
+    let pair = alice.codes([18, 19]);
+    let _ = accepted(alice.enter(&pair));
+    alice.enrolled().state = StateRead::Lost { seq: 2 };
+    assert!(matches!(alice.reason(&pair), Reason::Clock { .. } | Reason::Wrong));
+    assert_eq!(alice.spent("phone").floor, Step::at(NOW, Period::DEFAULT).moved(19));
+}
+
+#[test]
+fn an_authenticator_that_the_state_does_not_know_has_spent_all_up_to_now() {
+    let mut alice = House::alice();
+    alice.state().spent.clear();
+    let code = alice.code(0);
+    let _ = refused(alice.enter(&code));
+    alice.now = alice.now.plus(3600);
+    let code = alice.code(0);
+    let _ = refused(alice.enter(&code)); // the state still says nothing
+    assert!(alice.state().spent.is_empty());
+}
+
+#[test]
+fn in_volatile_memory_only_steps_after_the_start_of_process_1_count() {
+    let mut alice = House::alice();
+    alice.view.volatile = Some(Volatile { since: NOW, first: true });
+    let code = alice.code(0);
+    let _ = refused(alice.enter(&code));
+    assert_eq!(alice.view.meter.events.iter().next().unwrap().kind, EventKind::StateVolatile);
+    alice.view.volatile = Some(Volatile { since: NOW, first: false });
+    let code = alice.code(1);
+    let _ = accepted(alice.enter(&code));
+    assert_eq!(alice.view.meter.events.iter().count(), 1);
+}
+
+#[test]
+fn nobody_is_let_in_who_is_not_enrolled() {
+    let mut alice = House::alice();
+    let code = alice.code(0);
+    let answers = [Answer::read(code.as_bytes())];
+    for pretext in [None, Some(Reason::NoAccount)] {
+        let view = View { found: Found::Absent, meter: Meter::default(), volatile: None };
+        let place = Place::new("sshd", "");
+        let attempt = Attempt {
+            answers: &answers,
+            codebook: &Codebook::compute(None, &[], &answers, 1, NOW),
+            first: None,
+            origin: &HOME,
+            place: &place,
+            now: NOW,
+            entropy: [0; 2],
+            pretext,
+        };
+        let verdict = evaluate(&RULES, &view, &attempt)
+            .commit(|writes| {
+                assert!(
+                    writes.debit.is_some() && writes.state.is_none() && writes.settle.is_none()
+                );
+                Ok::<_, ()>(Durability::Disk)
+            })
+            .unwrap()
+            .into_outcome();
+        assert_eq!(refused(verdict).reason, pretext.unwrap_or(Reason::NotEnrolled));
+    }
+}
+
+#[test]
+fn a_try_is_debited_before_it_is_known_to_be_right() {
+    let mut alice = House::alice();
+    let code = alice.code(0);
+    let answers = [Answer::read(code.as_bytes())];
+    let place = Place::new("sshd", "");
+    let attempt = Attempt {
+        answers: &answers,
+        codebook: &Codebook::compute(None, &[], &answers, 1, NOW),
+        first: None,
+        origin: &HOME,
+        place: &place,
+        now: NOW,
+        entropy: [0; 2],
+        pretext: None,
+    };
+    let _ = evaluate(&RULES, &alice.view, &attempt).commit(|writes| {
+        let debited = Spending::default().refilled(RULES.chance, NOW).with(&Debit {
+            single: Price::of(3, Digits::Six, 1, 1),
+            ..Debit::none(Standing::Unknown)
+        });
+        assert_eq!(writes.debit.as_ref().unwrap().spending, debited);
+        assert_eq!(writes.settle.as_ref().unwrap().spending.unknown, 0);
+        Ok::<_, ()>(Durability::Disk)
+    });
+}
+
+#[test]
+fn a_codebook_of_another_enrollment_is_not_used() {
+    let mut alice = House::alice();
+    let stranger = totp(77, Digits::Six);
+    let code = stranger.code_text(stranger.step(NOW));
+    let answers = [Answer::read(code.as_bytes())];
+    let place = Place::new("sshd", "");
+    let computed = [Computed { totp: &stranger, drift: 0 }];
+    let codebook =
+        Codebook::compute(Some(EnrollmentId::fresh([9; 8])), &computed, &answers, 1, NOW);
+    let attempt = Attempt {
+        answers: &answers,
+        codebook: &codebook,
+        first: None,
+        origin: &HOME,
+        place: &place,
+        now: NOW,
+        entropy: [0; 2],
+        pretext: None,
+    };
+    let _ = alice.enrolled();
+    let verdict = evaluate(&RULES, &alice.view, &attempt).commit(|_| Ok::<_, ()>(Durability::Disk));
+    let _ = refused(verdict.unwrap().into_outcome());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Invariant 1 on the pure floor: whatever is typed whenever, also with the clock set back and forth, no code
+    /// is accepted twice and floors only rise.
+    #[test]
+    fn no_code_is_accepted_twice_and_floors_only_rise(
+        moves in proptest::collection::vec((-400i64..400, -25i64..25, 1usize..=3), 1..40),
+    ) {
+        let mut alice = House::alice();
+        let mut used = alloc::collections::BTreeSet::new();
+        for (jump, offset, n) in moves {
+            alice.now = UnixTime(alice.now.0.saturating_add_signed(jump));
+            let floor = alice.spent("phone").floor;
+            let typed = alice.codes(offset..offset + n as i64);
+            let last = Step::at(alice.now, Period::DEFAULT).moved(offset + n as i64 - 1);
+            if let Verdict::Accepted(_) = alice.enter(&typed) {
+                prop_assert!(used.insert(last), "{last:?} twice");
+                prop_assert!(alice.spent("phone").floor > floor);
+            }
+            prop_assert!(alice.spent("phone").floor >= floor);
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! The lines for the system's log, to the letter: fail2ban, crowdsec and people read them. Never a code or a secret.
+
+use alloc::format;
+use alloc::string::String;
+use core::fmt::Write as _;
+
+use crate::evaluate::{Accepted, Reason, Refusal};
+use crate::name::{AuthenticatorName, UserName, escaped};
+use crate::route::Skip;
+use crate::store::Durability;
+
+/// What pam_unix says when a login fails, and what every log reader knows: exactly this, with nothing behind it.
+pub struct Failure<'a> {
+    /// Real uid of the process.
+    pub uid: u32,
+    /// Effective uid of the process.
+    pub euid: u32,
+    /// `PAM_TTY`.
+    pub tty: &'a str,
+    /// `PAM_RUSER`.
+    pub ruser: &'a str,
+    /// `PAM_RHOST`.
+    pub rhost: &'a str,
+    /// The user.
+    pub user: &'a str,
+}
+
+impl Failure<'_> {
+    /// The line, once, when a dialogue has finally failed.
+    #[must_use]
+    pub fn line(&self) -> String {
+        // Two spaces in front of `user=`, as pam_unix writes it.
+        format!(
+            "authentication failure; logname= uid={} euid={} tty={} ruser={} rhost={}  user={}",
+            self.uid,
+            self.euid,
+            bare(self.tty),
+            bare(self.ruser),
+            bare(self.rhost),
+            bare(self.user)
+        )
+    }
+}
+
+/// Why one answer was refused.
+#[must_use]
+pub fn reason(user: &UserName, refusal: &Refusal) -> String {
+    let mut line = reason_alone(user, refusal.reason, refusal.authenticator.as_ref());
+    if let Reason::Clock { seconds } = refusal.reason {
+        let _ = write!(line, " seconds={seconds}"); // a String takes everything
+    }
+    line
+}
+
+/// Why a login fails, where no answer was evaluated.
+#[must_use]
+pub fn reason_alone(
+    user: &UserName,
+    reason: Reason,
+    authenticator: Option<&AuthenticatorName>,
+) -> String {
+    let mut line = format!("reason={} user={}", reason.as_str(), bare(user.as_str()));
+    if let Some(name) = authenticator {
+        let _ = write!(line, " authenticator={name}"); // a String takes everything
+    }
+    line
+}
+
+/// A login was let in.
+#[must_use]
+pub fn accepted(
+    user: &UserName,
+    rhost: &str,
+    accepted: &Accepted,
+    durability: Durability,
+) -> String {
+    let from = if rhost.is_empty() { String::from("local") } else { bare(rhost) };
+    let mut line = format!(
+        "accepted {} for {} from {from} authenticator={} drift={}",
+        accepted.kind(),
+        bare(user.as_str()),
+        accepted.authenticator(),
+        accepted.drift()
+    );
+    if let Some(off) = accepted.off() {
+        let _ = write!(line, " clock-off={off}s"); // a String takes everything
+    }
+    if durability == Durability::Volatile {
+        line.push_str(" state=volatile");
+    }
+    line
+}
+
+/// A login isn't asked.
+#[must_use]
+pub fn not_asked(user: &UserName, skip: Skip) -> String {
+    format!("not asked for {}: {}", bare(user.as_str()), skip.as_str())
+}
+
+/// Outside text as one word of a line: escaped, without spaces that could end it, of bounded length.
+fn bare(text: &str) -> String {
+    let mut word = escaped(text).replace(' ', "\\x20");
+    word.truncate(512); // ASCII by now
+    word
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::budget::{Debit, Standing};
+
+    fn alice() -> UserName {
+        UserName::new("alice").unwrap()
+    }
+
+    #[test]
+    fn the_failure_line_is_the_one_that_log_readers_know() {
+        let failure =
+            Failure { uid: 0, euid: 0, tty: "ssh", ruser: "", rhost: "192.0.2.1", user: "alice" };
+        assert_eq!(
+            failure.line(),
+            "authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost=192.0.2.1  user=alice"
+        );
+    }
+
+    #[test]
+    fn a_hostile_name_cannot_write_a_line_of_its_own() {
+        let failure = Failure {
+            uid: 0,
+            euid: 0,
+            tty: "",
+            ruser: "",
+            rhost: "192.0.2.1",
+            user: "x rhost=203.0.113.1\n\u{1b}[2J",
+        };
+        assert!(failure.line().ends_with("user=x\\x20rhost=203.0.113.1\\x0a\\x1b[2J"));
+    }
+
+    #[test]
+    fn a_refused_answer_has_a_reason() {
+        let refusal = |reason, name: Option<&str>| Refusal {
+            reason,
+            authenticator: name.map(|n| AuthenticatorName::new(n).unwrap()),
+            debit: Debit::none(Standing::Unknown),
+        };
+        assert_eq!(
+            reason(&alice(), &refusal(Reason::Replay, Some("phone"))),
+            "reason=replay user=alice authenticator=phone"
+        );
+        assert_eq!(
+            reason(&alice(), &refusal(Reason::Clock { seconds: 90 }, Some("phone"))),
+            "reason=clock user=alice authenticator=phone seconds=90"
+        );
+        assert_eq!(reason(&alice(), &refusal(Reason::Wrong, None)), "reason=wrong user=alice");
+    }
+
+    #[test]
+    fn a_login_that_is_not_asked_says_so() {
+        assert_eq!(not_asked(&alice(), Skip::Disabled), "not asked for alice: disabled");
+    }
+}

@@ -1,0 +1,239 @@
+//! Is this login asked at all? A pure question, asked once, before the prompt.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::evaluate::Reason;
+use crate::name::UserName;
+use crate::origin::address;
+use crate::policy::{Disabled, Policy, Require, Who};
+use crate::store::Found;
+
+/// What is known about a login besides the store.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// The user: the account's own name, or, without an account, what was typed, folded.
+    pub user: UserName,
+    /// What the name service says; `None` is a proven absence.
+    pub account: Option<Account>,
+    /// The remote host, as the service gave it; empty if there is none.
+    pub rhost: String,
+    /// `nullok` on the PAM line.
+    pub nullok: bool,
+}
+
+/// An account as the name service knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Its number.
+    pub uid: u32,
+    /// The names of its groups, primary and others.
+    pub groups: Vec<String>,
+}
+
+/// Whether a login is asked for a second factor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Route {
+    /// Asked. Whoever can't be right is refused for the reason given, after the same prompts.
+    Ask {
+        /// Why nobody can be let in here whatever is typed.
+        pretext: Option<Reason>,
+    },
+    /// Not asked: the module stands aside (`PAM_IGNORE`).
+    Skip(Skip),
+}
+
+/// Why a login isn't asked; each says so in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Skip {
+    /// Switched off by an administrator.
+    Disabled,
+    /// Named in `exempt`, or in a group that is.
+    Exempt,
+    /// From a network in `exempt_networks`.
+    ExemptNetwork,
+    /// Not enrolled, and policy doesn't require it.
+    NotRequired,
+}
+
+impl Skip {
+    /// As in `not asked for bob: disabled`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Disabled => "disabled",
+            Self::Exempt => "exempt",
+            Self::ExemptNetwork => "exempt network",
+            Self::NotRequired => "not required",
+        }
+    }
+}
+
+/// Decides. Everything that isn't a reason to stand aside is asked.
+pub fn route(policy: &Policy, facts: &Facts, found: &Found) -> Route {
+    if policy.exempt.iter().any(|who| is(who, facts)) {
+        return Route::Skip(Skip::Exempt);
+    }
+    if let Some(address) = address(&facts.rhost)
+        && policy.exempt_networks.iter().any(|network| network.contains(address))
+    {
+        return Route::Skip(Skip::ExemptNetwork);
+    }
+    match found {
+        Found::Enrolled(enrolled) => Route::Ask {
+            // The account is gone, its record is not: the name is nobody's now.
+            pretext: (facts.account.is_none() && enrolled.record.decision.uid.is_some())
+                .then_some(Reason::NoAccount),
+        },
+        Found::Disabled(_) if policy.disabled == Disabled::Exempt => Route::Skip(Skip::Disabled),
+        Found::Disabled(_) => Route::Ask { pretext: Some(Reason::NotEnrolled) },
+        Found::Absent => not_enrolled(policy, facts),
+    }
+}
+
+fn not_enrolled(policy: &Policy, facts: &Facts) -> Route {
+    let required = !facts.nullok
+        && match &policy.require {
+            Require::Everyone => true,
+            Require::Enrolled => false,
+            Require::These(these) => these.iter().any(|who| is(who, facts)),
+        };
+    if !required {
+        return Route::Skip(Skip::NotRequired);
+    }
+    let pretext = if facts.account.is_none() { Reason::NoAccount } else { Reason::NotEnrolled };
+    Route::Ask { pretext: Some(pretext) }
+}
+
+fn is(who: &Who, facts: &Facts) -> bool {
+    match who {
+        Who::User(name) => name == facts.user.as_str(),
+        Who::Group(group) => {
+            facts.account.as_ref().is_some_and(|account| account.groups.contains(group))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+    use crate::policy::Config;
+    use crate::record::{self, Entry};
+    use crate::state::State;
+    use crate::store::{Enrolled, StateRead};
+
+    fn facts() -> Facts {
+        Facts {
+            user: UserName::new("bob").unwrap(),
+            account: Some(Account { uid: 1001, groups: vec!["bob".into(), "staff".into()] }),
+            rhost: "192.0.2.7".into(),
+            nullok: false,
+        }
+    }
+
+    fn policy(text: &str) -> Policy {
+        Config::parse(text).unwrap().policy("sshd")
+    }
+
+    fn head(status: &str) -> String {
+        alloc::format!(
+            "version = 1\nstatus = \"{status}\"\nuser = \"bob\"\nuid = 1001\n\
+             since = \"2026-03-02T10:00:00Z\"\nby = \"carol\"\nseq = 7\n"
+        )
+    }
+
+    fn disabled() -> Found {
+        match record::parse(&head("disabled")).unwrap() {
+            Entry::Disabled(tombstone) => Found::Disabled(tombstone),
+            Entry::Enrolled(_) => panic!("not disabled"),
+        }
+    }
+
+    fn enrolled() -> Found {
+        let text = head("enrolled")
+            + "enrollment = \"0011223344556677\"\n[[authenticator]]\nname = \"phone\"\n\
+               kind = \"totp\"\nadded = \"2026-03-02T10:00:00Z\"\nsecret = \"GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ\"\n\
+               algorithm = \"sha1\"\ndigits = 6\nperiod = 30\n";
+        match record::parse(&text).unwrap() {
+            Entry::Enrolled(record) => {
+                let state = StateRead::Good(State::new(record.enrollment, 1, vec![]));
+                Found::Enrolled(Enrolled { record, state }.into())
+            }
+            Entry::Disabled(_) => panic!("not enrolled"),
+        }
+    }
+
+    const ASKED: Route = Route::Ask { pretext: None };
+    const REFUSED: Route = Route::Ask { pretext: Some(Reason::NotEnrolled) };
+
+    #[test]
+    fn who_is_enrolled_is_asked_whatever_is_required() {
+        for text in ["", "[policy]\nrequire = \"enrolled\"", "[policy]\nrequire = []"] {
+            assert_eq!(route(&policy(text), &facts(), &enrolled()), ASKED);
+        }
+        let nullok = Facts { nullok: true, ..facts() };
+        assert_eq!(route(&policy(""), &nullok, &enrolled()), ASKED);
+    }
+
+    #[test]
+    fn who_is_not_enrolled_is_refused_where_everyone_must_be() {
+        assert_eq!(route(&policy(""), &facts(), &Found::Absent), REFUSED);
+    }
+
+    #[test]
+    fn who_is_not_enrolled_is_not_asked_where_that_is_not_required() {
+        let skipped = Route::Skip(Skip::NotRequired);
+        let nullok = Facts { nullok: true, ..facts() };
+        assert_eq!(route(&policy(""), &nullok, &Found::Absent), skipped);
+        for text in ["require = \"enrolled\"", "require = [\"@sudo\", \"dave\"]"] {
+            let policy = policy(&alloc::format!("[policy]\n{text}"));
+            assert_eq!(route(&policy, &facts(), &Found::Absent), skipped);
+        }
+    }
+
+    #[test]
+    fn users_and_members_of_groups_can_be_required_or_exempt() {
+        for who in ["bob", "@staff"] {
+            let required = policy(&alloc::format!("[policy]\nrequire = [\"{who}\"]"));
+            assert_eq!(route(&required, &facts(), &Found::Absent), REFUSED);
+            let exempt = policy(&alloc::format!("[policy]\nexempt = [\"{who}\"]"));
+            assert_eq!(route(&exempt, &facts(), &enrolled()), Route::Skip(Skip::Exempt));
+        }
+    }
+
+    #[test]
+    fn nobody_without_an_account_is_in_a_group() {
+        let nobody = Facts { account: None, ..facts() };
+        let exempt = policy("[policy]\nexempt = [\"@staff\"]");
+        let refused = Route::Ask { pretext: Some(Reason::NoAccount) };
+        assert_eq!(route(&exempt, &nobody, &Found::Absent), refused);
+    }
+
+    #[test]
+    fn networks_exempt_literal_addresses_only() {
+        let policy =
+            policy("[policy]\nexempt_networks = [\"192.0.2.0/24\", \"127.0.0.0/8\", \"::1\"]");
+        assert_eq!(route(&policy, &facts(), &enrolled()), Route::Skip(Skip::ExemptNetwork));
+        for rhost in ["", "localhost", "host.example.com", "192.0.3.1"] {
+            let facts = Facts { rhost: rhost.into(), ..facts() };
+            assert_eq!(route(&policy, &facts, &enrolled()), ASKED, "{rhost}");
+        }
+    }
+
+    #[test]
+    fn a_disabled_user_is_let_by_or_denied_as_policy_says() {
+        assert_eq!(route(&policy(""), &facts(), &disabled()), Route::Skip(Skip::Disabled));
+        let denied = policy("[policy]\ndisabled = \"denied\"");
+        assert_eq!(route(&denied, &facts(), &disabled()), REFUSED);
+    }
+
+    #[test]
+    fn the_record_of_an_account_that_is_gone_lets_nobody_in() {
+        let nobody = Facts { account: None, ..facts() };
+        let refused = Route::Ask { pretext: Some(Reason::NoAccount) };
+        assert_eq!(route(&policy(""), &nobody, &enrolled()), refused);
+    }
+}
