@@ -1,6 +1,6 @@
 //! flock(2), taken without blocking and released explicitly: a forked child holds what its parent merely closed.
 
-use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -16,18 +16,18 @@ pub enum Wait {
     AtMost(Duration),
 }
 
-/// An exclusive lock on an open file, which ends with this value.
+/// An exclusive lock on an open file or directory, which ends with this value.
 #[derive(Debug)]
 pub(crate) struct Held<'a> {
-    file: &'a File,
+    fd: BorrowedFd<'a>,
 }
 
 impl<'a> Held<'a> {
     /// Tries once. `None`: somebody else holds it.
-    pub(crate) fn take(file: &'a File) -> Result<Option<Self>, Errno> {
+    pub(crate) fn take(file: &'a impl AsFd) -> Result<Option<Self>, Errno> {
         loop {
             match flock(file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(Some(Self { file })),
+                Ok(()) => return Ok(Some(Self { fd: file.as_fd() })),
                 Err(Errno::WOULDBLOCK) => return Ok(None),
                 Err(Errno::INTR) => {}
                 Err(errno) => return Err(errno),
@@ -36,7 +36,7 @@ impl<'a> Held<'a> {
     }
 
     /// Tries until `wait` is over.
-    pub(crate) fn take_within(file: &'a File, wait: Wait) -> Result<Option<Self>, Errno> {
+    pub(crate) fn take_within(file: &'a impl AsFd, wait: Wait) -> Result<Option<Self>, Errno> {
         let mut pauses = Pauses::new(wait);
         loop {
             if let Some(held) = Self::take(file)? {
@@ -52,7 +52,7 @@ impl<'a> Held<'a> {
 impl Drop for Held<'_> {
     fn drop(&mut self) {
         // Fails only for a descriptor that isn't open any more, and then there is no lock either.
-        let _ = flock(self.file, FlockOperation::Unlock);
+        let _ = flock(self.fd, FlockOperation::Unlock);
     }
 }
 

@@ -6,18 +6,21 @@
 //!
 //! - [`clock`], [`entropy`]: the time and random bytes, asked for in these two places alone
 //! - [`files`]: opening what can be trusted, replacing it atomically
+//! - [`config`]: finding and reading the configuration
 //! - [`accounts`], [`actor`]: who is who, and who acts
+//! - [`store`]: records and states
 //! - [`permanent`]: the permanent record
 #![forbid(unsafe_code)]
 
 pub mod accounts;
 pub mod actor;
 pub mod clock;
+pub mod config;
 pub mod entropy;
 pub mod files;
 mod flock;
 mod limits;
 pub mod permanent;
-mod store;
+pub mod store;
 
 pub use flock::Wait;

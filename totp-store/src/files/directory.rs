@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
 
@@ -10,6 +10,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2};
 use nix::sys::stat::{FileStat, Mode, fstatat, mkdirat};
 use rustix::fs::{CWD, Dir};
+use zeroize::{Zeroize as _, Zeroizing};
 
 use super::{Demand, FileError, Owner, Problem, check};
 
@@ -164,7 +165,7 @@ impl Directory {
     ///
     /// # Errors
     /// As [`Directory::file`]; also what is not UTF-8.
-    pub fn text(&self, name: &str, demand: Demand) -> Result<Option<String>, FileError> {
+    pub fn text(&self, name: &str, demand: Demand) -> Result<Option<Zeroizing<String>>, FileError> {
         let Some(file) = self.file(name, Access::Read, demand)? else { return Ok(None) };
         read_text(&file, &self.at(name)?, demand.at_most).map(Some)
     }
@@ -251,19 +252,31 @@ impl Directory {
     }
 }
 
-/// Reads an open file of at most `at_most` bytes as text.
-///
-/// # Errors
-/// What can't be read, is longer, or is not UTF-8.
-pub(crate) fn read_text(file: &File, path: &Path, at_most: u64) -> Result<String, FileError> {
-    let mut bytes = Vec::new();
+impl AsFd for Directory {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// Reads an open file of at most `at_most` bytes as text. No copy of it stays in memory.
+fn read_text(file: &File, path: &Path, at_most: u64) -> Result<Zeroizing<String>, FileError> {
     let limit = at_most.saturating_add(1); // it may have grown since the check
+    let size = file.metadata().map_err(|e| FileError::system(path, "fstat", &e))?.len();
+    // Room for more than there is, so that the buffer never moves.
+    let room = usize::try_from(size.min(limit)).unwrap_or(0).saturating_add(64);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
     file.take(limit).read_to_end(&mut bytes).map_err(|e| FileError::system(path, "read", &e))?;
     let found = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
     if found > at_most {
         return Err(FileError::new(path, Problem::Size { found, at_most }));
     }
-    String::from_utf8(bytes).map_err(|_| FileError::new(path, Problem::NotUtf8))
+    match String::from_utf8(std::mem::take(&mut bytes)) {
+        Ok(text) => Ok(Zeroizing::new(text)),
+        Err(error) => {
+            error.into_bytes().zeroize();
+            Err(FileError::new(path, Problem::NotUtf8))
+        }
+    }
 }
 
 const S_IFMT: u32 = 0o170_000;

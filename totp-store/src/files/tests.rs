@@ -29,7 +29,11 @@ fn write(path: &Path, bytes: &[u8]) {
     chmod(path, 0o600);
 }
 
-fn problem(result: Result<Option<String>, FileError>) -> Problem {
+fn read(directory: &Directory, name: &str, demand: Demand) -> String {
+    directory.text(name, demand).unwrap().unwrap().to_string()
+}
+
+fn problem<T: std::fmt::Debug>(result: Result<T, FileError>) -> Problem {
     result.unwrap_err().problem
 }
 
@@ -37,7 +41,7 @@ fn problem(result: Result<Option<String>, FileError>) -> Problem {
 fn a_good_file_is_read_and_an_absent_one_is_proven_absent() {
     let (temp, directory) = directory();
     write(&temp.path().join("alice"), b"text");
-    assert_eq!(directory.text("alice", DEMAND).unwrap().as_deref(), Some("text"));
+    assert_eq!(read(&directory, "alice", DEMAND), "text");
     assert_eq!(directory.text("bob", DEMAND), Ok(None));
 }
 
@@ -85,7 +89,7 @@ fn modes_links_sizes_and_bytes_are_checked() {
         problem(directory.text("open", DEMAND)),
         Problem::Mode { found: 0o640, forbidden: 0o077 }
     );
-    assert_eq!(directory.text("open", Demand::unwritable(100)).unwrap().as_deref(), Some("x"));
+    assert_eq!(read(&directory, "open", Demand::unwritable(100)), "x");
     assert_eq!(problem(directory.text("linked", DEMAND)), Problem::Links(2));
     assert_eq!(problem(directory.text("huge", DEMAND)), Problem::Size { found: 101, at_most: 100 });
     assert_eq!(problem(directory.text("latin", DEMAND)), Problem::NotUtf8);
@@ -156,7 +160,7 @@ fn replacing_leaves_the_new_file_alone_in_its_place() {
     let (temp, directory) = directory();
     directory.replace("alice", b"one").unwrap();
     directory.replace("alice", b"two").unwrap();
-    assert_eq!(directory.text("alice", DEMAND).unwrap().as_deref(), Some("two"));
+    assert_eq!(read(&directory, "alice", DEMAND), "two");
     assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 1);
     assert_eq!(
         fs::metadata(temp.path().join("alice")).unwrap().permissions().mode() & 0o7777,

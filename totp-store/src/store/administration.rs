@@ -1,0 +1,270 @@
+//! What an administrator's command changes: records, replaced whole. One change at a time, under a lock of all
+//! administration that no login ever takes; and under the user's own, so that no login is in the middle of it.
+//!
+//! None of these is to be called with a prompt open: everything is asked before.
+
+use std::fs::File;
+use std::time::Duration;
+
+use thiserror::Error;
+use totp_core::name::UserName;
+use totp_core::record::{EnrollmentId, Entry, Record, Tombstone};
+use totp_core::state::State;
+use totp_core::store::{Fault, FaultKind, StateRead};
+
+use super::blocks::Blocks;
+use super::decoy;
+use super::fault::{fault, state_fault, takes_no_writes, unavailable};
+use super::lock::lock;
+use super::{Directories, FileStore, Made, Opened, Seat, enrollment};
+use crate::files::{Access, FileError, errno_of};
+use crate::flock::{Held, Wait};
+
+/// How long another administrator's change is waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a change was prepared against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// There is no record.
+    Absent,
+    /// The tombstone of somebody switched off.
+    Disabled,
+    /// This enrollment.
+    Enrolled(EnrollmentId),
+    /// A record that can't be used.
+    Unusable,
+}
+
+/// Why nothing was changed.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum NotChanged {
+    /// Somebody else changed the user meanwhile.
+    #[error("{0} was changed by somebody else in the meantime; look again and repeat")]
+    Meanwhile(UserName),
+    /// The store is in trouble.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+impl Expected {
+    /// What is there now, for a change to be prepared against.
+    #[must_use]
+    pub fn of(read: &Result<Option<Entry>, Fault>) -> Option<Self> {
+        match read {
+            Ok(None) => Some(Self::Absent),
+            Ok(Some(Entry::Disabled(_))) => Some(Self::Disabled),
+            Ok(Some(Entry::Enrolled(record))) => Some(Self::Enrolled(record.enrollment)),
+            Err(fault) if fault.kind.is_the_users_own() => Some(Self::Unusable),
+            Err(_) => None,
+        }
+    }
+}
+
+impl FileStore {
+    /// What a change to this user is to be prepared against, and what is there.
+    ///
+    /// # Errors
+    /// Where the directories can't be read. A record that can't be used is none: that can be replaced.
+    pub fn expect(&self, user: &UserName) -> Result<(Expected, Option<Entry>), Fault> {
+        let read = self.directories()?.records.read(user);
+        match Expected::of(&read) {
+            Some(expected) => Ok((expected, read.ok().flatten())),
+            None => Err(read.err().unwrap_or_else(|| self.busy(&user.file_name()))),
+        }
+    }
+
+    /// Enrolls, or replaces an enrollment by another. `first` makes the first state out of the present one; its number is
+    /// set here. State and record are on disk when this returns; nothing has changed where it fails.
+    ///
+    /// # Errors
+    /// [`NotChanged`] says why.
+    pub fn install(
+        &self,
+        record: Record,
+        expected: Expected,
+        first: &dyn Fn(Option<&State>) -> State,
+    ) -> Result<(), NotChanged> {
+        let user = record.decision.user.clone();
+        let directories = self.directories()?;
+        let _alone = self.alone(directories)?;
+        let seat = Seat::own(&user, Some(&user));
+        let opened = self.opened_for_change(&seat)?;
+        let _held = lock(&opened.file).map_err(|no| self.no_lock(&seat.name, no))?;
+        let current = self.as_expected(directories, &user, expected)?;
+        let blocks = self.ready_to_change(&seat, &opened, current)?;
+        let seq = blocks.highest().saturating_add(1);
+        let state = match current.map(|enrollment| blocks.state(enrollment)) {
+            Some(StateRead::Good(state)) => first(Some(&state)),
+            _ => first(None),
+        };
+        self.write_first(&seat, &opened.file, &blocks, current, &State { seq, ..state })?;
+        directories.records.write(&Entry::Enrolled(record))?;
+        // Only a note: without it the next login flushes once more.
+        let _ = blocks.write_meter(&*self.disk, &opened.file, &blocks.meter(), seq);
+        self.make_decoys(directories);
+        Ok(())
+    }
+
+    /// Switches off: puts a tombstone in the record's place.
+    ///
+    /// # Errors
+    /// [`NotChanged`] says why.
+    pub fn switch_off(&self, tombstone: Tombstone, expected: Expected) -> Result<(), NotChanged> {
+        let user = tombstone.decision.user.clone();
+        self.change(&user, expected, |directories| {
+            directories.records.write(&Entry::Disabled(tombstone))?;
+            directories.records.make_decoy();
+            Ok(())
+        })
+    }
+
+    /// Erases all there is about a user; `false` where there was nothing.
+    ///
+    /// # Errors
+    /// [`NotChanged`] says why.
+    pub fn remove(&self, user: &UserName, expected: Expected) -> Result<bool, NotChanged> {
+        let name = user.file_name();
+        self.change(user, expected, |directories| {
+            let record = directories.records.remove(user)?;
+            // A login that waits for this state's lock finds it gone, and begins again.
+            let state = directories.states.remove(&name).map_err(state_fault)?;
+            self.memory.remove(&name).map_err(state_fault)?;
+            Ok(record || state)
+        })
+    }
+
+    /// A change that leaves the state's content alone.
+    fn change<T>(
+        &self,
+        user: &UserName,
+        expected: Expected,
+        change: impl FnOnce(&Directories) -> Result<T, Fault>,
+    ) -> Result<T, NotChanged> {
+        let directories = self.directories()?;
+        let _alone = self.alone(directories)?;
+        let seat = Seat::own(user, Some(user));
+        // A state that can't be trusted can't be locked either, and must not keep anybody from switching off.
+        let opened = self.open_state(&seat.name).ok().flatten();
+        let _held = match &opened {
+            Some(opened) => Some(lock(&opened.file).map_err(|no| self.no_lock(&seat.name, no))?),
+            None => None,
+        };
+        self.as_expected(directories, user, expected)?;
+        Ok(change(directories)?)
+    }
+
+    /// Nobody else administrates while this is held.
+    fn alone<'a>(&self, directories: &'a Directories) -> Result<Held<'a>, Fault> {
+        let path = directories.above.path();
+        let held = Held::take_within(&directories.above, Wait::AtMost(PATIENCE));
+        let held = held.map_err(|e| unavailable(FileError::system(path, "flock", &e.into())))?;
+        held.ok_or_else(|| {
+            let path = path.display();
+            let detail =
+                format!("{path}: another administrator's change takes too long; fuser -v {path}");
+            fault(FaultKind::Busy, detail)
+        })
+    }
+
+    /// Whether the record still is what the change was prepared against; gives its enrollment.
+    fn as_expected(
+        &self,
+        directories: &Directories,
+        user: &UserName,
+        expected: Expected,
+    ) -> Result<Option<EnrollmentId>, NotChanged> {
+        let read = directories.records.read(user);
+        if Expected::of(&read) == Some(expected) {
+            return Ok(enrollment(read.ok().flatten().as_ref()));
+        }
+        match read {
+            Err(fault) if !fault.kind.is_the_users_own() => Err(fault.into()),
+            _ => Err(NotChanged::Meanwhile(user.clone())),
+        }
+    }
+
+    fn opened_for_change(&self, seat: &Seat<'_>) -> Result<Opened, Fault> {
+        if let Some(opened) = self.open_state(&seat.name)? {
+            return Ok(opened);
+        }
+        let unwritable = || self.unwritable(seat);
+        match self.make_state(&seat.name)? {
+            Made::OnDisk => self.open_state(&seat.name)?.ok_or_else(unwritable),
+            Made::Nowhere => Err(unwritable()),
+        }
+    }
+
+    /// The blocks as they are on disk, which must be where the state is.
+    fn ready_to_change(
+        &self,
+        seat: &Seat<'_>,
+        opened: &Opened,
+        enrollment: Option<EnrollmentId>,
+    ) -> Result<Blocks, Fault> {
+        self.room_for_files(&seat.name)?;
+        if let Some(file) = self.memory.open(&seat.name, Access::Write).map_err(state_fault)? {
+            let _held = lock(&file).map_err(|no| self.no_lock(&seat.name, no))?;
+            let memory = self.read(seat, &file)?;
+            if !self.take_back(seat, opened, enrollment, &memory)? {
+                return Err(self.unwritable(seat));
+            }
+        }
+        if !opened.writable {
+            return Err(self.unwritable(seat));
+        }
+        let blocks = self.read(seat, &opened.file)?;
+        Ok(if blocks.is_short() { Blocks::unwritten(&seat.whose) } else { blocks })
+    }
+
+    /// The first block of an enrollment, over the older one. The newest of the old enrollment, and what the meter notes of
+    /// it, stay until the record is there.
+    fn write_first(
+        &self,
+        seat: &Seat<'_>,
+        file: &File,
+        blocks: &Blocks,
+        current: Option<EnrollmentId>,
+        state: &State,
+    ) -> Result<(), Fault> {
+        let disk = &*self.disk;
+        let written = blocks
+            .fill(disk, file)
+            .and_then(|()| blocks.write_state(disk, file, current, state))
+            .and_then(|()| file.sync_all());
+        written.map_err(|error| {
+            let errno = errno_of(&error);
+            if takes_no_writes(errno) {
+                return self.unwritable(seat);
+            }
+            self.failed(&seat.name, "write", &error)
+        })?;
+        self.directories()?.states.sync().map_err(state_fault)
+    }
+
+    fn unwritable(&self, seat: &Seat<'_>) -> Fault {
+        let path = self.path.join("state").join(&seat.name);
+        let detail = format!(
+            "{}: the disk is read-only, full or broken; make room or repair it first",
+            path.display()
+        );
+        fault(FaultKind::Unavailable, detail)
+    }
+
+    /// So that the first stranger's login makes none. Where this fails, a login will make them.
+    fn make_decoys(&self, directories: &Directories) {
+        directories.records.make_decoy();
+        let Ok(any) = UserName::new("decoy") else { return };
+        for decoy in decoy::all(&any) {
+            if matches!(
+                directories.states.file(decoy.as_str(), Access::Read, super::DEMAND),
+                Ok(None)
+            ) {
+                let _ = directories
+                    .states
+                    .create(decoy.as_str())
+                    .map(|file| decoy::first_blocks(&decoy).fill(&*self.disk, &file));
+            }
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! The three blocks of a state file: which is the newest, which may be overwritten, and in what order.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
+
+use totp_core::name::UserName;
+use totp_core::record::EnrollmentId;
+use totp_core::state::{
+    BLOCK, BlockError, Meter, Spent, State, parse_meter, parse_state, print_meter, print_state,
+};
+use totp_core::store::{StateRead, Writes};
+
+use super::disk::Disk;
+
+/// Bytes of a state file.
+pub(super) const SIZE: usize = 12_288;
+
+/// The same, as file sizes are counted.
+pub(super) const SIZE_ON_DISK: u64 = 12_288;
+
+/// Where in the file a block stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Slot {
+    A,
+    B,
+    Meter,
+}
+
+impl Slot {
+    fn offset(self) -> u64 {
+        match self {
+            Self::A => 0,
+            Self::B => 4096,
+            Self::Meter => 8192,
+        }
+    }
+
+    fn range(self) -> Range<usize> {
+        let from = usize::try_from(self.offset()).unwrap_or(usize::MAX);
+        from..from.saturating_add(BLOCK)
+    }
+
+    fn other(self) -> Self {
+        if self == Self::A { Self::B } else { Self::A }
+    }
+}
+
+/// What a state file holds.
+#[derive(Clone, Debug)]
+pub(super) struct Blocks {
+    user: UserName,
+    bytes: Vec<u8>,
+    /// The file was shorter than the three blocks.
+    short: bool,
+    a: Result<State, BlockError>,
+    b: Result<State, BlockError>,
+    meter: Result<Meter, BlockError>,
+}
+
+impl Blocks {
+    /// Reads `file`, which is `user`'s.
+    pub(super) fn read(user: &UserName, file: &File) -> io::Result<Self> {
+        let mut bytes = vec![0; SIZE];
+        let mut filled: usize = 0;
+        while let Some(space) = bytes.get_mut(filled..).filter(|space| !space.is_empty()) {
+            match file.read_at(space, u64::try_from(filled).unwrap_or(u64::MAX)) {
+                Ok(0) => break,
+                Ok(more) => filled = filled.saturating_add(more),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Self { short: filled < SIZE, ..Self::parse(user, bytes) })
+    }
+
+    /// As read from a file of exactly these bytes.
+    fn parse(user: &UserName, bytes: Vec<u8>) -> Self {
+        Self {
+            user: user.clone(),
+            short: false,
+            a: parse_state(user, block(&bytes, Slot::A)),
+            b: parse_state(user, block(&bytes, Slot::B)),
+            meter: parse_meter(user, block(&bytes, Slot::Meter)),
+            bytes,
+        }
+    }
+
+    /// A file that has never been written.
+    pub(super) fn blank(user: &UserName) -> Self {
+        Self { short: true, ..Self::parse(user, vec![0; SIZE]) }
+    }
+
+    /// A file that is to be written for the first time, by an administrator: with a fresh meter.
+    pub(super) fn unwritten(user: &UserName) -> Self {
+        let mut blocks = Self::blank(user);
+        blocks.put(Slot::Meter, &print_meter(user, &Meter::default()));
+        Self { short: true, ..Self::parse(user, blocks.bytes) }
+    }
+
+    /// Whether the file doesn't hold all three blocks yet, so that the next write writes all.
+    pub(super) fn is_short(&self) -> bool {
+        self.short
+    }
+
+    /// What a file is to begin with that has not been written yet: the same state in both blocks, a fresh meter.
+    pub(super) fn first(user: &UserName, state: &State) -> Self {
+        let mut blocks = Self::blank(user);
+        let printed = print_state(user, state);
+        blocks.put(Slot::A, &printed);
+        blocks.put(Slot::B, &printed);
+        let meter = Meter { noted: state.seq, ..Meter::default() };
+        blocks.put(Slot::Meter, &print_meter(user, &meter));
+        Self { short: true, ..Self::parse(user, blocks.bytes) }
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The state of an enrollment. Its number is raised to the highest in the file, so that the next one is above all.
+    pub(super) fn state(&self, enrollment: EnrollmentId) -> StateRead {
+        let seq = self.highest();
+        match self.newest(enrollment) {
+            Some((_, state)) => StateRead::Good(State { seq, ..state.clone() }),
+            None => StateRead::Lost { seq },
+        }
+    }
+
+    /// The meter; where it can't be read, one that has used its singles up.
+    pub(super) fn meter(&self) -> Meter {
+        self.meter.clone().unwrap_or_else(|_| Meter::unreadable())
+    }
+
+    /// The highest number that is seen anywhere.
+    pub(super) fn highest(&self) -> u64 {
+        let seq = |block: &Result<State, BlockError>| block.as_ref().map_or(0, |state| state.seq);
+        seq(&self.a).max(seq(&self.b)).max(self.noted())
+    }
+
+    fn noted(&self) -> u64 {
+        self.meter.as_ref().map_or(0, |meter| meter.noted)
+    }
+
+    fn newest<'a>(&'a self, enrollment: EnrollmentId) -> Option<(Slot, &'a State)> {
+        let of = |slot, block: &'a Result<State, BlockError>| {
+            let state = block.as_ref().ok().filter(|state| state.enrollment == enrollment);
+            state.map(|state| (slot, state))
+        };
+        [of(Slot::A, &self.a), of(Slot::B, &self.b)]
+            .into_iter()
+            .flatten()
+            .max_by_key(|(_, state)| state.seq)
+    }
+
+    /// The block with the higher number, whatever its enrollment; one that can't be read has none.
+    fn younger(&self) -> Slot {
+        let seq = |block: &Result<State, BlockError>| block.as_ref().ok().map(|state| state.seq);
+        if seq(&self.a) >= seq(&self.b) { Slot::A } else { Slot::B }
+    }
+
+    /// Writes a decision to disk, in the order that keeps it: the debit first, unflushed; then the state over the
+    /// older block, flushed; then the meter with the note that this block is on disk.
+    ///
+    /// `enrollment` is the one whose newest block must survive until the new one is there.
+    pub(super) fn write(
+        &self,
+        disk: &dyn Disk,
+        file: &File,
+        enrollment: Option<EnrollmentId>,
+        writes: &Writes,
+    ) -> io::Result<()> {
+        self.fill(disk, file)?;
+        if let Some(meter) = &writes.debit {
+            self.write_meter(disk, file, meter, self.noted())?;
+        }
+        if let Some(state) = &writes.state {
+            self.write_state(disk, file, enrollment, state)?;
+            let after = writes.settle.as_ref().or(writes.debit.as_ref());
+            self.write_meter(disk, file, after.unwrap_or(&self.meter()), state.seq)?;
+        } else if let Some(meter) = &writes.settle {
+            self.write_meter(disk, file, meter, self.noted())?;
+        }
+        Ok(())
+    }
+
+    /// Writes a file that is too short as a whole, really, so that later writes need no more room. Not flushed.
+    pub(super) fn fill(&self, disk: &dyn Disk, file: &File) -> io::Result<()> {
+        if self.short { disk.write(file, &self.bytes, 0) } else { Ok(()) }
+    }
+
+    /// The part of [`Blocks::write`] that concerns the state, without the note: it is on disk when this returns.
+    pub(super) fn write_state(
+        &self,
+        disk: &dyn Disk,
+        file: &File,
+        enrollment: Option<EnrollmentId>,
+        state: &State,
+    ) -> io::Result<()> {
+        let kept = enrollment.and_then(|enrollment| self.newest(enrollment));
+        if let Some((slot, _)) = kept.filter(|(_, kept)| kept.seq > self.noted()) {
+            // Its writer was killed before the flush, or the flush failed, and then a second one alone would report success
+            // without having written anything (the kernel takes failed pages for clean).
+            disk.write(file, block(&self.bytes, slot), slot.offset())?;
+            disk.flush(file)?;
+        }
+        disk.write(file, &print_state(&self.user, state), self.target(enrollment).offset())?;
+        disk.flush(file)
+    }
+
+    pub(super) fn write_meter(
+        &self,
+        disk: &dyn Disk,
+        file: &File,
+        meter: &Meter,
+        noted: u64,
+    ) -> io::Result<()> {
+        disk.write(file, &self.meter_block(meter, noted), Slot::Meter.offset())
+    }
+
+    /// What the file would be after `writes`, for a place where it is written at once.
+    pub(super) fn after(&self, enrollment: Option<EnrollmentId>, writes: &Writes) -> Self {
+        let mut after = self.clone();
+        let mut noted = self.noted();
+        if let Some(state) = &writes.state {
+            after.put(self.target(enrollment), &print_state(&self.user, state));
+            noted = state.seq;
+        }
+        let meter = writes.settle.as_ref().or(writes.debit.as_ref());
+        after.put(Slot::Meter, &self.meter_block(meter.unwrap_or(&self.meter()), noted));
+        Self::parse(&self.user, after.bytes)
+    }
+
+    /// What takes a state that was kept in memory back to disk, where `self` is what the disk has. Neither side's
+    /// floors are lost.
+    pub(super) fn taking_back(&self, enrollment: Option<EnrollmentId>, memory: &Self) -> Writes {
+        let kept = enrollment.and_then(|enrollment| memory.newest(enrollment));
+        let state = kept.map(|(_, state)| {
+            let seq = self.highest().max(memory.highest()).saturating_add(1);
+            let mut state = State { seq, ..state.clone() };
+            if let Some((_, on_disk)) = self.newest(state.enrollment) {
+                raise_floors(&mut state, on_disk);
+            }
+            state
+        });
+        Writes { debit: None, state, settle: Some(memory.meter()) }
+    }
+
+    /// The block that is overwritten next: not the newest one of `enrollment`, else the older one.
+    fn target(&self, enrollment: Option<EnrollmentId>) -> Slot {
+        let kept = enrollment.and_then(|enrollment| self.newest(enrollment)).map(|(slot, _)| slot);
+        kept.unwrap_or_else(|| self.younger()).other()
+    }
+
+    fn meter_block(&self, meter: &Meter, noted: u64) -> [u8; BLOCK] {
+        print_meter(&self.user, &Meter { noted, ..meter.clone() })
+    }
+
+    fn put(&mut self, slot: Slot, block: &[u8; BLOCK]) {
+        if let Some(place) = self.bytes.get_mut(slot.range()) {
+            place.copy_from_slice(block);
+        }
+    }
+}
+
+fn block(bytes: &[u8], slot: Slot) -> &[u8] {
+    bytes.get(slot.range()).unwrap_or_default()
+}
+
+fn raise_floors(state: &mut State, other: &State) {
+    for (name, Spent::Totp(spent)) in &mut state.spent {
+        if let Some(other) = other.spent(name) {
+            spent.floor = spent.floor.max(other.totp().floor);
+        }
+    }
+}

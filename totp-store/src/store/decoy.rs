@@ -1,0 +1,98 @@
+//! What stands in for the files of somebody who has none, so that a login takes the same time and leaves the same
+//! traces: a record that is read and thrown away, and sixteen states.
+
+use totp_core::event::Place;
+use totp_core::name::{AuthenticatorName, UserName};
+use totp_core::origin::Origin;
+use totp_core::otp::Totp;
+use totp_core::record::{Authenticator, Decision, EnrollmentId, Entry, Kind, Record, print};
+use totp_core::secret::Secret;
+use totp_core::state::{Spent, State, TotpSpent, Visit};
+use totp_core::time::UnixTime;
+use zeroize::Zeroizing;
+
+use super::blocks::Blocks;
+
+/// The record that is read for whoever has none.
+pub(super) const RECORD: &str = ".decoy.toml";
+
+/// A file that is never there.
+pub(super) const NOBODY: &str = ".nobody";
+
+/// So many states, so that strangers rarely wait for each other.
+const STATES: u8 = 16;
+
+/// The name of the state that stands in for `user`'s: its file's and the one inside.
+pub(super) fn of(user: &UserName) -> UserName {
+    named(user.bucket(STATES), user)
+}
+
+/// All of them.
+pub(super) fn all(any: &UserName) -> impl Iterator<Item = UserName> {
+    (0..STATES).map(move |n| named(n, any))
+}
+
+fn named(n: u8, fallback: &UserName) -> UserName {
+    // Never fails; but if it did, nobody's own state may be the decoy.
+    UserName::new(&format!(".decoy-{n:02}")).unwrap_or_else(|_| fallback.clone())
+}
+
+/// What a decoy begins with: about as much as the state of somebody who logs in now and then.
+pub(super) fn first_blocks(decoy: &UserName) -> Blocks {
+    let spent = Spent::Totp(TotpSpent { used: Some(UnixTime(0)), ..TotpSpent::default() });
+    let authenticator = AuthenticatorName::new(AuthenticatorName::DEFAULT);
+    let spent = authenticator.map(|name| (name, spent)).into_iter().collect();
+    let mut state = State::new(EnrollmentId::fresh([0; 8]), 1, spent);
+    state.last_login = Some(Visit { time: UnixTime(0), place: Place::new("sshd", "192.0.2.1") });
+    state.remember(Origin::Net4([192, 0, 2]), UnixTime(0));
+    Blocks::first(decoy, &state)
+}
+
+/// An ordinary record with a secret that is good for nothing.
+pub(super) fn record_text() -> Zeroizing<String> {
+    let made = || {
+        let name = AuthenticatorName::new(AuthenticatorName::DEFAULT).ok()?;
+        let totp = Totp {
+            secret: Secret::fresh(&[0x5a; Secret::FRESH]),
+            algorithm: totp_core::otp::Algorithm::Sha1,
+            digits: totp_core::otp::Digits::Six,
+            period: totp_core::time::Period::DEFAULT,
+        };
+        let decision = Decision {
+            user: UserName::new("decoy").ok()?,
+            uid: Some(0),
+            since: UnixTime(0),
+            by: "root".to_owned(),
+            seq: 0,
+        };
+        let authenticators =
+            vec![Authenticator { name, added: UnixTime(0), kind: Kind::Totp(totp) }];
+        let enrollment = EnrollmentId::fresh([0; 8]);
+        print(&Entry::Enrolled(Record { decision, enrollment, authenticators })).ok()
+    };
+    made().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use totp_core::record::parse;
+
+    use super::*;
+
+    #[test]
+    fn a_decoy_is_read_like_anybody_elses_files() {
+        assert!(matches!(parse(&record_text()), Ok(Entry::Enrolled(_))));
+        let decoy = of(&UserName::new("mallory").unwrap());
+        let blocks = first_blocks(&decoy);
+        assert_eq!(blocks.highest(), 1);
+        assert_eq!(blocks.meter().noted, 1);
+    }
+
+    #[test]
+    fn no_user_has_a_decoys_file() {
+        let user = UserName::new(".decoy-03").unwrap();
+        assert_ne!(user.file_name(), ".decoy-03");
+        assert_eq!(all(&user).count(), 16);
+        assert_eq!(of(&user), of(&user));
+    }
+}

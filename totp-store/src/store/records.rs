@@ -1,0 +1,118 @@
+//! The record files: `users/NAME.toml`.
+
+use totp_core::name::UserName;
+use totp_core::record::{Entry, MOST_BYTES, parse, print};
+use totp_core::store::{Fault, FaultKind};
+use totp_core::time::UnixTime;
+
+use super::decoy;
+use super::fault::{fault, record_fault, unavailable};
+use crate::files::{Access, Demand, Directory};
+
+/// The directory of records.
+#[derive(Debug)]
+pub(super) struct Records {
+    directory: Directory,
+}
+
+impl Records {
+    pub(super) fn new(directory: Directory) -> Self {
+        Self { directory }
+    }
+
+    /// What is decided about a user. `None` is a proven absence, and takes as long as a presence.
+    pub(super) fn read(&self, user: &UserName) -> Result<Option<Entry>, Fault> {
+        let name = file_name(user);
+        let Some(text) = self.directory.text(&name, DEMAND).map_err(record_fault)? else {
+            self.read_decoy();
+            return Ok(None);
+        };
+        // The look that finds nothing, for whoever is found.
+        let _ = self.directory.file(decoy::NOBODY, Access::Read, DEMAND);
+        let path = self.directory.path().join(&name);
+        let entry = parse(&text).map_err(|error| {
+            let detail = format!(
+                "{}: {error}; enroll {user} again with totp-admin enroll --replace {user}",
+                path.display()
+            );
+            fault(FaultKind::RecordDamaged, detail)
+        })?;
+        if entry.decision().user != *user {
+            let detail = format!(
+                "{}: it is the record of {}, not of {user}; move it away",
+                path.display(),
+                entry.decision().user
+            );
+            return Err(fault(FaultKind::RecordRefused, detail));
+        }
+        Ok(Some(entry))
+    }
+
+    /// The commit point of an administrative change.
+    pub(super) fn write(&self, entry: &Entry) -> Result<(), Fault> {
+        let user = &entry.decision().user;
+        let name = file_name(user);
+        let text = print(entry).map_err(|error| {
+            let path = self.directory.path().join(&name);
+            fault(FaultKind::RecordDamaged, format!("{}: {error}", path.display()))
+        })?;
+        self.directory.replace(&name, text.as_bytes()).map_err(unavailable)
+    }
+
+    /// Removes a record; `false` where there is none.
+    pub(super) fn remove(&self, user: &UserName) -> Result<bool, Fault> {
+        self.directory.remove(&file_name(user)).map_err(unavailable)
+    }
+
+    /// Whom there is anything decided about, by the file names, and what; a damaged file gives its fault.
+    pub(super) fn all(&self, now: UnixTime) -> Result<Vec<(String, Result<Entry, Fault>)>, Fault> {
+        self.directory.sweep(now).map_err(unavailable)?;
+        let mut names = self.directory.list().map_err(unavailable)?;
+        names.sort_unstable();
+        let stems = names.iter().filter_map(|name| name.strip_suffix(EXTENSION));
+        let entries = stems.filter_map(|stem| {
+            let entry = self.read_named(stem).transpose()?;
+            Some((stem.to_owned(), entry))
+        });
+        Ok(entries.collect())
+    }
+
+    /// Makes the decoy's record if it isn't there. That it can't be made only shows in how long a look takes.
+    pub(super) fn make_decoy(&self) {
+        if matches!(self.directory.file(decoy::RECORD, Access::Read, DEMAND), Ok(None)) {
+            let _ = self.directory.replace(decoy::RECORD, decoy::record_text().as_bytes());
+        }
+    }
+
+    /// The work of reading a record, for whoever has none.
+    pub(super) fn read_decoy(&self) {
+        let text = self.directory.text(decoy::RECORD, DEMAND).ok().flatten();
+        let text = text.unwrap_or_else(decoy::record_text);
+        let _ = std::hint::black_box(parse(&text));
+    }
+
+    fn read_named(&self, stem: &str) -> Result<Option<Entry>, Fault> {
+        let name = format!("{stem}{EXTENSION}");
+        let Some(text) = self.directory.text(&name, DEMAND).map_err(record_fault)? else {
+            return Ok(None); // removed since it was listed
+        };
+        let path = self.directory.path().join(&name);
+        let entry = parse(&text).map_err(|error| {
+            fault(FaultKind::RecordDamaged, format!("{}: {error}", path.display()))
+        })?;
+        if entry.decision().user.file_name() == stem {
+            return Ok(Some(entry));
+        }
+        let whose = &entry.decision().user;
+        let detail = format!("{}: it is the record of {whose}; move it away", path.display());
+        Err(fault(FaultKind::RecordRefused, detail))
+    }
+}
+
+const EXTENSION: &str = ".toml";
+
+const DEMAND: Demand = Demand::private(MOST_BYTES as u64);
+
+fn file_name(user: &UserName) -> String {
+    format!("{}{EXTENSION}", user.file_name())
+}
