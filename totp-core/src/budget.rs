@@ -92,6 +92,7 @@ impl Spending {
     /// Credits what has come back since the last time. A clock that went backward credits nothing, and neither
     /// does the way back to where it was.
     #[must_use]
+    #[allow(clippy::arithmetic_side_effects)] // a year is not 0
     pub fn refilled(self, chance: YearlyChance, now: UnixTime) -> Self {
         let elapsed = if self.credited == UnixTime(0) { 0 } else { now.since(self.credited) };
         let left = |spent: u64, full: u64| {

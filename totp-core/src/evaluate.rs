@@ -639,6 +639,3 @@ fn event(kind: EventKind, attempt: &Attempt<'_>, nth: usize) -> QueuedEvent {
     let id = bits.rotate_left(kind as u32);
     QueuedEvent { id, time: attempt.now, kind, place: attempt.place.clone() }
 }
-
-#[cfg(test)]
-mod tests;

@@ -12,6 +12,8 @@
 //! - [`store`]: what a store must offer, and the only way from a decision to its outcome
 #![no_std]
 #![forbid(unsafe_code)]
+// A test that overflows fails, as it should.
+#![cfg_attr(test, allow(clippy::arithmetic_side_effects))]
 
 extern crate alloc;
 

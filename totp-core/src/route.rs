@@ -7,7 +7,7 @@ use crate::evaluate::Reason;
 use crate::name::UserName;
 use crate::origin::address;
 use crate::policy::{Disabled, Policy, Require, Who};
-use crate::store::Found;
+use crate::store::{FaultKind, Found};
 
 /// What is known about a login besides the store.
 #[derive(Clone, Debug)]
@@ -80,15 +80,30 @@ pub fn route(policy: &Policy, facts: &Facts, found: &Found) -> Route {
     {
         return Route::Skip(Skip::ExemptNetwork);
     }
+    if let Some(reason) = about_somebody_else(facts, found) {
+        return Route::Ask { pretext: Some(reason) };
+    }
     match found {
-        Found::Enrolled(enrolled) => Route::Ask {
-            // The account is gone, its record is not: the name is nobody's now.
-            pretext: (facts.account.is_none() && enrolled.record.decision.uid.is_some())
-                .then_some(Reason::NoAccount),
-        },
+        Found::Enrolled(_) => Route::Ask { pretext: None },
         Found::Disabled(_) if policy.disabled == Disabled::Exempt => Route::Skip(Skip::Disabled),
         Found::Disabled(_) => Route::Ask { pretext: Some(Reason::NotEnrolled) },
         Found::Absent => not_enrolled(policy, facts),
+    }
+}
+
+/// Whether what was decided is about an account that had this name before: nobody's name now, or a recycled one.
+fn about_somebody_else(facts: &Facts, found: &Found) -> Option<Reason> {
+    let decided = match found {
+        Found::Absent => None,
+        Found::Disabled(tombstone) => tombstone.decision.uid,
+        Found::Enrolled(enrolled) => enrolled.record.decision.uid,
+    };
+    match (decided, &facts.account) {
+        (Some(_), None) => Some(Reason::NoAccount),
+        (Some(uid), Some(account)) if account.uid != uid => {
+            Some(Reason::Store(FaultKind::RecordRefused))
+        }
+        _ => None,
     }
 }
 
@@ -235,5 +250,14 @@ mod tests {
         let nobody = Facts { account: None, ..facts() };
         let refused = Route::Ask { pretext: Some(Reason::NoAccount) };
         assert_eq!(route(&policy(""), &nobody, &enrolled()), refused);
+    }
+
+    #[test]
+    fn a_name_that_another_account_has_now_is_refused_whatever_was_decided() {
+        let other = Some(Account { uid: 1002, groups: vec![] });
+        let other = Facts { account: other, nullok: true, ..facts() };
+        let refused = Route::Ask { pretext: Some(Reason::Store(FaultKind::RecordRefused)) };
+        assert_eq!(route(&policy(""), &other, &enrolled()), refused);
+        assert_eq!(route(&policy(""), &other, &disabled()), refused);
     }
 }

@@ -1,171 +1,26 @@
-//! Behaviours of one evaluation, each by its own test. Budgets over time are in `tests/a_year_of_attack.rs`.
+//! Behaviours of one evaluation, each by its own test. Budgets over time are in `a_year_of_attack.rs`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)] // tests
 
-use alloc::boxed::Box;
-use alloc::format;
-use alloc::string::String;
-use alloc::vec;
+mod house;
 
+use house::{ELSEWHERE, HOME, House, NOW, RULES, accepted, refused, totp};
 use proptest::prelude::*;
-
-use super::*;
-use crate::name::UserName;
-use crate::otp::Algorithm;
-use crate::record::{Authenticator, Decision, EnrollmentId, Kind as AuthenticatorKind};
-use crate::secret::Secret;
-use crate::store::{Durability, Enrolled};
-use crate::time::Period;
-
-const NOW: UnixTime = UnixTime(1_763_000_010);
-const RULES: Rules = Rules { window: 1, chance: YearlyChance::DEFAULT };
-const HOME: Origin = Origin::Net4([192, 0, 2]);
-const ELSEWHERE: Origin = Origin::Net4([198, 51, 100]);
-
-/// A user, kept in memory: applies what evaluations write.
-struct House {
-    view: View,
-    now: UnixTime,
-    origin: Origin,
-    first: Option<Debit>,
-}
-
-fn totp(seed: u8, digits: Digits) -> Totp {
-    let secret = Secret::fresh(&[seed; Secret::FRESH]);
-    Totp { secret, algorithm: Algorithm::Sha1, digits, period: Period::DEFAULT }
-}
-
-fn name(n: &str) -> AuthenticatorName {
-    AuthenticatorName::new(n).unwrap()
-}
-
-impl House {
-    fn with(authenticators: Vec<(&str, Totp)>) -> Self {
-        let enrollment = EnrollmentId::fresh([1; 8]);
-        let spent = authenticators
-            .iter()
-            .map(|(n, _)| (name(n), Spent::Totp(TotpSpent::default())))
-            .collect();
-        let authenticators = authenticators.into_iter().map(|(n, totp)| Authenticator {
-            name: name(n),
-            added: NOW,
-            kind: AuthenticatorKind::Totp(totp),
-        });
-        let user = UserName::new("alice").unwrap();
-        let decision =
-            Decision { user, uid: Some(1000), since: NOW, by: String::from("carol"), seq: 1 };
-        let record = Record { decision, enrollment, authenticators: authenticators.collect() };
-        let state = StateRead::Good(State::new(enrollment, 1, spent));
-        let found = Found::Enrolled(Box::new(Enrolled { record, state }));
-        let view = View { found, meter: Meter::default(), volatile: None };
-        Self { view, now: NOW, origin: HOME, first: None }
-    }
-
-    fn alice() -> Self {
-        Self::with(vec![("phone", totp(1, Digits::Six))])
-    }
-
-    fn enrolled(&mut self) -> &mut Enrolled {
-        match &mut self.view.found {
-            Found::Enrolled(enrolled) => enrolled,
-            _ => panic!("not enrolled"),
-        }
-    }
-
-    fn state(&mut self) -> &mut State {
-        match &mut self.enrolled().state {
-            StateRead::Good(state) => state,
-            StateRead::Lost { .. } => panic!("lost"),
-        }
-    }
-
-    fn spent(&mut self, n: &str) -> TotpSpent {
-        *self.state().spent(&name(n)).unwrap().totp()
-    }
-
-    /// The code of the first authenticator, `offset` steps from now.
-    fn code(&mut self, offset: i64) -> String {
-        let now = self.now;
-        let totp = self.enrolled().record.authenticators[0].kind.totp();
-        totp.code_text(totp.step(now).moved(offset)).as_str().into()
-    }
-
-    fn codes(&mut self, offsets: impl IntoIterator<Item = i64>) -> String {
-        offsets.into_iter().map(|offset| self.code(offset)).collect()
-    }
-
-    /// A code that is right nowhere near.
-    fn wrong(&mut self) -> String {
-        let near: Vec<String> = (-3000..3000).map(|offset| self.code(offset)).collect();
-        (0..).map(|n| format!("{n:06}")).find(|code| !near.contains(code)).unwrap()
-    }
-
-    fn try_all(&mut self, typed: &[&str]) -> Verdict {
-        let answers: Vec<Answer> = typed.iter().map(|t| Answer::read(t.as_bytes())).collect();
-        let enrollment = self.enrolled().record.enrollment;
-        let computed: Vec<Computed<'_>> = match &self.view.found {
-            Found::Enrolled(enrolled) => enrolled
-                .record
-                .authenticators
-                .iter()
-                .map(|a| Computed { totp: a.kind.totp(), drift: 0 })
-                .collect(),
-            _ => Vec::new(),
-        };
-        let codebook = Codebook::compute(Some(enrollment), &computed, &answers, 1, self.now);
-        let place = Place::new("sshd", "192.0.2.1");
-        let attempt = Attempt {
-            answers: &answers,
-            codebook: &codebook,
-            first: self.first,
-            origin: &self.origin,
-            place: &place,
-            now: self.now,
-            entropy: [7, 8],
-            pretext: None,
-        };
-        let change = evaluate(&RULES, &self.view, &attempt);
-        let mut written = Writes::default();
-        let committed = change.commit(|writes| {
-            written = writes.clone();
-            Ok::<_, ()>(Durability::Disk)
-        });
-        if let Some(state) = written.state {
-            self.enrolled().state = StateRead::Good(state);
-        }
-        self.view.meter = written.settle.or(written.debit).unwrap();
-        committed.unwrap().into_outcome()
-    }
-
-    fn enter(&mut self, typed: &str) -> Verdict {
-        self.try_all(&[typed])
-    }
-
-    fn reason(&mut self, typed: &str) -> Reason {
-        refused(self.enter(typed)).reason
-    }
-
-    fn use_up_singles(&mut self) {
-        self.view.meter.spending = Spending::singles_used_up();
-    }
-
-    fn use_up_pairs(&mut self) {
-        self.use_up_singles();
-        self.view.meter.spending.pairs = u64::MAX;
-    }
-}
-
-fn accepted(verdict: Verdict) -> Accepted {
-    match verdict {
-        Verdict::Accepted(accepted) => accepted,
-        Verdict::Refused(refusal) => panic!("refused: {refusal:?}"),
-    }
-}
-
-fn refused(verdict: Verdict) -> Refusal {
-    match verdict {
-        Verdict::Refused(refusal) => refusal,
-        Verdict::Accepted(accepted) => panic!("accepted: {accepted:?}"),
-    }
-}
+use totp_core::answer::Answer;
+use totp_core::budget::{Debit, Price, Spending, Standing};
+use totp_core::evaluate::{Attempt, Reason, Verdict, evaluate};
+use totp_core::event::{EventKind, Place};
+use totp_core::otp::Digits;
+use totp_core::record::EnrollmentId;
+use totp_core::search::{Codebook, Computed};
+use totp_core::state::{MOST_DRIFT, Meter};
+use totp_core::store::{Durability, Found, StateRead, View, Volatile};
+use totp_core::time::{DAY, Period, Step, UnixTime};
 
 #[test]
 fn a_code_of_the_window_is_accepted_once() {
@@ -239,7 +94,7 @@ fn two_consecutive_codes_bring_a_clock_within_twenty_steps_back() {
         // From now on one code is enough.
         alice.now = alice.now.plus(60);
         let next = alice.code(offset + 1);
-        let _ = self::accepted(alice.enter(&next));
+        let _ = house::accepted(alice.enter(&next));
     }
 }
 
@@ -425,13 +280,13 @@ fn three_codes_get_in_although_the_clock_was_set_back() {
 #[test]
 fn a_code_that_fits_two_steps_spends_both() {
     // Steps whose codes collide inside one window are rare; search for one.
-    let totp = totp(9, Digits::Six);
+    let nine = totp(9, Digits::Six);
     let step = (0..40_000_000u64).step_by(100_000).find_map(|from| {
-        let codes = totp.codes(Step(from), Step(from + 100_001));
+        let codes = nine.codes(Step(from), Step(from + 100_001));
         let at = codes.windows(3).position(|w| w[0] == w[2])?;
         Some(Step(from + at as u64 + 1))
     });
-    let mut alice = House::with(vec![("phone", self::totp(9, Digits::Six))]);
+    let mut alice = House::with(vec![("phone", totp(9, Digits::Six))]);
     alice.now = step.expect("one in 40 million").start(Period::DEFAULT);
     let code = alice.code(-1);
     let _ = accepted(alice.enter(&code));
@@ -619,7 +474,7 @@ proptest! {
         moves in proptest::collection::vec((-400i64..400, -25i64..25, 1usize..=3), 1..40),
     ) {
         let mut alice = House::alice();
-        let mut used = alloc::collections::BTreeSet::new();
+        let mut used = std::collections::BTreeSet::new();
         for (jump, offset, n) in moves {
             alice.now = UnixTime(alice.now.0.saturating_add_signed(jump));
             let floor = alice.spent("phone").floor;
