@@ -208,7 +208,7 @@ impl Directory {
         Ok(self.all_names()?.into_iter().filter(|name| !name.starts_with('.')).collect())
     }
 
-    pub(super) fn all_names(&self) -> Result<Vec<String>, FileError> {
+    pub(crate) fn all_names(&self) -> Result<Vec<String>, FileError> {
         let failed =
             |e: rustix::io::Errno| FileError::system(&self.path, "readdir", &io::Error::from(e));
         let mut names = Vec::new();

@@ -129,7 +129,7 @@ impl FileStore {
             let record = directories.records.remove(user)?;
             // A login that waits for this state's lock finds it gone, and begins again.
             let state = directories.states.remove(&name).map_err(state_fault)?;
-            self.memory.remove(&name).map_err(state_fault)?;
+            self.memory.remove(&name)?;
             Ok(record || state)
         })
     }
@@ -203,7 +203,7 @@ impl FileStore {
         enrollment: Option<EnrollmentId>,
     ) -> Result<Blocks, Fault> {
         self.room_for_files(&seat.name)?;
-        if let Some(file) = self.memory.open(&seat.name, Access::Write).map_err(state_fault)? {
+        if let Some(file) = self.memory.open(&seat.name, Access::Write)? {
             let _held = lock(&file).map_err(|no| self.no_lock(&seat.name, no))?;
             let memory = self.read(seat, &file)?;
             if !self.take_back(seat, opened, enrollment, &memory)? {

@@ -5,7 +5,11 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use nix::errno::Errno;
+use totp_core::store::Fault;
+
 use super::blocks::SIZE_ON_DISK;
+use super::fault::{state_fault, unavailable};
 use crate::files::{Access, Demand, Directory, FileError, Owner, Problem, Shared};
 
 /// The directory `run_dir`, which comes into being when it is first needed: after a restart it is gone.
@@ -22,53 +26,63 @@ impl Memory {
     }
 
     /// Opens a state that is here. `None`: it isn't, or there is no such directory.
-    pub(super) fn open(&self, name: &str, access: Access) -> Result<Option<File>, FileError> {
+    pub(super) fn open(&self, name: &str, access: Access) -> Result<Option<File>, Fault> {
         match self.existing()? {
-            Some(directory) => directory.file(name, access, DEMAND),
+            Some(directory) => directory.file(name, access, DEMAND).map_err(state_fault),
             None => Ok(None),
         }
     }
 
     /// Whether `file` still is the state here.
-    pub(super) fn names(&self, name: &str, file: &File) -> Result<bool, FileError> {
-        self.existing()?.map_or(Ok(false), |directory| directory.names(name, file))
+    pub(super) fn names(&self, name: &str, file: &File) -> Result<bool, Fault> {
+        self.existing()?
+            .map_or(Ok(false), |directory| directory.names(name, file).map_err(state_fault))
     }
 
     /// Puts a whole state here, at once.
-    pub(super) fn put(&self, name: &str, bytes: &[u8]) -> Result<(), FileError> {
-        self.made()?.replace(name, bytes)
+    pub(super) fn put(&self, name: &str, bytes: &[u8]) -> Result<(), Fault> {
+        self.made()?.replace(name, bytes).map_err(unavailable)
     }
 
-    /// Makes an empty state. `EEXIST` where there is one.
-    pub(super) fn create(&self, name: &str) -> Result<File, FileError> {
-        self.made()?.create(name)
+    /// Makes an empty state, if there is none.
+    pub(super) fn make(&self, name: &str) -> Result<(), Fault> {
+        match self.made()?.create(name) {
+            Ok(_) => Ok(()),
+            Err(error) if error.errno_if_system() == Some(Errno::EEXIST) => Ok(()),
+            Err(error) => Err(unavailable(error)),
+        }
     }
 
-    pub(super) fn remove(&self, name: &str) -> Result<(), FileError> {
-        self.existing()?.map_or(Ok(()), |directory| directory.remove(name).map(|_| ()))
+    pub(super) fn remove(&self, name: &str) -> Result<(), Fault> {
+        self.existing()?
+            .map_or(Ok(()), |directory| directory.remove(name).map(|_| ()).map_err(state_fault))
     }
 
-    fn existing(&self) -> Result<Option<&Directory>, FileError> {
+    fn existing(&self) -> Result<Option<&Directory>, Fault> {
         if let Some(directory) = self.directory.get() {
             return Ok(Some(directory));
         }
         match Directory::open(&self.path, self.owner, Shared::Nobody) {
             Ok(directory) => Ok(Some(self.directory.get_or_init(|| directory))),
             Err(error) if error.problem == Problem::NoDirectory => Ok(None),
-            Err(error) => Err(error),
+            Err(error) => Err(unavailable(error)),
         }
     }
 
-    fn made(&self) -> Result<&Directory, FileError> {
+    fn made(&self) -> Result<&Directory, Fault> {
         if let Some(directory) = self.existing()? {
             return Ok(directory);
         }
+        let made = self.make_directory().map_err(unavailable)?;
+        Ok(self.directory.get_or_init(|| made))
+    }
+
+    fn make_directory(&self) -> Result<Directory, FileError> {
         let name = self.path.file_name().and_then(|name| name.to_str());
         let (Some(above), Some(name)) = (self.path.parent(), name) else {
             return Err(FileError::new(&self.path, Problem::BadName));
         };
-        let made = Directory::open(above, self.owner, Shared::Readable)?.inner_or_made(name)?;
-        Ok(self.directory.get_or_init(|| made))
+        Directory::open(above, self.owner, Shared::Readable)?.inner_or_made(name)
     }
 }
 

@@ -133,7 +133,7 @@ impl FileStore {
 
     /// Reads a state without its lock, wherever it is. One of its blocks may be half overwritten; never both.
     fn peek(&self, seat: &Seat<'_>) -> Result<(Blocks, bool), Fault> {
-        let in_memory = self.memory.open(&seat.name, Access::Read).map_err(state_fault)?;
+        let in_memory = self.memory.open(&seat.name, Access::Read)?;
         let volatile = in_memory.is_some();
         let file = match in_memory {
             Some(file) => Some(file),
@@ -273,12 +273,11 @@ impl FileStore {
         }
         let Some(entry) = self.entry(seat)? else { return Ok(Turn::StateWanted) };
         let enrollment = enrollment(entry.as_ref());
-        let Some(in_memory) = self.memory.open(&seat.name, Access::Write).map_err(state_fault)?
-        else {
+        let Some(in_memory) = self.memory.open(&seat.name, Access::Write)? else {
             return self.on_disk(seat, &opened, entry, f);
         };
         let _held = lock(&in_memory).map_err(|no| self.no_lock(&seat.name, no))?;
-        if !self.memory.names(&seat.name, &in_memory).map_err(state_fault)? {
+        if !self.memory.names(&seat.name, &in_memory)? {
             return Ok(Turn::Again);
         }
         let memory = self.read(seat, &in_memory)?;
@@ -294,15 +293,12 @@ impl FileStore {
         seat: &Seat<'_>,
         f: &dyn Fn(&View) -> Change<T>,
     ) -> Result<Turn<T>, Fault> {
-        let Some(file) = self.memory.open(&seat.name, Access::Write).map_err(state_fault)? else {
-            return match self.memory.create(&seat.name) {
-                Ok(_) => Ok(Turn::Again),
-                Err(error) if error.errno_if_system() == Some(Errno::EEXIST) => Ok(Turn::Again),
-                Err(error) => Err(unavailable(error)),
-            };
+        let Some(file) = self.memory.open(&seat.name, Access::Write)? else {
+            self.memory.make(&seat.name)?;
+            return Ok(Turn::Again);
         };
         let _held = lock(&file).map_err(|no| self.no_lock(&seat.name, no))?;
-        let current = self.memory.names(&seat.name, &file).map_err(state_fault)?;
+        let current = self.memory.names(&seat.name, &file)?;
         if !current || self.open_state(&seat.name)?.is_some() {
             return Ok(Turn::Again);
         }
@@ -366,7 +362,7 @@ impl FileStore {
         view.volatile = Some(self.volatile(true)?);
         let committed = f(&view).commit(|writes| {
             let after = blocks.after(enrollment, writes);
-            self.memory.put(&seat.name, after.bytes()).map_err(unavailable)?;
+            self.memory.put(&seat.name, after.bytes())?;
             Ok::<_, Fault>(Durability::Volatile)
         })?;
         Ok(Turn::Done(committed))
@@ -414,7 +410,7 @@ impl FileStore {
         if written.is_err() {
             return Ok(false);
         }
-        self.memory.remove(&seat.name).map_err(unavailable)?;
+        self.memory.remove(&seat.name)?;
         Ok(true)
     }
 

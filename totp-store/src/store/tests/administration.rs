@@ -1,0 +1,158 @@
+//! Changes by administrators.
+
+use std::fs;
+
+use nix::errno::Errno;
+use totp_core::evaluate::Reason;
+use totp_core::record::{EnrollmentId, Entry};
+use totp_core::store::{Found, StateRead, Store as _};
+
+use super::house::{
+    House, NOW, Trouble, code, first_state, is_accepted, reason, record, tombstone, user, wrong,
+};
+use crate::store::{Expected, NotChanged};
+
+fn enrolled(n: u8) -> Expected {
+    Expected::Enrolled(EnrollmentId::fresh([n; 8]))
+}
+
+#[test]
+fn a_change_prepared_against_something_else_is_refused() {
+    let house = House::with_alice();
+    let alice = user("alice");
+    let refused = Err(NotChanged::Meanwhile(alice.clone()));
+    for expected in [Expected::Absent, Expected::Disabled, Expected::Unusable, enrolled(7)] {
+        let installed = house.store.install(record("alice", 2), expected, &|_| first_state(2));
+        assert_eq!(installed, refused);
+        assert_eq!(house.store.switch_off(tombstone("alice"), expected), refused);
+        assert_eq!(house.store.remove(&alice, expected), Err(NotChanged::Meanwhile(alice.clone())));
+    }
+    assert!(is_accepted(&house.enter(&code(NOW), NOW)));
+}
+
+#[test]
+fn a_new_enrollment_begins_with_its_own_floors_and_the_users_meter() {
+    let house = House::with_alice();
+    assert!(is_accepted(&house.enter(&code(NOW), NOW)));
+    let _ = house.enter(&wrong(NOW), NOW);
+    let spent = |house: &House| house.store.inspect(&user("alice")).unwrap().meter.spending;
+    let before = spent(&house);
+    house.enroll("alice", 2, enrolled(1));
+    assert_eq!(spent(&house), before);
+    assert!(is_accepted(&house.enter(&code(NOW), NOW)));
+    assert_eq!(house.reason(&code(NOW), NOW), Reason::Replay);
+}
+
+#[test]
+fn an_enrollment_carried_on_sees_what_was_spent() {
+    let house = House::with_alice();
+    assert!(is_accepted(&house.enter(&code(NOW), NOW)));
+    let carried = |current: Option<&totp_core::state::State>| {
+        let mut state = current.unwrap().clone();
+        state.enrollment = EnrollmentId::fresh([2; 8]);
+        state
+    };
+    house.store.install(record("alice", 2), enrolled(1), &carried).unwrap();
+    assert_eq!(house.reason(&code(NOW), NOW), Reason::Replay);
+}
+
+#[test]
+fn who_is_switched_off_is_found_so_and_their_secret_is_gone() {
+    let house = House::with_alice();
+    house.store.switch_off(tombstone("alice"), enrolled(1)).unwrap();
+    assert!(matches!(house.store.look(&user("alice")), Ok(Found::Disabled(_))));
+    let text = fs::read_to_string(house.lib("users/alice.toml")).unwrap();
+    assert!(!text.contains("secret"));
+    let (verdict, _) = house.try_code("alice", &code(NOW), NOW).unwrap();
+    assert_eq!(reason(verdict), Reason::NotEnrolled);
+    house.enroll("alice", 2, Expected::Disabled);
+    assert!(is_accepted(&house.enter(&code(NOW), NOW)));
+}
+
+#[test]
+fn an_unusable_record_can_be_replaced_and_switched_off() {
+    let house = House::with_alice();
+    fs::write(house.lib("users/alice.toml"), "damaged").unwrap();
+    assert_eq!(house.store.expect(&user("alice")).unwrap().0, Expected::Unusable);
+    house.store.switch_off(tombstone("alice"), Expected::Unusable).unwrap();
+    assert!(matches!(house.store.look(&user("alice")), Ok(Found::Disabled(_))));
+}
+
+#[test]
+fn of_somebody_removed_nothing_is_left() {
+    let house = House::with_alice();
+    house.disk.fail(Trouble::Writes(Errno::EROFS));
+    let _ = house.enter(&wrong(NOW), NOW);
+    assert!(house.run("alice").exists());
+    assert_eq!(house.store.remove(&user("alice"), enrolled(1)), Ok(true));
+    for path in [house.lib("users/alice.toml"), house.state_file(), house.run("alice")] {
+        assert!(!path.exists());
+    }
+    assert!(matches!(house.store.look(&user("alice")), Ok(Found::Absent)));
+    assert_eq!(house.store.remove(&user("alice"), Expected::Absent), Ok(false));
+}
+
+#[test]
+fn a_login_that_waits_for_a_removed_state_begins_again() {
+    let house = House::with_alice();
+    let (waiting, removing) = (house.another_store(), house.another_store());
+    let file = fs::File::open(house.state_file()).unwrap();
+    let held = crate::flock::Held::take(&file).unwrap().unwrap();
+    std::thread::scope(|scope| {
+        let login =
+            scope.spawn(|| super::house::try_code(&waiting, "alice", &code(NOW), NOW).unwrap().0);
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        drop(removing);
+        fs::remove_file(house.lib("users/alice.toml")).unwrap();
+        fs::remove_file(house.state_file()).unwrap();
+        drop(held);
+        assert_eq!(reason(login.join().unwrap()), Reason::NotEnrolled);
+    });
+}
+
+#[test]
+fn a_full_disk_refuses_an_enrollment_and_leaves_the_old_one() {
+    for trouble in [Trouble::Writes(Errno::ENOSPC), Trouble::Flushes(Errno::EIO)] {
+        let house = House::with_alice();
+        assert!(is_accepted(&house.enter(&code(NOW), NOW)));
+        house.disk.fail(trouble);
+        let fault = house
+            .store
+            .install(record("alice", 2), enrolled(1), &|_| first_state(2))
+            .unwrap_err()
+            .to_string();
+        assert!(fault.contains("read-only, full or broken"), "{fault}");
+        house.disk.heal();
+        assert_eq!(house.reason(&code(NOW), NOW), Reason::Replay);
+        assert!(is_accepted(&house.enter(&code(NOW.plus(30)), NOW.plus(30))));
+    }
+}
+
+#[test]
+fn an_enrollment_broken_off_before_its_record_leaves_the_old_one_whole() {
+    let house = House::with_alice();
+    assert!(is_accepted(&house.enter(&code(NOW), NOW)));
+    let record_before = fs::read(house.lib("users/alice.toml")).unwrap();
+    house.enroll("alice", 2, enrolled(1));
+    // Killed between the new state's flush and the record's rename, before the note.
+    fs::write(house.lib("users/alice.toml"), record_before).unwrap();
+    let found = house.store.look(&user("alice")).unwrap();
+    let Found::Enrolled(found) = found else { panic!("{found:?}") };
+    assert!(matches!(found.state, StateRead::Good(_)));
+    assert_eq!(house.reason(&code(NOW), NOW), Reason::Replay);
+    assert!(is_accepted(&house.enter(&code(NOW.plus(30)), NOW.plus(30))));
+}
+
+#[test]
+fn everybody_is_listed_with_what_is_wrong() {
+    let house = House::with_alice();
+    house.enroll("carol", 3, Expected::Absent);
+    house.store.switch_off(tombstone("bob"), Expected::Absent).unwrap();
+    fs::write(house.lib("users/carol.toml"), "damaged").unwrap();
+    let all = house.store.everybody(NOW).unwrap();
+    let names: Vec<_> = all.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["alice", "bob", "carol"]);
+    assert!(matches!(all[0].1, Ok(Entry::Enrolled(_))));
+    assert!(matches!(all[1].1, Ok(Entry::Disabled(_))));
+    assert!(all[2].1.is_err());
+}
