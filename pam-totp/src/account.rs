@@ -6,12 +6,21 @@
 use std::ffi::CStr;
 
 use crate::arguments;
-use crate::host::{Host, ReturnCode};
+use crate::host::{Host, Priority, ReturnCode};
 
 /// Called at each login behind auth, or without it.
 pub(crate) fn manage(host: &mut dyn Host, words: &[&CStr]) -> ReturnCode {
-    match arguments::read(host, words) {
-        Ok(_) => ReturnCode::Ignore,
-        Err(code) => code,
+    let arguments = match arguments::read(host, words) {
+        Ok(arguments) => arguments,
+        Err(code) => return code,
+    };
+    if arguments.debug {
+        let passed = host.marked().map(|user| user.escape_ascii().to_string());
+        let line = match passed {
+            Some(user) => format!("debug: {user} has passed our auth; nothing to do"),
+            None => "debug: nobody has passed our auth; nothing to do".to_owned(),
+        };
+        host.log(Priority::Debug, &line);
     }
+    ReturnCode::Ignore
 }

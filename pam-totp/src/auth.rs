@@ -1,19 +1,193 @@
-//! The auth hook.
+//! The auth hook: who is it, is this login asked, and the dialogue if it is.
+//!
+//! The order is: look, route, prompt, lock, read again. What concerns one user's files alone waits until
+//! after the same prompts that everybody gets; what concerns everybody (configuration, name service,
+//! directories) ends the login at once.
 
 use std::ffi::CStr;
+use std::path::Path;
 
-use crate::arguments;
-use crate::host::{Host, Priority, ReturnCode};
+use totp_core::evaluate::Reason;
+use totp_core::log;
+use totp_core::name::UserName;
+use totp_core::policy::{Config, Policy};
+use totp_core::route::{Route, Skip, route};
+use totp_core::store::{Fault, FaultKind, Found, Store};
+use totp_store::config;
+use totp_store::files::Owner;
+use totp_store::permanent::PermanentRecord;
+use totp_store::store::FileStore;
+
+use crate::arguments::{self, Arguments};
+use crate::facts::Facts;
+use crate::host::{Host, NoUser, Priority, ReturnCode};
+use crate::judge::{Against, Judge};
+use crate::person::Person;
+use crate::trial::Trial;
+
+/// How long a failure takes, in microseconds. libpam varies it.
+const FAIL_DELAY: u32 = 2_000_000;
 
 /// Called when somebody is to prove who they are.
 pub(crate) fn authenticate(host: &mut dyn Host, words: &[&CStr]) -> ReturnCode {
+    // First of all: what an earlier call in this handle found out is void.
+    if let Err(error) = host.clear_mark() {
+        host.log(Priority::Error, &format!("{error}; login denied"));
+        return ReturnCode::SystemErr;
+    }
     let arguments = match arguments::read(host, words) {
         Ok(arguments) => arguments,
         Err(code) => return code,
     };
-    if let Err(error) = host.clear_mark() {
-        host.log(Priority::Error, &error.to_string());
+    let code = run(host, &arguments).unwrap_or_else(|denied| denied.0);
+    let failed = matches!(code, ReturnCode::AuthErr | ReturnCode::SystemErr | ReturnCode::ConvErr);
+    if failed && !arguments.nodelay {
+        host.fail_delay(FAIL_DELAY);
     }
-    let _ = arguments;
-    ReturnCode::SystemErr
+    code
+}
+
+/// Denied without a verdict; the log has the reason already.
+struct Denied(ReturnCode);
+
+fn run(host: &mut dyn Host, arguments: &Arguments) -> Result<ReturnCode, Denied> {
+    let config = configuration(host, arguments)?;
+    let facts = Facts::collect(host);
+    let policy = config.policy(&facts.service);
+    let typed = typed_name(host)?;
+    let person = identify(host, &typed, &policy, &facts, arguments)?;
+    let store = FileStore::new(
+        Path::new(config.paths.state_dir.as_str()),
+        Path::new(config.paths.run_dir.as_str()),
+        Owner::ROOT,
+    );
+    let asked = look(host, &store, &policy, &person)?;
+    if arguments.debug {
+        let line = format!("debug: user={} {facts:?} {asked}", person.user());
+        host.log(Priority::Debug, &line);
+    }
+    let against = match asked {
+        Asked::Not(skip) => {
+            host.log(Priority::Info, &log::not_asked(person.user(), skip));
+            return Ok(ReturnCode::Ignore);
+        }
+        Asked::Yes(against) => against,
+    };
+    let rules = config.rules().ok_or(Denied(ReturnCode::ServiceErr))?; // checked when it was loaded
+    let (origin, place) = (facts.origin(), facts.place());
+    let judge = Judge { store: &store, rules, user: person.user(), origin, place, against };
+    let record = PermanentRecord::new(Path::new(config.paths.log_file.as_str()), Owner::ROOT);
+    Ok(Trial { host, arguments, facts: &facts, config: &config, record: &record, judge }
+        .run(&typed))
+}
+
+fn configuration(host: &dyn Host, arguments: &Arguments) -> Result<Config, Denied> {
+    config::load(arguments.config.as_deref(), Owner::ROOT).map_err(|error| {
+        let word = Reason::Config.as_str();
+        host.log(Priority::Error, &format!("{error}; until then nobody is let in (reason={word})"));
+        Denied(ReturnCode::ServiceErr)
+    })
+}
+
+fn typed_name(host: &mut dyn Host) -> Result<Vec<u8>, Denied> {
+    host.user().map_err(|error| {
+        host.log(Priority::Error, &format!("no user name: {error}"));
+        Denied(match error {
+            NoUser::NoReply(_) => ReturnCode::ConvErr,
+            NoUser::Failed(_) => ReturnCode::SystemErr,
+        })
+    })
+}
+
+fn identify(
+    host: &dyn Host,
+    typed: &[u8],
+    policy: &Policy,
+    facts: &Facts,
+    arguments: &Arguments,
+) -> Result<Person, Denied> {
+    Person::identify(typed, policy, &facts.rhost, arguments.nullok).map_err(|error| {
+        let word = FaultKind::Unavailable.as_str();
+        host.log(Priority::Error, &format!("{error}; login denied (reason={word})"));
+        Denied(ReturnCode::SystemErr)
+    })
+}
+
+/// Whether this login is asked.
+enum Asked {
+    Not(Skip),
+    Yes(Against),
+}
+
+impl std::fmt::Display for Asked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Not(skip) => write!(f, "not asked: {}", skip.as_str()),
+            Self::Yes(Against::Own(_, None)) => f.write_str("asked"),
+            Self::Yes(Against::Own(_, Some(reason)) | Against::Decoy(reason)) => {
+                write!(f, "asked, and refused: {}", reason.as_str())
+            }
+        }
+    }
+}
+
+fn look<S: Store>(
+    host: &dyn Host,
+    store: &S,
+    policy: &Policy,
+    person: &Person,
+) -> Result<Asked, Denied> {
+    let Person::Possible(facts) = person else {
+        return Ok(Asked::Yes(Against::Decoy(Reason::NoAccount)));
+    };
+    let found = match store.look(person.user()) {
+        Ok(found) => found,
+        Err(fault) => {
+            return in_spite_of(host, &fault, route(policy, facts, &Found::Absent), person);
+        }
+    };
+    Ok(match route(policy, facts, &found) {
+        Route::Skip(skip) => Asked::Not(skip),
+        // There is something, and it is not for this person: it must not be what is evaluated.
+        Route::Ask { pretext: Some(reason) } if !matches!(found, Found::Absent) => {
+            if reason == Reason::Store(FaultKind::RecordRefused) {
+                host.log(Priority::Error, &recycled(person.user()));
+            }
+            Asked::Yes(Against::Decoy(reason))
+        }
+        Route::Ask { pretext } => Asked::Yes(Against::Own(found, pretext)),
+    })
+}
+
+/// The remedy where a record was made for an earlier account of this name.
+fn recycled(user: &UserName) -> String {
+    format!(
+        "what was decided about {user} was about an account with another uid; \
+         if this one is new: totp-admin remove {user}"
+    )
+}
+
+/// What becomes of a login whose user's record can't be read. `as_if_absent` counts for nothing but the
+/// exemptions that policy makes whatever the record says.
+fn in_spite_of(
+    host: &dyn Host,
+    fault: &Fault,
+    as_if_absent: Route,
+    person: &Person,
+) -> Result<Asked, Denied> {
+    host.log(Priority::Error, &fault.to_string());
+    match as_if_absent {
+        Route::Skip(skip @ (Skip::Exempt | Skip::ExemptNetwork)) => Ok(Asked::Not(skip)),
+        _ if fault.kind.is_the_users_own() => {
+            Ok(Asked::Yes(Against::Decoy(Reason::Store(fault.kind))))
+        }
+        _ => Err(denied_by(host, fault, person)),
+    }
+}
+
+/// Nobody can be let in: the reason goes to the log, the detail is there already.
+fn denied_by(host: &dyn Host, fault: &Fault, person: &Person) -> Denied {
+    let line = log::reason_alone(person.user(), Reason::Store(fault.kind), None);
+    host.log(Priority::Notice, &line);
+    Denied(ReturnCode::SystemErr)
 }

@@ -10,8 +10,13 @@
 //! | [`ffi`] | the exported entry points and libpam: the only unsafe code of the workspace |
 //! | [`host`] | what the rest sees of libpam: a safe trait, which tests stand in for |
 //! | [`arguments`] | the arguments on the line in `/etc/pam.d` |
-//! | [`facts`], [`ssh_auth_info`] | who asks, from where |
-//! | [`auth`], [`account`] | the hooks |
+//! | [`facts`], [`ssh_auth_info`] | where a login comes from |
+//! | [`person`] | who it is, by the name service |
+//! | [`auth`], [`account`] | the hooks: is this login asked? |
+//! | [`trial`] | one login that is asked: its dialogue, its end, its lines in the log |
+//! | [`first_answer`] | what came along with the password |
+//! | [`judge`] | an answer on its way through the store |
+//! | [`events`] | what logins leave for the permanent record |
 #![deny(unsafe_code)]
 
 #[cfg(all(feature = "test-panic", not(debug_assertions)))]
@@ -20,8 +25,13 @@ compile_error!("test-panic is for tests: it must not be part of a release build"
 mod account;
 mod arguments;
 mod auth;
+mod events;
 mod facts;
 #[allow(unsafe_code)]
 mod ffi;
+mod first_answer;
 mod host;
+mod judge;
+mod person;
 mod ssh_auth_info;
+mod trial;

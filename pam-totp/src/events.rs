@@ -1,0 +1,49 @@
+//! Moves what logins left in a user's state to the permanent record.
+//!
+//! Behind an accepted login only, which is told from others anyway: behind a refused one, the time it takes
+//! would tell who is enrolled. Whatever does not work is left to the next login, the command or the agent.
+
+use nix::unistd;
+use totp_core::name::UserName;
+use totp_core::store::Store;
+use totp_core::upkeep::{events_moved, read, waiting_events};
+use totp_store::permanent::{Entry, PermanentRecord};
+use totp_store::{Wait, clock};
+
+use crate::host::{Host, Priority};
+
+/// Moves the events of this user. Never waits for the lock of the permanent record, which all users share.
+pub(crate) fn move_events<S: Store>(
+    host: &dyn Host,
+    store: &S,
+    record: &PermanentRecord,
+    user: &UserName,
+) {
+    if let Err(error) = moved(host, store, record, user) {
+        let line =
+            format!("{error}; events of {user} stay in the state until they can be recorded");
+        host.log(Priority::Warning, &line);
+    }
+}
+
+fn moved<S: Store>(
+    host: &dyn Host,
+    store: &S,
+    record: &PermanentRecord,
+    user: &UserName,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let (waiting, more) = store.transact(user, &|view| read(waiting_events(view)))?.into_outcome();
+    let name = unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    let entries: Vec<Entry> =
+        waiting.iter().map(|event| Entry::of_login(user, event, name.clone())).collect();
+    for recorded in record.append_once(&entries, clock::now(), Wait::No)? {
+        host.log(Priority::Notice, &recorded.syslog);
+    }
+    if more > 0 {
+        let line = format!("{more} more events of {user} found no room in the state");
+        host.log(Priority::Warning, &line);
+    }
+    let ids: Vec<u64> = waiting.iter().map(|event| event.id).collect();
+    store.transact(user, &|view| events_moved(view, &ids))?.into_outcome();
+    Ok(())
+}

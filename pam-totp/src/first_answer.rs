@@ -1,0 +1,145 @@
+//! How a dialogue begins: with a prompt, or with what came along with the password.
+
+use totp_core::answer::Answer;
+use totp_core::dialogue::login::{COMBINED, Login, PROMPT, Settings, split_combined};
+
+use crate::arguments::{Arguments, FirstPass};
+use crate::host::{Echo, Host, HostError, NoReply, Typed};
+
+/// Why a dialogue cannot begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NoBeginning {
+    /// Nobody answered.
+    #[error(transparent)]
+    NoReply(#[from] NoReply),
+    /// The password could not be handed on.
+    #[error(transparent)]
+    Failed(#[from] HostError),
+}
+
+/// The dialogue as the arguments want it. `digits` is how many a code has where nothing else tells where the
+/// password ends.
+pub(crate) fn begin(
+    host: &mut dyn Host,
+    arguments: &Arguments,
+    digits: u8,
+) -> Result<Login, NoBeginning> {
+    let only = arguments.first_pass == FirstPass::Only;
+    let settings = Settings {
+        prompt: arguments.prompt.clone().unwrap_or_else(|| PROMPT.to_owned()),
+        second_chance: !arguments.one_prompt && !only,
+        never_ask: only,
+    };
+    let Some(combined) = combined(host, arguments)? else { return Ok(Login::new(settings)) };
+    let (password, codes) = split_combined(combined.as_bytes(), digits);
+    if !matches!(Answer::read(codes), Answer::Codes(_)) {
+        // A password alone: it stays whole, and the code is asked for.
+        if arguments.forward_pass {
+            host.set_authtok(&combined)?;
+        }
+        return Ok(Login::new(settings));
+    }
+    if arguments.forward_pass {
+        host.set_authtok(&Typed::new(password.to_vec()))?;
+    }
+    Ok(Login::with_first_answer(settings, codes))
+}
+
+/// Password and code in one: from an earlier module, or, where the password is to be handed on, asked for.
+fn combined(host: &mut dyn Host, arguments: &Arguments) -> Result<Option<Typed>, NoReply> {
+    let earlier = match arguments.first_pass {
+        FirstPass::Unused => None,
+        FirstPass::Tried | FirstPass::Only => host.authtok(),
+    };
+    let may_ask = arguments.forward_pass && arguments.first_pass != FirstPass::Only;
+    if earlier.is_some() || !may_ask {
+        return Ok(earlier);
+    }
+    // There is a password in it, so it is never shown.
+    host.ask(arguments.prompt.as_deref().unwrap_or(COMBINED), Echo::Off).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use totp_core::dialogue::login::{End, Next};
+
+    use super::*;
+    use crate::host::script::Script;
+
+    const PASSED: Arguments = Arguments {
+        config: None,
+        debug: false,
+        nullok: false,
+        nodelay: false,
+        echo: Echo::Off,
+        prompt: None,
+        one_prompt: false,
+        first_pass: FirstPass::Tried,
+        forward_pass: false,
+    };
+
+    fn with_password(password: &str) -> Script {
+        Script { authtok: Some(password.as_bytes().to_vec()), ..Script::sshd(&[]) }
+    }
+
+    fn is_judged(login: &Login) -> bool {
+        matches!(login.next(), Next::Judge { .. })
+    }
+
+    fn asks(login: &Login, prompt: &str) -> bool {
+        matches!(login.next(), Next::Ask(asked) if asked == prompt)
+    }
+
+    #[test]
+    fn by_default_the_password_of_earlier_modules_is_left_alone() {
+        let mut host = with_password("secret123456");
+        let login = begin(&mut host, &Arguments::default(), 6);
+        assert!(login.is_ok_and(|login| asks(&login, PROMPT)));
+        assert_eq!(host.authtok.as_deref(), Some(&b"secret123456"[..]));
+    }
+
+    #[test]
+    fn a_code_behind_the_password_is_the_first_answer() {
+        let mut host = with_password("secret123456");
+        let login = begin(&mut host, &PASSED, 6);
+        assert!(login.is_ok_and(|login| is_judged(&login)));
+        assert_eq!(host.authtok.as_deref(), Some(&b"secret123456"[..]));
+    }
+
+    #[test]
+    fn the_password_alone_is_forwarded() {
+        let mut host = with_password("secret123456");
+        let login = begin(&mut host, &Arguments { forward_pass: true, ..PASSED }, 6);
+        assert!(login.is_ok_and(|login| is_judged(&login)));
+        assert_eq!(host.authtok.as_deref(), Some(&b"secret"[..]));
+    }
+
+    #[test]
+    fn a_password_without_a_code_stays_whole_and_the_code_is_asked_for() {
+        let mut host = with_password("a password");
+        let login = begin(&mut host, &Arguments { forward_pass: true, ..PASSED }, 6);
+        assert!(login.is_ok_and(|login| asks(&login, PROMPT)));
+        assert_eq!(host.authtok.as_deref(), Some(&b"a password"[..]));
+    }
+
+    #[test]
+    fn forward_pass_asks_for_both_and_never_shows_them() {
+        let mut host = Script::sshd(&["secret,123456"]);
+        let arguments = Arguments { forward_pass: true, echo: Echo::On, ..Arguments::default() };
+        let login = begin(&mut host, &arguments, 6);
+        assert!(login.is_ok_and(|login| is_judged(&login)));
+        assert_eq!(host.authtok.as_deref(), Some(&b"secret"[..]));
+        assert_eq!(*host.said.borrow(), [format!("ask(Off): {COMBINED}")]);
+    }
+
+    #[test]
+    fn use_first_pass_never_asks() {
+        for host in [Script::sshd(&["123456"]), with_password("a password")] {
+            let mut host = host;
+            let only = Arguments { first_pass: FirstPass::Only, forward_pass: true, ..PASSED };
+            let login = begin(&mut host, &only, 6);
+            assert!(login.is_ok_and(|login| matches!(login.next(), Next::Done(End::Refused))));
+            assert!(host.said.borrow().is_empty());
+        }
+    }
+}

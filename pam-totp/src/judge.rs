@@ -1,0 +1,147 @@
+//! Has answers evaluated: codes computed before the lock, evaluated under it, and nothing told that is not
+//! committed. What is right is decided in totp-core.
+
+use totp_core::answer::Answer;
+use totp_core::budget::Debit;
+use totp_core::evaluate::{Attempt, Reason, Rules, Verdict, evaluate};
+use totp_core::event::Place;
+use totp_core::name::UserName;
+use totp_core::origin::Origin;
+use totp_core::search::{Codebook, Computed};
+use totp_core::store::{
+    Change, Committed, Durability, Fault, FaultKind, Found, StateRead, Store, View,
+};
+use totp_core::time::UnixTime;
+use totp_core::upkeep::waiting_events;
+use totp_store::{clock, entropy};
+
+/// Against what answers are evaluated.
+#[derive(Debug)]
+pub(crate) enum Against {
+    /// The user's own record, or its absence, with the reason it will be refused for.
+    Own(Found, Option<Reason>),
+    /// A decoy, whatever there is: nobody can be let in here, for this reason.
+    Decoy(Reason),
+}
+
+/// Evaluates the answers of one login.
+pub(crate) struct Judge<'a, S> {
+    pub(crate) store: &'a S,
+    pub(crate) rules: Rules,
+    pub(crate) user: &'a UserName,
+    pub(crate) origin: Origin,
+    pub(crate) place: Place,
+    pub(crate) against: Against,
+}
+
+/// One evaluation, committed.
+#[derive(Debug)]
+pub(crate) struct Judged {
+    /// What it came to.
+    pub(crate) verdict: Verdict,
+    /// Where it was written.
+    pub(crate) durability: Durability,
+    /// Whether the user's state holds events that belong into the permanent record.
+    pub(crate) events_waiting: bool,
+    /// A fault of the user's own files that came up only now; the verdict is a refusal then.
+    pub(crate) fault: Option<Fault>,
+}
+
+impl<S: Store> Judge<'_, S> {
+    /// Evaluates the last of these answers.
+    ///
+    /// # Errors
+    /// Nothing could be decided or nothing committed, for anybody.
+    pub(crate) fn judge(
+        &mut self,
+        answers: &[Answer],
+        first: Option<Debit>,
+    ) -> Result<Judged, Fault> {
+        let now = clock::now();
+        let entropy = random_bits()?;
+        let codebook = self.codebook(answers, now);
+        let attempt = |pretext| Attempt {
+            answers,
+            codebook: &codebook,
+            first,
+            origin: &self.origin,
+            place: &self.place,
+            now,
+            entropy,
+            pretext,
+        };
+        let rules = &self.rules;
+        let pretend = |reason| {
+            let attempt = attempt(Some(reason));
+            self.store.pretend(self.user, &|view| evaluate(rules, view, &attempt))
+        };
+        let (committed, fault) = match &self.against {
+            Against::Decoy(reason) => (pretend(*reason)?, None),
+            Against::Own(_, pretext) => {
+                let attempt = attempt(*pretext);
+                let events = std::cell::Cell::new(false);
+                let decide = |view: &View| -> Change<Verdict> {
+                    events.set(has_events(view));
+                    evaluate(rules, view, &attempt)
+                };
+                match self.store.transact(self.user, &decide) {
+                    Ok(committed) => {
+                        return Ok(Judged { events_waiting: events.get(), ..judged(committed) });
+                    }
+                    // The same work as for everybody; from now on nobody is let in here.
+                    Err(fault) if fault.kind.is_the_users_own() => {
+                        (pretend(Reason::Store(fault.kind))?, Some(fault))
+                    }
+                    Err(fault) => return Err(fault),
+                }
+            }
+        };
+        if let Some(fault) = &fault {
+            self.against = Against::Decoy(Reason::Store(fault.kind));
+        }
+        Ok(Judged { fault, ..judged(committed) })
+    }
+
+    fn codebook(&self, answers: &[Answer], now: UnixTime) -> Codebook {
+        let window = self.rules.window;
+        let Against::Own(Found::Enrolled(enrolled), _) = &self.against else {
+            return Codebook::compute(None, &[], answers, window, now);
+        };
+        let record = &enrolled.record;
+        let drift_of = |name| match &enrolled.state {
+            StateRead::Good(state) => state.spent(name).map_or(0, |spent| spent.totp().drift),
+            StateRead::Lost { .. } => 0,
+        };
+        let authenticators: Vec<Computed<'_>> = record
+            .authenticators
+            .iter()
+            .map(|one| Computed { totp: one.kind.totp(), drift: drift_of(&one.name) })
+            .collect();
+        Codebook::compute(Some(record.enrollment), &authenticators, answers, window, now)
+    }
+}
+
+fn judged(committed: Committed<Verdict>) -> Judged {
+    let durability = committed.durability();
+    let verdict = committed.into_outcome();
+    Judged { verdict, durability, events_waiting: false, fault: None }
+}
+
+/// Events that wait, or that this evaluation itself will leave.
+fn has_events(view: &View) -> bool {
+    let lost =
+        matches!(&view.found, Found::Enrolled(e) if matches!(e.state, StateRead::Lost { .. }));
+    let (waiting, more) = waiting_events(view);
+    lost || view.volatile.is_some_and(|v| v.first) || !waiting.is_empty() || more > 0
+}
+
+fn random_bits() -> Result<[u64; 2], Fault> {
+    let bytes = entropy::bytes::<16>().map_err(|error| Fault {
+        kind: FaultKind::Unavailable,
+        detail: format!("{error}; the kernel must allow getrandom"),
+    })?;
+    let both = u128::from_ne_bytes(bytes);
+    // The two halves.
+    #[allow(clippy::cast_possible_truncation)]
+    Ok([both as u64, (both >> 64) as u64])
+}

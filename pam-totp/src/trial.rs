@@ -1,0 +1,154 @@
+//! One login that is asked: drives the dialogue of totp-core, writes its lines to the log, ends it.
+
+use totp_core::dialogue::login::{End, Login, Next, REFUSED};
+use totp_core::evaluate::{Accepted, Reason, Refusal, Verdict};
+use totp_core::log::{self, Failure};
+use totp_core::policy::Config;
+use totp_core::store::{Durability, Fault, Store};
+use totp_store::permanent::PermanentRecord;
+
+use crate::arguments::{Arguments, FirstPass};
+use crate::events;
+use crate::facts::{Facts, text};
+use crate::first_answer::{self, NoBeginning};
+use crate::host::{Host, NoReply, Priority, ReturnCode};
+use crate::judge::{Judge, Judged};
+
+/// A login that is asked.
+pub(crate) struct Trial<'a, S> {
+    pub(crate) host: &'a mut dyn Host,
+    pub(crate) arguments: &'a Arguments,
+    pub(crate) facts: &'a Facts,
+    pub(crate) config: &'a Config,
+    pub(crate) record: &'a PermanentRecord,
+    pub(crate) judge: Judge<'a, S>,
+}
+
+/// The end of a dialogue without a verdict.
+enum Broken {
+    /// Nobody answered.
+    NoReply,
+    /// Nothing could be decided or committed. Right and wrong look alike.
+    Fault(Fault),
+    /// libpam refused a call.
+    Host(String),
+}
+
+impl<S: Store> Trial<'_, S> {
+    /// Asks, evaluates, and says what became of it. `typed` is the name that was typed.
+    pub(crate) fn run(mut self, typed: &[u8]) -> ReturnCode {
+        // How many digits a code has where nothing else tells where a password ends.
+        let digits = self.config.totp.digits().count();
+        let beginning = first_answer::begin(self.host, self.arguments, digits);
+        let end = beginning.map_err(Broken::from).and_then(|login| self.converse(login));
+        match end {
+            Ok(end) => self.end(&end, typed),
+            Err(broken) => self.broken(broken),
+        }
+    }
+
+    fn converse(&mut self, mut login: Login) -> Result<End, Broken> {
+        loop {
+            match login.next() {
+                Next::Ask(prompt) => {
+                    let answer = self.host.ask(&prompt, self.arguments.echo)?;
+                    login.reply(answer.as_bytes());
+                }
+                Next::Judge { answers, first } => {
+                    let judged = self.judge.judge(answers, first).map_err(Broken::Fault)?;
+                    self.note(&judged);
+                    login.judged(judged.verdict);
+                }
+                Next::Done(end) => return Ok(end),
+            }
+        }
+    }
+
+    /// The line of one evaluation; and, once somebody is let in, what earlier logins left to be recorded.
+    fn note(&mut self, judged: &Judged) {
+        if let Some(fault) = &judged.fault {
+            self.host.log(Priority::Error, &fault.to_string());
+        }
+        match &judged.verdict {
+            Verdict::Accepted(accepted) => self.accepted(accepted, judged),
+            Verdict::Refused(refusal) => self.refused(refusal),
+        }
+    }
+
+    fn accepted(&mut self, accepted: &Accepted, judged: &Judged) {
+        let Judge { user, store, .. } = self.judge;
+        let line = log::accepted(user, &self.facts.rhost, accepted, judged.durability);
+        self.host.log(Priority::Info, &line);
+        if judged.durability == Durability::Volatile {
+            let line = format!(
+                "the disk with {} can't be written: until it can, used codes are known in memory alone; \
+                 make room or repair it",
+                self.config.paths.state_dir
+            );
+            self.host.log(Priority::Warning, &line);
+        }
+        if judged.events_waiting {
+            events::move_events(self.host, store, self.record, user);
+        }
+    }
+
+    fn refused(&self, refusal: &Refusal) {
+        self.host.log(Priority::Notice, &log::reason(self.judge.user, refusal));
+    }
+
+    fn end(self, end: &End, typed: &[u8]) -> ReturnCode {
+        match end {
+            End::Accepted(_) => {
+                // Without the mark, account does nothing: no reason to refuse who is let in.
+                if let Err(error) = self.host.mark(self.judge.user.as_str().as_bytes()) {
+                    self.host.log(Priority::Warning, &error.to_string());
+                }
+                ReturnCode::Success
+            }
+            End::Refused => {
+                if self.arguments.first_pass != FirstPass::Only {
+                    self.host.tell(REFUSED);
+                }
+                self.host.log(Priority::Notice, &self.failure(typed));
+                ReturnCode::AuthErr
+            }
+        }
+    }
+
+    /// The line that log readers count, with the name as it was typed.
+    fn failure(&self, typed: &[u8]) -> String {
+        let Facts { uid, euid, tty, ruser, rhost, .. } = self.facts;
+        Failure { uid: *uid, euid: *euid, tty, ruser, rhost, user: &text(typed) }.line()
+    }
+
+    fn broken(self, broken: Broken) -> ReturnCode {
+        let (reason, code) = match broken {
+            Broken::NoReply => (Reason::NoReply, ReturnCode::ConvErr),
+            Broken::Fault(fault) => {
+                self.host.log(Priority::Error, &fault.to_string());
+                (Reason::Store(fault.kind), ReturnCode::SystemErr)
+            }
+            Broken::Host(error) => {
+                self.host.log(Priority::Error, &format!("{error}; login denied"));
+                return ReturnCode::SystemErr;
+            }
+        };
+        self.host.log(Priority::Notice, &log::reason_alone(self.judge.user, reason, None));
+        code
+    }
+}
+
+impl From<NoReply> for Broken {
+    fn from(_: NoReply) -> Self {
+        Self::NoReply
+    }
+}
+
+impl From<NoBeginning> for Broken {
+    fn from(error: NoBeginning) -> Self {
+        match error {
+            NoBeginning::NoReply(_) => Self::NoReply,
+            NoBeginning::Failed(error) => Self::Host(error.to_string()),
+        }
+    }
+}
