@@ -5,9 +5,6 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
-/// The configuration that is read when `--config` names no other.
-pub const DEFAULT_CONFIG: &str = "/etc/pam-totp/config.toml";
-
 /// Administer two-factor logins: enroll people, switch their second factor off, and read the permanent
 /// record of who did what.
 ///
@@ -143,7 +140,8 @@ pub struct Enroll {
     /// Enroll a name that is no account of this system, such as a user of a VPN
     #[arg(long)]
     pub no_account: bool,
-    /// How to draw the QR code; auto is utf8 where the locale is UTF-8, else ascii
+    /// How to draw the QR code; auto is utf8 where the locale is UTF-8, else ascii, and nothing where the
+    /// secret was brought along
     #[arg(long, value_enum, default_value_t = Qr::Auto, value_name = "STYLE")]
     pub qr: Qr,
     /// Write the QR code to a new file, FILE.png or FILE.svg, that only root can read; erase it after use

@@ -2,19 +2,73 @@
 //! came of it; none calls another.
 
 mod completions;
+mod config;
+mod disable;
+mod enroll;
+mod list;
+mod log;
 mod man;
+mod remove;
+mod resync;
+mod show;
+mod unlock;
+mod verify;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
+use totp_core::state::Meter;
+use totp_core::store::{Enrolled, Found};
+use totp_core::upkeep::NotChanged;
 
 use crate::cli::{Cli, Command};
-use crate::ui::Ui;
+use crate::site::{Site, Whom};
+use crate::ui::{Advice, Ui};
 
 /// Does what the command line says.
 pub fn run(cli: Cli) -> Result<()> {
     let ui = Ui::new(&cli.global);
+    let site = || Site::open(&cli.global);
     match cli.command {
+        Command::Enroll(args) => enroll::run(&ui, site, &args),
+        Command::Disable(args) => disable::run(&ui, &site()?, &args),
+        Command::Remove(args) => remove::run(&ui, &site()?, &args),
+        Command::Show(args) => show::run(&ui, &site()?, &args),
+        Command::List(args) => list::run(&ui, &site()?, &args),
+        Command::Log(args) => log::run(&ui, &site()?, &args),
+        Command::Verify(args) => verify::run(&ui, &site()?, &args),
+        Command::Unlock(args) => unlock::run(&ui, &site()?, &args),
+        Command::Resync(args) => resync::run(&ui, &site()?, &args),
+        Command::Config(what) => config::run(&ui, &cli.global, &what),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&ui, &args),
-        _ => anyhow::bail!("not yet"),
+    }
+}
+
+/// What an enrolled user has, for commands that need one.
+fn enrolled(site: &Site, whom: &Whom) -> Result<(Box<Enrolled>, Meter)> {
+    let inspected = site.store().inspect(&whom.name)?;
+    match inspected.found {
+        Found::Enrolled(enrolled) => Ok((enrolled, inspected.meter)),
+        Found::Disabled(_) => bail!(Advice::new(
+            format!("{whom}'s second factor is switched off"),
+            format!(
+                "totp-admin show {whom} says by whom; totp-admin enroll {whom} gives a new one."
+            ),
+        )),
+        Found::Absent => bail!(Advice::new(
+            format!("{whom} is not enrolled"),
+            format!("totp-admin enroll {whom} gives a second factor."),
+        )),
+    }
+}
+
+fn not_changed(whom: &Whom, why: NotChanged) -> Advice {
+    let advice = "Look again (totp-admin show), and repeat it.";
+    match why {
+        NotChanged::NotEnrolled | NotChanged::OtherEnrollment => {
+            Advice::new(format!("{whom} was changed by somebody else in the meantime"), advice)
+        }
+        NotChanged::NoMatch => {
+            Advice::new(format!("{whom}'s codes or state are not what they were"), advice)
+        }
     }
 }

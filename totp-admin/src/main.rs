@@ -2,20 +2,29 @@
 //!
 //! - `cli` defines the command line, once: help, man pages and completions come from it
 //! - `commands` has one file per sub-command
+//! - `site` is the installation that is worked on; `change` is how every change is made: who may, the
+//!   permanent record, the change
+//! - `people` gathers what is known about users, `view` says it as a table, as lines and as JSON
 //! - `ui` has the rules for output, and talks to whoever is at the other end
-//! - `view` is a user as `show` and `list` say it; `times` and `qr` turn times and otpauth texts into what
-//!   people read and scan
+//! - `times` and `qr` turn times and otpauth texts into what people read and scan
+//! - `whence` asks who acts, `syslog` tells the system's log, `events` moves what logins left to the record
 //!
 //! What is right, wrong and allowed is decided in `totp-core`; what is kept is kept by `totp-store`.
 
 #![forbid(unsafe_code)]
 
+mod change;
 mod cli;
 mod commands;
+mod events;
+mod people;
 mod qr;
+mod site;
+mod syslog;
 mod times;
 mod ui;
 mod view;
+mod whence;
 
 use std::process::ExitCode;
 

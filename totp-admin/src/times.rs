@@ -1,16 +1,13 @@
-//! Times as people write and read them: "2 h ago", local time, `--since 2d`, and the seconds left in a
-//! code. What machines read is RFC 3339 in UTC and is `UnixTime`'s own `Display`.
+//! Times as people write and read them: "2 h ago", local time, `--since 2d`. What machines read is RFC 3339 in
+//! UTC, `UnixTime`'s own `Display`.
 
 use anyhow::{Result, anyhow};
 use jiff::civil;
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, Zoned};
-use totp_core::time::{Period, UnixTime};
+use totp_core::time::UnixTime;
 
 use crate::ui::Usage;
-
-/// A code with this many seconds left, or fewer, is not worth starting to type.
-const TOO_LATE: u64 = 5;
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 3600;
@@ -35,6 +32,11 @@ pub fn date(time: UnixTime, zone: &TimeZone) -> String {
 pub fn clock(time: UnixTime, now: UnixTime, zone: &TimeZone) -> String {
     let same_day = date(time, zone) == date(now, zone);
     formatted(time, zone, if same_day { "%H:%M" } else { "%Y-%m-%d %H:%M" })
+}
+
+/// `Mar  2 09:20:10`, in `zone`: RFC 3164 section 4.1.2.
+pub fn stamp(time: UnixTime, zone: &TimeZone) -> String {
+    formatted(time, zone, "%b %e %H:%M:%S")
 }
 
 fn formatted(time: UnixTime, zone: &TimeZone, format: &str) -> String {
@@ -63,14 +65,6 @@ pub fn span(seconds: u64) -> String {
         s if s < HOUR => format!("{} min", whole(MINUTE)),
         s if s < 2 * DAY => format!("{} h", whole(HOUR)),
         _ => format!("{} d", whole(DAY)),
-    }
-}
-
-/// How long the code on the screen still counts: `changes in 19 s`, or to wait for the next.
-pub fn seconds_left(period: Period, now: UnixTime) -> String {
-    match period.seconds_left(now) {
-        left if left <= TOO_LATE => format!("changes in {left} s: wait for the next"),
-        left => format!("changes in {left} s"),
     }
 }
 
@@ -135,15 +129,6 @@ mod tests {
         assert_eq!(ago(3 * DAY), "3 d ago");
         assert_eq!(ago(40 * DAY), "2026-01-31");
         assert_eq!(super::ago(NOW.plus(90), NOW, &TimeZone::UTC), "in 1 min");
-    }
-
-    #[test]
-    fn a_code_about_to_change_is_not_worth_typing() {
-        let left = |second| seconds_left(Period::DEFAULT, UnixTime(second));
-        assert_eq!(left(30), "changes in 30 s");
-        assert_eq!(left(54), "changes in 6 s");
-        assert_eq!(left(55), "changes in 5 s: wait for the next");
-        assert_eq!(left(59), "changes in 1 s: wait for the next");
     }
 
     #[test]

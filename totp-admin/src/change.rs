@@ -1,0 +1,226 @@
+//! How every change is made: who acts and whether they may, the permanent record first, then the change, and
+//! `not-done` where it then fails. Nothing is changed that is not on record (invariant 8).
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use totp_core::answer::Answer;
+use totp_core::evaluate::{Attempt, Reason, Verdict, evaluate};
+use totp_core::event::{EventKind, Place};
+use totp_core::origin::Origin;
+use totp_core::record::Record;
+use totp_core::search::{Codebook, Computed};
+use totp_core::state::State;
+use totp_core::store::Store as _;
+use totp_store::actor::Actor;
+use totp_store::permanent::Entry;
+use totp_store::{Wait, entropy};
+
+use crate::site::{Site, Whom};
+use crate::ui::{Advice, Ui, printable};
+use crate::{syslog, whence};
+
+/// How long another writer of the permanent record is waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The longest reason, in bytes: it must fit into a record and a line of the log.
+pub const LONGEST_REASON: usize = 500;
+
+/// Somebody who changes something.
+pub struct Administrator {
+    actor: Actor,
+}
+
+/// A change that was made: the line of the permanent record that has it.
+#[derive(Clone, Copy, Debug)]
+pub struct Recorded {
+    /// Its number.
+    pub seq: u64,
+}
+
+impl Administrator {
+    /// Who runs this command.
+    pub fn here() -> Self {
+        Self { actor: whence::actor() }
+    }
+
+    /// The name that records carry.
+    pub fn name(&self) -> String {
+        match (&self.actor.name, self.actor.uid) {
+            (Some(name), _) => name.clone(),
+            (None, Some(uid)) => format!("uid {uid}"),
+            (None, None) => "unknown".to_owned(),
+        }
+    }
+
+    /// `by alice from 198.51.100.4`.
+    pub fn signature(&self) -> String {
+        let from = self.actor.from.as_deref().map(|from| format!(" from {from}"));
+        printable(&format!("by {}{}", self.name(), from.unwrap_or_default()))
+    }
+
+    /// Whether `whom` is this administrator.
+    pub fn is(&self, whom: &Whom) -> bool {
+        self.actor.person().is_some() && self.actor.person() == whom.uid()
+    }
+
+    /// Whoever weakens their own second factor shows that they still have it; a stolen session must not get
+    /// rid of it. `enrolled` is what they have; without a usable record that is for another administrator.
+    pub fn prove_if_own(
+        &self,
+        ui: &Ui,
+        site: &Site,
+        whom: &Whom,
+        enrolled: Option<&Record>,
+    ) -> Result<()> {
+        if !self.is(whom) {
+            return Ok(());
+        }
+        let elsewhere = "Another administrator can do it.";
+        let Some(record) = enrolled else {
+            bail!(Advice::new(
+                format!("{whom} is your own account, and has no second factor to prove"),
+                elsewhere
+            ));
+        };
+        ui.note(format_args!("{whom} is your own account: this needs a current code."));
+        let Some(typed) = ui.ask("Your code now:")? else {
+            bail!(Advice::new("no code was entered; nothing was changed", elsewhere));
+        };
+        match self.evaluate(site, whom, record, Answer::read(typed.as_bytes()))? {
+            Verdict::Accepted(_) => Ok(()),
+            Verdict::Refused(refusal) => bail!(Advice::new(
+                format!("the code was not accepted ({}); nothing was changed", why(refusal.reason)),
+                elsewhere,
+            )),
+        }
+    }
+
+    /// As at a login: the code is spent, and a wrong one is paid for from the guess budget.
+    fn evaluate(
+        &self,
+        site: &Site,
+        whom: &Whom,
+        record: &Record,
+        answer: Answer,
+    ) -> Result<Verdict> {
+        let now = site.now();
+        let computed: Vec<Computed<'_>> = record
+            .authenticators
+            .iter()
+            .map(|one| Computed { totp: one.kind.totp(), drift: 0 })
+            .collect();
+        let answers = [answer];
+        let codebook = Codebook::compute(
+            Some(record.enrollment),
+            &computed,
+            &answers,
+            site.rules().window,
+            now,
+        );
+        let uid = self.actor.uid.unwrap_or_default();
+        let attempt = Attempt {
+            answers: &answers,
+            codebook: &codebook,
+            first: None,
+            origin: &Origin::new(None, "", uid),
+            place: &Place::new("totp-admin", self.actor.from.as_deref().unwrap_or_default()),
+            now,
+            entropy: [random()?, random()?],
+            pretext: None,
+        };
+        let decided =
+            site.store().transact(&whom.name, &|view| evaluate(site.rules(), view, &attempt))?;
+        Ok(decided.into_outcome())
+    }
+
+    /// Records `event` about `whom`, then makes the `change`, which gets the record's number.
+    pub fn change<T>(
+        &self,
+        site: &Site,
+        whom: &Whom,
+        event: EventKind,
+        reason: Option<&str>,
+        change: impl FnOnce(Recorded) -> Result<T>,
+    ) -> Result<(Recorded, T)> {
+        let entry = self.entry(site, whom, event, reason);
+        let recorded = append(site, &entry).context("nothing was changed")?;
+        match change(recorded) {
+            Ok(made) => Ok((recorded, made)),
+            Err(error) => {
+                let undone = Entry {
+                    of: Some(recorded.seq),
+                    ..self.entry(site, whom, EventKind::NotDone, Some(&format!("{error:#}")))
+                };
+                let said = match append(site, &undone) {
+                    Ok(said) => {
+                        format!("recorded as {}, and as not done in {}", recorded.seq, said.seq)
+                    }
+                    Err(_) => format!("recorded as {}, but not done", recorded.seq),
+                };
+                Err(error.context(said))
+            }
+        }
+    }
+
+    fn entry(&self, site: &Site, whom: &Whom, event: EventKind, reason: Option<&str>) -> Entry {
+        Entry {
+            user: Some(whom.name.as_str().to_owned()),
+            actor: self.actor.clone(),
+            host: whence::host(),
+            reason: reason.map(|reason| beginning(reason, LONGEST_REASON).to_owned()),
+            ..Entry::new(site.now(), event)
+        }
+    }
+}
+
+fn append(site: &Site, entry: &Entry) -> Result<Recorded> {
+    let recorded = site.record().append(entry, site.now(), Wait::AtMost(PATIENCE))?;
+    syslog::send(&recorded.syslog, site.now());
+    Ok(Recorded { seq: recorded.seq })
+}
+
+/// 64 random bits.
+pub fn random() -> Result<u64> {
+    Ok(u64::from_ne_bytes(entropy::bytes::<8>()?))
+}
+
+/// Whether a state belongs to this enrollment and can be read.
+pub fn state_of(state: &totp_core::store::StateRead) -> Result<&State> {
+    match state {
+        totp_core::store::StateRead::Good(state) => Ok(state),
+        totp_core::store::StateRead::Lost { .. } => bail!(Advice::new(
+            "the user's state is lost",
+            "The next login begins it anew; codes are accepted from the following one on.",
+        )),
+    }
+}
+
+fn why(reason: Reason) -> String {
+    match reason {
+        Reason::Wrong => "wrong".to_owned(),
+        Reason::Replay => "used already: wait for the next".to_owned(),
+        Reason::Clock { seconds } => {
+            format!("the clock was set back: no code is right for {seconds} s")
+        }
+        Reason::Budget => "after many wrong codes two or three in a row are asked for".to_owned(),
+        other => other.as_str().to_owned(),
+    }
+}
+
+fn beginning(text: &str, most: usize) -> &str {
+    let end = (0..=most.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    text.get(..end).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        assert_eq!(beginning("aé", 2), "a");
+        assert_eq!(beginning("aé", 3), "aé");
+        assert_eq!(beginning("", 3), "");
+    }
+}

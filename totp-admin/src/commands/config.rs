@@ -1,0 +1,93 @@
+//! `config`: check, edit and show the settings. Editing works as visudo does: on a copy, which is checked
+//! before it takes the place of the file.
+
+mod edit;
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use serde_json::json;
+use totp_core::policy::{Config as Settings, ConfigError, Policy, PolicyKeys};
+
+use crate::cli::{Config, ConfigCheck, Global};
+use crate::site::{self, ConfigFile, Site, must_be_root};
+use crate::ui::{Refused, Ui, printable};
+use crate::whence;
+
+/// Does one of the three.
+pub fn run(ui: &Ui, global: &Global, what: &Config) -> Result<()> {
+    match what {
+        Config::Check(args) => check(ui, global, args),
+        Config::Edit => edit::run(ui, global),
+        Config::Show => show(ui, &Site::open(global)?),
+    }
+}
+
+fn check(ui: &Ui, global: &Global, args: &ConfigCheck) -> Result<()> {
+    let (path, text) = match &args.file {
+        Some(path) => {
+            let text = fs::read_to_string(path)
+                .with_context(|| format!("cannot read {}", path.display()))?;
+            (path.clone(), text)
+        }
+        // The one in use must be one that a login trusts, too.
+        None => {
+            must_be_root()?;
+            let path = site::config_path(global);
+            let text = ConfigFile::open(&path)?.text;
+            if text.is_none() && global.config.is_none() {
+                ui.note(format_args!(
+                    "{} does not exist: the defaults are in effect.",
+                    path.display()
+                ));
+            }
+            let text = if global.config.is_some() {
+                text.context("no such file")
+            } else {
+                Ok(text.unwrap_or_default())
+            };
+            (path.clone(), text.with_context(|| path.display().to_string())?)
+        }
+    };
+    match Settings::parse(&text) {
+        Ok(_) => {
+            ui.document(&json!({"path": path, "valid": true, "error": null}))?;
+            ui.done(format_args!("{} is valid", path.display()))
+        }
+        Err(error) => not_valid(ui, &path, &error),
+    }
+}
+
+fn not_valid(ui: &Ui, path: &Path, error: &ConfigError) -> Result<()> {
+    let ConfigError { line, column, message } = error;
+    let found = json!({"line": line, "column": column, "message": message});
+    ui.document(&json!({"path": path, "valid": false, "error": found}))?;
+    ui.result(format_args!("{}: {}", path.display(), printable(&error.to_string())))?;
+    Err(Refused.into())
+}
+
+fn show(ui: &Ui, site: &Site) -> Result<()> {
+    let effective = effective(site.config());
+    ui.document(&effective)?;
+    if ui.json() {
+        return Ok(());
+    }
+    ui.picture(&effective.print()?)
+}
+
+/// The settings with every default filled in.
+fn effective(config: &Settings) -> Settings {
+    let Policy { require, exempt, exempt_networks, disabled } = config.policy("");
+    let mut effective = config.clone();
+    effective.policy = PolicyKeys {
+        require: Some(require),
+        exempt: Some(exempt),
+        exempt_networks: Some(exempt_networks),
+        disabled: Some(disabled),
+    };
+    if effective.totp.issuer.is_empty() {
+        effective.totp.issuer = whence::host().unwrap_or_default();
+    }
+    effective
+}

@@ -1,0 +1,156 @@
+//! `config edit`: the editor gets a copy beside the file; what it leaves is checked, and takes the place of
+//! the file in one step. A configuration that is not valid would refuse every login, so none is installed.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::json;
+use tempfile::NamedTempFile;
+
+use totp_core::name::UserName;
+use totp_core::policy::Config;
+use totp_store::files::Owner;
+use totp_store::store::{Expected, FileStore};
+
+use crate::cli::Global;
+use crate::people;
+use crate::site::{ConfigFile, Settings, config_path, must_be_root};
+use crate::ui::{Advice, Ui, printable};
+
+/// What an absent configuration is edited from: the defaults, as remarks.
+const TEMPLATE: &str = include_str!("template.toml");
+
+/// Edits the configuration.
+pub fn run(ui: &Ui, global: &Global) -> Result<()> {
+    must_be_root()?;
+    let path = &config_path(global);
+    let file = ConfigFile::open(path)?;
+    let copy = copy(&file)?;
+    let settings = edit_until_valid(ui, &file, copy.path())?;
+    if Some(&settings.text) == file.text.as_ref()
+        || (file.text.is_none() && settings.text == TEMPLATE)
+    {
+        ui.document(&json!({"changed": false, "path": path, "locked_out": []}))?;
+        return ui.done(format_args!("{} is as it was", path.display()));
+    }
+    let locked_out = locked_out(ui, &file, &settings);
+    if !locked_out.is_empty() {
+        ui.warn(format_args!("Could no longer log in: {}", printable(&locked_out.join(", "))));
+        ui.note("  Enroll them first (totp-admin enroll USER), or make them exempt.");
+        ui.insist("Install it all the same?")?;
+    }
+    if ConfigFile::open(path)?.text != file.text {
+        let (_, kept) = copy.keep().context("cannot keep your version")?;
+        bail!(Advice::new(
+            format!("{} was changed by somebody else in the meantime", path.display()),
+            format!("Yours is in {}; nothing was installed.", kept.display()),
+        ));
+    }
+    file.replace(&settings.text)?;
+    ui.document(&json!({"changed": true, "path": path, "locked_out": locked_out}))?;
+    ui.done(format_args!("{} is installed", path.display()))
+}
+
+/// Who can log in now and then no more. A present configuration that is not valid lets nobody in, and keeps
+/// nobody from correcting it; neither does a name service that can't tell.
+fn locked_out(ui: &Ui, file: &ConfigFile, after: &Settings) -> Vec<String> {
+    let Ok(before) = Config::parse(file.text.as_deref().unwrap_or_default()) else {
+        return Vec::new();
+    };
+    // Whoever has a record is asked, or not, because of that and not because of `require`.
+    let paths = &after.config.paths;
+    let store = FileStore::new(
+        Path::new(paths.state_dir.as_str()),
+        Path::new(paths.run_dir.as_str()),
+        Owner::ROOT,
+    );
+    let decided = |name: &UserName| !matches!(store.expect(name), Ok((Expected::Absent, _)));
+    match people::newly_locked_out(&before, &after.config, decided) {
+        Ok(names) => names,
+        Err(error) => {
+            ui.warn(format_args!("It could not be found out whom this keeps out: {error:#}"));
+            Vec::new()
+        }
+    }
+}
+
+/// The copy, in the same directory: nobody else can read or rearrange it, and it is gone afterwards.
+fn copy(file: &ConfigFile) -> Result<NamedTempFile> {
+    let failed = || format!("cannot make a copy of {}", file.path.display());
+    let beside = file.path.parent().unwrap_or(Path::new("/"));
+    let mut copy = tempfile::Builder::new()
+        .prefix(".edit-")
+        .suffix(".toml")
+        .tempfile_in(beside)
+        .with_context(failed)?;
+    copy.write_all(file.text.as_deref().unwrap_or(TEMPLATE).as_bytes()).with_context(failed)?;
+    copy.flush().with_context(failed)?;
+    Ok(copy)
+}
+
+fn edit_until_valid(ui: &Ui, file: &ConfigFile, copy: &Path) -> Result<Settings> {
+    loop {
+        edit(ui, copy)?;
+        // By its name: many editors put a new file in the place of the old one.
+        let text = fs::read_to_string(copy)
+            .with_context(|| format!("cannot read {} back", copy.display()))?;
+        let error = match Settings::parse(text) {
+            Ok(settings) => return Ok(settings),
+            Err(error) => error,
+        };
+        ui.note(format_args!("{}: {}", file.path.display(), printable(&error.to_string())));
+        if !ui.interactive() || !edit_again(ui)? {
+            bail!("not a valid configuration; {} is as it was", file.path.display());
+        }
+    }
+}
+
+fn edit_again(ui: &Ui) -> Result<bool> {
+    loop {
+        let Some(answer) = ui.ask("What now? (e)dit again, (q)uit without installing:")? else {
+            return Ok(false);
+        };
+        match answer.trim() {
+            "e" => return Ok(true),
+            "q" => return Ok(false),
+            _ => {}
+        }
+    }
+}
+
+/// Runs the editor of VISUAL or EDITOR, which may have options of its own, else Debian's `editor` or `vi`.
+fn edit(ui: &Ui, copy: &Path) -> Result<()> {
+    let named = ["VISUAL", "EDITOR"]
+        .into_iter()
+        .find_map(|name| env::var_os(name).filter(|e| !e.is_empty()));
+    let candidates =
+        named.map_or_else(|| vec!["editor".into(), "vi".into()], |editor| vec![editor]);
+    for editor in candidates {
+        let Some((program, options)) = words(&editor) else { continue };
+        let mut command = Command::new(&program);
+        command.args(options).arg(copy);
+        if ui.json() {
+            command.stdout(Stdio::from(io::stderr())); // standard output is for the document
+        }
+        match command.status() {
+            Ok(status) if status.success() => return Ok(()),
+            Ok(status) => {
+                bail!("the editor {} ended with {status}; nothing was changed", program.display())
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => bail!("cannot run the editor {}: {error}", program.display()),
+        }
+    }
+    Err(Advice::new("no editor found", "Name one in VISUAL or EDITOR.").into())
+}
+
+fn words(editor: &OsString) -> Option<(OsString, Vec<OsString>)> {
+    let Some(text) = editor.to_str() else { return Some((editor.clone(), Vec::new())) };
+    let mut words = text.split_ascii_whitespace().map(OsString::from);
+    Some((words.next()?, words.collect()))
+}

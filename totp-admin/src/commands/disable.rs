@@ -1,0 +1,97 @@
+//! `disable`: switches a second factor off. What the user had is erased, and a tombstone says who decided it.
+
+use anyhow::{Result, bail};
+use serde_json::json;
+use totp_core::event::EventKind;
+use totp_core::policy::Disabled;
+use totp_core::record::{Decision, Entry, Tombstone};
+use totp_store::store::Expected;
+
+use crate::change::{Administrator, LONGEST_REASON};
+use crate::cli::Disable;
+use crate::site::{Site, Whom};
+use crate::ui::{Ui, Usage, printable};
+use crate::{people, times, view};
+
+/// Switches off.
+pub fn run(ui: &Ui, site: &Site, args: &Disable) -> Result<()> {
+    let whom = site.known(&args.user)?;
+    let (expected, entry) = site.store().expect(&whom.name)?;
+    if expected == Expected::Disabled {
+        ui.document(&json!({"user": whom.name.as_str(), "changed": false, "record": null}))?;
+        return ui.done(format_args!("{whom} is switched off already"));
+    }
+    let who = Administrator::here();
+    say_what_happens(ui, site, &whom)?;
+    let enrolled = match &entry {
+        Some(Entry::Enrolled(record)) => Some(record),
+        _ => None,
+    };
+    who.prove_if_own(ui, site, &whom, enrolled)?;
+    let reason = reason(ui, args)?;
+    ui.insist(format_args!("Switch off {whom}'s second factor?"))?;
+
+    let (recorded, ()) =
+        who.change(site, &whom, EventKind::Disabled, reason.as_deref(), |recorded| {
+            let decision = Decision {
+                user: whom.name.clone(),
+                uid: whom.uid(),
+                since: site.now(),
+                by: who.name(),
+                seq: recorded.seq,
+            };
+            Ok(site.store().switch_off(Tombstone { decision, reason: reason.clone() }, expected)?)
+        })?;
+    ui.document(&json!({"user": whom.name.as_str(), "changed": true, "record": recorded.seq}))?;
+    let erased = if enrolled.is_some() { "; secrets erased" } else { "" };
+    ui.done(format_args!("Off{erased}. Record {}, {}.", recorded.seq, who.signature()))?;
+    if whom.account.is_some() {
+        ui.note(format_args!("  Open sessions continue: loginctl terminate-user {whom}"));
+    }
+    Ok(())
+}
+
+fn say_what_happens(ui: &Ui, site: &Site, whom: &Whom) -> Result<()> {
+    if let Some(person) = people::person(site, whom).ok().flatten() {
+        let (now, zone) = (site.now(), times::zone());
+        let devices: Vec<String> = person
+            .authenticators
+            .iter()
+            .map(|one| format!("{} ({})", one.name, one.kind.to_uppercase()))
+            .collect();
+        if !devices.is_empty() {
+            let since = person.since.map(|since| times::date(since, &zone)).unwrap_or_default();
+            let by = person.by.as_deref().map(printable).unwrap_or_default();
+            let login = view::visited_line(person.last_login.as_ref(), now, &zone);
+            ui.note(format_args!(
+                "{whom}: {}, enrolled {since} by {by}, last login {login}",
+                devices.join(", ")
+            ));
+        }
+    }
+    match site.config().policy("").disabled {
+        Disabled::Exempt => {
+            ui.warn(format_args!("From now on {whom} logs in with the first factor alone."));
+        }
+        Disabled::Denied => ui.warn(format_args!(
+            "From now on {whom} cannot log in: the configuration says disabled = \"denied\"."
+        )),
+    }
+    ui.note(format_args!("  New phone: totp-admin enroll {whom} --replace"));
+    Ok(())
+}
+
+fn reason(ui: &Ui, args: &Disable) -> Result<Option<String>> {
+    let reason = match &args.reason {
+        Some(reason) => reason.clone(),
+        None if ui.interactive() => {
+            ui.ask("Reason (recorded):")?.map(|line| line.as_str().to_owned()).unwrap_or_default()
+        }
+        None => String::new(),
+    };
+    let reason = reason.trim();
+    if reason.len() > LONGEST_REASON {
+        bail!(Usage(format!("the reason is longer than {LONGEST_REASON} bytes")));
+    }
+    Ok((!reason.is_empty()).then(|| reason.to_owned()))
+}

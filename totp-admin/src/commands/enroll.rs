@@ -1,0 +1,335 @@
+//! `enroll`: shows a key, asks for a current code, and only then switches it on. The dialogue is totp-core's;
+//! here it is put on the terminal. Until the last step nothing is changed: who breaks off has changed nothing.
+
+mod display;
+mod secret;
+
+use anyhow::{Result, anyhow, bail};
+use serde_json::{Value, json};
+use totp_core::dialogue::enrollment::{End, Enrollment, Next, clocks};
+use totp_core::event::EventKind;
+use totp_core::name::AuthenticatorName;
+use totp_core::otp::Totp;
+use totp_core::otpauth;
+use totp_core::record::{
+    Authenticator, Decision, EnrollmentId, Entry, Kind, MOST_AUTHENTICATORS, Record,
+};
+use totp_core::secret::Secret;
+use totp_core::state::{Spent, State, TotpSpent};
+use totp_store::entropy;
+use totp_store::store::Expected;
+
+use self::display::{Display, Shown};
+use self::secret::Parameters;
+use crate::change::Administrator;
+use crate::cli::Enroll;
+use crate::qr::picture::Picture;
+use crate::site::{Site, Whom};
+use crate::times;
+use crate::ui::{Advice, Ui, Usage};
+use crate::whence;
+
+/// Enrolls.
+pub fn run(ui: &Ui, site: impl FnOnce() -> Result<Site>, args: &Enroll) -> Result<()> {
+    if ui.json() && !args.no_confirm {
+        bail!(Usage("--json needs --no-confirm: a document can't ask for a code".to_owned()));
+    }
+    let name = args.name.as_deref().unwrap_or(AuthenticatorName::DEFAULT);
+    let name =
+        AuthenticatorName::new(name).map_err(|error| Usage(format!("--name {name}: {error}")))?;
+    let display = Display::new(args, ui.utf8())?;
+    let site = &site()?;
+    let whom = site.to_enroll(&args.user, args.no_account)?;
+    let Some(base) = Base::of(site, &whom, args, &name)? else { return unchanged(ui, &whom) };
+    let who = Administrator::here();
+    if base.weakens {
+        who.prove_if_own(ui, site, &whom, base.enrolled())?;
+    }
+    let totp = totp(ui, site, args)?;
+    base.refuse_same_secret(&totp, args)?;
+    let shown = shown(site, args, &whom, &totp);
+    let confirmed = if args.no_confirm {
+        let picture = display.show(ui, whom.name.as_str(), &shown, false)?;
+        Confirmed { spent: TotpSpent::default(), clocks: None, picture }
+    } else {
+        confirm(ui, site, &display, &whom, &shown, &totp)?
+    };
+    let spent = base.not_below_what_was_spent(&totp, confirmed.spent);
+    let secret = totp.secret.duplicate();
+    let fresh = Authenticator { name: name.clone(), added: site.now(), kind: Kind::Totp(totp) };
+    let seq = base.install(site, &who, &whom, fresh, spent)?;
+    if let Some(picture) = confirmed.picture {
+        picture.keep();
+    }
+    ui.document(&json!({
+        "user": whom.name.as_str(),
+        "changed": true,
+        "authenticator": name.as_str(),
+        "kind": "totp",
+        "secret": secret.to_base32().as_str(),
+        "uri": shown.uri.as_str(),
+        "recovery_codes": [],
+        "record": seq,
+    }))?;
+    let how = confirmed.clocks.unwrap_or_else(|| "no code has confirmed it".to_owned());
+    ui.done(format_args!("{whom} is enrolled; {how}."))?;
+    ui.note(format_args!("  Record {seq}, {}.", who.signature()));
+    Ok(())
+}
+
+fn unchanged(ui: &Ui, whom: &Whom) -> Result<()> {
+    ui.document(&json!({
+        "user": whom.name.as_str(),
+        "changed": false,
+        "authenticator": Value::Null,
+        "kind": Value::Null,
+        "secret": Value::Null,
+        "uri": Value::Null,
+        "recovery_codes": [],
+        "record": Value::Null,
+    }))?;
+    ui.done(format_args!("{whom} is enrolled already; nothing was changed"))
+}
+
+/// What the enrollment is built on.
+struct Base {
+    /// What there must still be when it is installed.
+    expected: Expected,
+    entry: Option<Entry>,
+    /// What stays beside the new authenticator.
+    kept: Vec<Authenticator>,
+    /// Whether somebody who has a second factor gets another one.
+    weakens: bool,
+}
+
+impl Base {
+    /// `None` where the user is enrolled and that is enough.
+    fn of(
+        site: &Site,
+        whom: &Whom,
+        args: &Enroll,
+        name: &AuthenticatorName,
+    ) -> Result<Option<Self>> {
+        let (expected, entry) = site.store().expect(&whom.name)?;
+        let mut kept = Vec::new();
+        let weakens = matches!(expected, Expected::Enrolled(_) | Expected::Unusable);
+        match &entry {
+            Some(Entry::Enrolled(_)) if args.if_missing => return Ok(None),
+            Some(Entry::Enrolled(record)) if args.add => {
+                can_be_added(whom, record, name)?;
+                kept = record.authenticators.iter().map(Authenticator::duplicate).collect();
+            }
+            Some(Entry::Enrolled(record)) if !args.replace => {
+                return Err(enrolled_already(whom, record));
+            }
+            None if expected == Expected::Unusable && !args.replace => {
+                return Err(unusable(site, whom));
+            }
+            _ => {}
+        }
+        Ok(Some(Self { expected, entry, kept, weakens }))
+    }
+
+    fn enrolled(&self) -> Option<&Record> {
+        match &self.entry {
+            Some(Entry::Enrolled(record)) => Some(record),
+            _ => None,
+        }
+    }
+
+    /// One code would be good twice.
+    fn refuse_same_secret(&self, totp: &Totp, args: &Enroll) -> Result<()> {
+        let same = |one: &&Authenticator| one.kind.totp().secret.same_as(&totp.secret);
+        match self.kept.iter().find(same) {
+            Some(one) if args.add => bail!(Advice::new(
+                format!("the authenticator {} has this secret already", one.name),
+                "Bring another secret, or none: one is made then.",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Where the secret stays the same, what it has spent stays spent.
+    fn not_below_what_was_spent(
+        &self,
+        totp: &Totp,
+        spent: TotpSpent,
+    ) -> (TotpSpent, Option<AuthenticatorName>) {
+        let before = self.enrolled().and_then(|record| {
+            record.authenticators.iter().find(|one| one.kind.totp().secret.same_as(&totp.secret))
+        });
+        (spent, before.map(|one| one.name.clone()))
+    }
+
+    /// On record, then on disk.
+    fn install(
+        self,
+        site: &Site,
+        who: &Administrator,
+        whom: &Whom,
+        fresh: Authenticator,
+        (spent, before): (TotpSpent, Option<AuthenticatorName>),
+    ) -> Result<u64> {
+        let enrollment = EnrollmentId::fresh(entropy::bytes()?);
+        let adds = !self.kept.is_empty();
+        let event = if adds { EventKind::AuthenticatorAdded } else { EventKind::Enrolled };
+        let kept: Vec<AuthenticatorName> = self.kept.iter().map(|one| one.name.clone()).collect();
+        let name = fresh.name.clone();
+        let first = |old: Option<&State>| {
+            let floor = before.as_ref().and_then(|name| Some(old?.spent(name)?.totp().floor));
+            let spent = TotpSpent { floor: spent.floor.max(floor.unwrap_or_default()), ..spent };
+            first_state(enrollment, old, &kept, adds, (name.clone(), Spent::Totp(spent)))
+        };
+        let expected = self.expected;
+        let (recorded, ()) = who.change(site, whom, event, None, |recorded| {
+            let mut authenticators = self.kept;
+            authenticators.push(fresh);
+            let decision = Decision {
+                user: whom.name.clone(),
+                uid: whom.uid(),
+                since: site.now(),
+                by: who.name(),
+                seq: recorded.seq,
+            };
+            let record = Record { decision, enrollment, authenticators };
+            Ok(site.store().install(record, expected, &first)?)
+        })?;
+        Ok(recorded.seq)
+    }
+}
+
+/// What logins begin with. Of an enrollment that is replaced the known places are forgotten: the phone may
+/// have been stolen.
+fn first_state(
+    enrollment: EnrollmentId,
+    old: Option<&State>,
+    kept: &[AuthenticatorName],
+    adds: bool,
+    fresh: (AuthenticatorName, Spent),
+) -> State {
+    let of_kept = |name: &AuthenticatorName| Some((name.clone(), *old?.spent(name)?));
+    let mut spent: Vec<(AuthenticatorName, Spent)> = kept.iter().filter_map(of_kept).collect();
+    spent.push(fresh);
+    let mut first = State::new(enrollment, 0, spent);
+    if let Some(old) = old {
+        first.last_login.clone_from(&old.last_login);
+        first.events = old.events.clone();
+        if adds {
+            first.origins = old.origins.clone();
+        }
+    }
+    first
+}
+
+fn can_be_added(whom: &Whom, record: &Record, name: &AuthenticatorName) -> Result<()> {
+    if record.decision.uid != whom.uid() {
+        bail!(Advice::new(
+            format!("{whom} was enrolled for another uid: the name is somebody else's now"),
+            "--replace starts over.",
+        ));
+    }
+    if record.authenticator(name).is_some() {
+        bail!(Advice::new(
+            format!("{whom} has an authenticator called {name} already"),
+            "Call the new one something else with --name.",
+        ));
+    }
+    if record.authenticators.len() >= MOST_AUTHENTICATORS {
+        bail!(Advice::new(
+            format!("{whom} has {MOST_AUTHENTICATORS} authenticators, and cannot have more"),
+            "--replace starts over with a single one.",
+        ));
+    }
+    Ok(())
+}
+
+fn enrolled_already(whom: &Whom, record: &Record) -> anyhow::Error {
+    let names: Vec<&str> = record.authenticators.iter().map(|one| one.name.as_str()).collect();
+    Advice::new(
+        format!("{whom} is enrolled already ({})", names.join(", ")),
+        "--add gives one more authenticator, --replace starts over.",
+    )
+    .into()
+}
+
+fn unusable(site: &Site, whom: &Whom) -> anyhow::Error {
+    let fault = match site.store().inspect(&whom.name) {
+        Err(fault) => fault.to_string(),
+        Ok(_) => "the record cannot be used".to_owned(),
+    };
+    Advice::new(fault, format!("Once that is understood: totp-admin enroll {whom} --replace"))
+        .into()
+}
+
+/// The new authenticator: with the secret that was brought along, or a fresh one.
+fn totp(ui: &Ui, site: &Site, args: &Enroll) -> Result<Totp> {
+    let configured = &site.config().totp;
+    let configured = Parameters {
+        digits: configured.digits(),
+        period: configured.period(),
+        algorithm: configured.algorithm.0,
+    };
+    let parameters = Parameters::new(args, configured)?;
+    match &args.secret_file {
+        Some(path) => secret::read(ui, args, path, parameters),
+        None => Ok(parameters.with(Secret::fresh(&entropy::bytes()?))),
+    }
+}
+
+fn shown(site: &Site, args: &Enroll, whom: &Whom, totp: &Totp) -> Shown {
+    let configured = Some(site.config().totp.issuer.clone()).filter(|issuer| !issuer.is_empty());
+    let issuer = args.issuer.clone().or(configured).or_else(whence::host).unwrap_or_default();
+    Shown {
+        uri: otpauth::write(totp, &issuer, whom.name.as_str()),
+        key: otpauth::key_to_type(&totp.secret),
+        label: otpauth::label(&issuer, whom.name.as_str()),
+    }
+}
+
+/// A code of the new key was entered, or none was asked for.
+struct Confirmed {
+    spent: TotpSpent,
+    clocks: Option<String>,
+    picture: Option<Picture>,
+}
+
+fn confirm(
+    ui: &Ui,
+    site: &Site,
+    display: &Display,
+    whom: &Whom,
+    shown: &Shown,
+    totp: &Totp,
+) -> Result<Confirmed> {
+    let zone = times::zone();
+    let mut dialogue = Enrollment::new(totp, site.rules().window, None);
+    let mut picture = None;
+    loop {
+        match dialogue.next(site.now()) {
+            Next::Show { ascii } => {
+                let made = display.show(ui, whom.name.as_str(), shown, ascii)?;
+                picture = picture.or(made);
+            }
+            Next::Say(note) => {
+                let now = site.now();
+                ui.note(note.text(&|time| times::clock(time, now, &zone)));
+            }
+            Next::Ask(question) => {
+                let typed = ui.ask(question.trim_end())?;
+                let typed = typed.ok_or_else(|| anyhow!(nothing_changed(whom)))?;
+                dialogue.reply(typed.as_bytes(), site.now());
+            }
+            Next::Done(End::Confirmed { spent, ahead }) => {
+                return Ok(Confirmed { spent, clocks: Some(clocks(ahead)), picture });
+            }
+            Next::Done(End::GivenUp) => bail!(nothing_changed(whom)),
+        }
+    }
+}
+
+fn nothing_changed(whom: &Whom) -> Advice {
+    Advice::new(
+        format!("no right code was entered; {whom} is as before"),
+        "Without anybody to enter one: --no-confirm.",
+    )
+}

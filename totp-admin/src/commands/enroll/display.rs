@@ -1,0 +1,112 @@
+//! What the person with the phone gets to see: the QR code, and the key to type in. The one place where a
+//! secret goes to a terminal or a file.
+
+use anyhow::Result;
+use zeroize::Zeroizing;
+
+use crate::cli::{Enroll, Qr};
+use crate::qr::Code;
+use crate::qr::picture::{Format, Picture};
+use crate::qr::terminal::{Size, Style, draw};
+use crate::ui::{self, Ui, Usage, printable};
+
+/// What is shown of a new authenticator.
+pub struct Shown {
+    /// The otpauth text.
+    pub uri: Zeroizing<String>,
+    /// The key in groups of four.
+    pub key: Zeroizing<String>,
+    /// What the app will call the entry.
+    pub label: String,
+}
+
+/// Where the QR code goes, checked before anything else happens.
+pub struct Display {
+    style: Option<Style>,
+    file: Option<(std::path::PathBuf, Format)>,
+    /// Whether the key is said.
+    key: bool,
+}
+
+impl Display {
+    /// By the options and the locale. An authenticator whose secret was brought along is known to its app
+    /// already; it is shown only where that is asked for.
+    pub fn new(args: &Enroll, locale_is_utf8: bool) -> Result<Self> {
+        let file = match &args.qr_file {
+            None => None,
+            Some(path) => Some((
+                path.clone(),
+                Format::of(path).ok_or_else(|| {
+                    Usage(format!(
+                        "--qr-file {}: the name must end in .png or .svg",
+                        path.display()
+                    ))
+                })?,
+            )),
+        };
+        let brought_along = args.secret_file.is_some() && args.qr == Qr::Auto;
+        let style = if brought_along { None } else { Style::choose(args.qr, locale_is_utf8) };
+        Ok(Self { style, file, key: !brought_along })
+    }
+
+    /// Makes the file, draws the code, says the key. The file is gone again unless it is kept. `ascii`: the
+    /// person asked for a second drawing, without half blocks.
+    pub fn show(&self, ui: &Ui, user: &str, shown: &Shown, ascii: bool) -> Result<Option<Picture>> {
+        let picture = match &self.file {
+            Some((path, format)) if !ascii => {
+                Some(Picture::write(path, *format, &Code::new(&shown.uri)?)?)
+            }
+            _ => None,
+        };
+        if ui.json() {
+            return Ok(picture);
+        }
+        if let Some((path, _)) = self.file.as_ref().filter(|_| picture.is_some()) {
+            ui.note(format_args!("The QR code is in {}; erase it after use.", path.display()));
+        }
+        let key = format!("type this key: {} ({})", shown.key.as_str(), printable(&shown.label));
+        let key = Zeroizing::new(key);
+        let drawn = match if ascii { Some(Style::Ascii) } else { self.style } {
+            Some(style) => draw_if_it_fits(ui, style, user, shown, &key)?,
+            None => false,
+        };
+        if drawn {
+            ui.result(format_args!("Or {}", key.as_str()))?;
+        } else if self.key {
+            ui.result(format_args!("For {}'s app, {}", printable(user), key.as_str()))?;
+        }
+        Ok(picture)
+    }
+}
+
+fn draw_if_it_fits(ui: &Ui, style: Style, user: &str, shown: &Shown, key: &str) -> Result<bool> {
+    let Ok(code) = Code::new(&shown.uri) else {
+        ui.warn("The key is too long for a QR code.");
+        return Ok(false);
+    };
+    let size = Size::of(&code, style);
+    if let Some(terminal) = ui::terminal() {
+        // Below the code: the key, which may take several lines, and the prompt.
+        let columns = terminal.columns.max(1);
+        let key_lines = key.chars().count().saturating_add(3).div_ceil(columns);
+        if !size.fits(terminal, key_lines.saturating_add(1)) {
+            ui.warn(format_args!(
+                "No QR code: it takes {size} characters and lines for the key below; this terminal has {terminal}."
+            ));
+            ui.note(way_out(style, ui.utf8()));
+            return Ok(false);
+        }
+    }
+    ui.result(format_args!("Scan with {}'s app.", printable(user)))?;
+    let drawing = Zeroizing::new(draw(&code, style, ui::terminal_has_colours()));
+    ui.picture(&drawing)?;
+    Ok(true)
+}
+
+fn way_out(style: Style, locale_is_utf8: bool) -> &'static str {
+    if style == Style::Ascii && !locale_is_utf8 {
+        "  Type the key in; or break off (Ctrl-C) and use --qr utf8, a larger terminal, or --qr-file FILE.png."
+    } else {
+        "  Type the key in; or break off (Ctrl-C) and use a larger terminal, or --qr-file FILE.png."
+    }
+}

@@ -1,0 +1,45 @@
+//! `remove`: erases everything kept about a user.
+
+use anyhow::Result;
+use serde_json::json;
+use totp_core::event::EventKind;
+use totp_core::record::Entry;
+use totp_store::store::Expected;
+
+use crate::change::Administrator;
+use crate::cli::User;
+use crate::people;
+use crate::site::Site;
+use crate::ui::Ui;
+
+/// Erases.
+pub fn run(ui: &Ui, site: &Site, args: &User) -> Result<()> {
+    let whom = site.known(&args.user)?;
+    let (expected, entry) = site.store().expect(&whom.name)?;
+    if expected == Expected::Absent {
+        ui.document(&json!({"user": whom.name.as_str(), "changed": false, "record": null}))?;
+        return ui.done(format_args!("nothing is kept about {whom}"));
+    }
+    let who = Administrator::here();
+    if whom.account.is_some() {
+        let then = if people::is_locked_out(site.config(), "", &whom)? {
+            "it cannot log in then. To let it in: totp-admin disable"
+        } else {
+            "it is not asked for a code then"
+        };
+        ui.warn(format_args!("The account {whom} still exists; {then}."));
+    }
+    let enrolled = match &entry {
+        Some(Entry::Enrolled(record)) => Some(record),
+        _ => None,
+    };
+    if expected != Expected::Disabled {
+        who.prove_if_own(ui, site, &whom, enrolled)?;
+    }
+    ui.insist(format_args!("Erase everything kept about {whom}?"))?;
+    let (recorded, _) = who.change(site, &whom, EventKind::Removed, None, |_| {
+        Ok(site.store().remove(&whom.name, expected)?)
+    })?;
+    ui.document(&json!({"user": whom.name.as_str(), "changed": true, "record": recorded.seq}))?;
+    ui.done(format_args!("Erased. Record {}, {}.", recorded.seq, who.signature()))
+}

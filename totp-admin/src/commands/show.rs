@@ -1,0 +1,25 @@
+//! `show`: what is known about one user.
+
+use anyhow::{Result, bail};
+
+use crate::cli::User;
+use crate::site::Site;
+use crate::ui::{Advice, Ui, bold};
+use crate::{people, times, view};
+
+/// Shows.
+pub fn run(ui: &Ui, site: &Site, args: &User) -> Result<()> {
+    let whom = site.known(&args.user)?;
+    let Some(person) = people::person(site, &whom)? else {
+        bail!(Advice::new(
+            format!("{whom} is not enrolled, and needs no second factor"),
+            format!("totp-admin enroll {whom} gives one."),
+        ));
+    };
+    ui.document(&person)?;
+    ui.result(bold(&whom))?;
+    for (what, line) in view::lines(&person, site.now(), &times::zone()) {
+        ui.result(format_args!("  {what:14} {line}"))?;
+    }
+    Ok(())
+}

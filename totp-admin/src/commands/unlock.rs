@@ -1,0 +1,38 @@
+//! `unlock`: gives the guess budget back. Codes that were used stay used.
+
+use anyhow::{Result, anyhow};
+use serde_json::json;
+use totp_core::budget::Spending;
+use totp_core::event::EventKind;
+use totp_core::store::Store as _;
+use totp_core::upkeep;
+
+use crate::change::Administrator;
+use crate::cli::User;
+use crate::commands::{enrolled, not_changed};
+use crate::site::Site;
+use crate::ui::Ui;
+
+/// Gives back.
+pub fn run(ui: &Ui, site: &Site, args: &User) -> Result<()> {
+    let whom = site.known(&args.user)?;
+    let (one, meter) = enrolled(site, &whom)?;
+    let untouched = Spending { credited: meter.spending.credited, ..Spending::default() };
+    if meter.spending == untouched {
+        ui.document(&json!({"user": whom.name.as_str(), "changed": false, "record": null}))?;
+        return ui.done(format_args!("{whom}'s guess budget is untouched"));
+    }
+    let who = Administrator::here();
+    who.prove_if_own(ui, site, &whom, Some(&one.record))?;
+    let id = one.record.enrollment;
+    let (recorded, ()) = who.change(site, &whom, EventKind::Unlocked, None, |_| {
+        let unlocked = site.store().transact(&whom.name, &|view| upkeep::unlock(view, id))?;
+        unlocked.into_outcome().map_err(|why| anyhow!(not_changed(&whom, why)))
+    })?;
+    ui.document(&json!({"user": whom.name.as_str(), "changed": true, "record": recorded.seq}))?;
+    ui.done(format_args!(
+        "{whom} is asked for one code again. Record {}, {}.",
+        recorded.seq,
+        who.signature()
+    ))
+}

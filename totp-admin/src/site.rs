@@ -1,0 +1,198 @@
+//! The installation this run works on: the configuration, the store and the permanent record that it names,
+//! and who is meant by a name. Files are opened as the module opens them, so that what this command
+//! accepts a login accepts, too.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use totp_core::evaluate::Rules;
+use totp_core::name::UserName;
+use totp_core::policy::{Config, ConfigError};
+use totp_core::store::Found;
+use totp_core::time::UnixTime;
+use totp_store::accounts::{self, Account};
+use totp_store::clock;
+use totp_store::config::DEFAULT_PATH;
+use totp_store::files::{Directory, Owner, Shared};
+use totp_store::permanent::PermanentRecord;
+use totp_store::store::FileStore;
+
+use crate::cli::Global;
+use crate::ui::{Advice, printable};
+
+/// Where the configuration is.
+pub fn config_path(global: &Global) -> PathBuf {
+    global.config.clone().unwrap_or_else(|| DEFAULT_PATH.into())
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).with_context(|| path.display().to_string())
+}
+
+/// What this run works on.
+pub struct Site {
+    config: Config,
+    rules: Rules,
+    store: FileStore,
+    record: PermanentRecord,
+}
+
+impl Site {
+    /// Reads the configuration. Nothing else is opened yet.
+    pub fn open(global: &Global) -> Result<Self> {
+        must_be_root()?;
+        let named = global.config.as_deref().map(absolute).transpose()?;
+        let config = totp_store::config::load(named.as_deref(), Owner::ROOT)?;
+        let rules = config.rules().context("[guessing] is out of range")?;
+        let paths = &config.paths;
+        let store = FileStore::new(
+            Path::new(paths.state_dir.as_str()),
+            Path::new(paths.run_dir.as_str()),
+            Owner::ROOT,
+        );
+        let record = PermanentRecord::new(Path::new(paths.log_file.as_str()), Owner::ROOT);
+        Ok(Self { config, rules, store, record })
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// What evaluating needs of them.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Records and states.
+    pub fn store(&self) -> &FileStore {
+        &self.store
+    }
+
+    /// The permanent record.
+    pub fn record(&self) -> &PermanentRecord {
+        &self.record
+    }
+
+    /// What the clock says.
+    pub fn now(&self) -> UnixTime {
+        clock::now()
+    }
+
+    /// Who is meant by `typed`: an account by the name the name service gives it, else a name that
+    /// something is known about. Somebody else is an error.
+    pub fn known(&self, typed: &str) -> Result<Whom> {
+        if let Some(account) = accounts::account(typed)? {
+            return Ok(Whom { name: account.name.clone(), account: Some(account) });
+        }
+        // An account that is gone first, then a name without an account.
+        for name in [UserName::new(typed), UserName::without_account(typed)] {
+            let name = name.with_context(|| printable(typed))?;
+            // A record that can't be read is something known, and its fault is the command's to tell.
+            if !matches!(self.store.inspect(&name).map(|found| found.found), Ok(Found::Absent)) {
+                return Ok(Whom { name, account: None });
+            }
+        }
+        bail!(Advice::new(
+            format!("there is no user {}", printable(typed)),
+            "Look at the spelling; totp-admin list shows whom something is known about.",
+        ))
+    }
+
+    /// Who is to be enrolled: an account, or, where `no_account` says so, a name that is none.
+    pub fn to_enroll(&self, typed: &str, no_account: bool) -> Result<Whom> {
+        match (accounts::account(typed)?, no_account) {
+            (Some(account), false) => {
+                Ok(Whom { name: account.name.clone(), account: Some(account) })
+            }
+            (Some(account), true) => bail!(Advice::new(
+                format!("{} is an account of this system", account.name),
+                "Leave --no-account out.",
+            )),
+            (None, true) => {
+                let name = UserName::without_account(typed).with_context(|| printable(typed))?;
+                Ok(Whom { name, account: None })
+            }
+            (None, false) => bail!(Advice::new(
+                format!("there is no account {}", printable(typed)),
+                "Look at the spelling; --no-account enrolls a name that is no account of this system.",
+            )),
+        }
+    }
+}
+
+/// A user.
+#[derive(Clone, Debug)]
+pub struct Whom {
+    /// The name under which everything is kept.
+    pub name: UserName,
+    /// The account; none where there is none, or none any more.
+    pub account: Option<Account>,
+}
+
+impl Whom {
+    /// The account's uid.
+    pub fn uid(&self) -> Option<u32> {
+        self.account.as_ref().map(|account| account.uid)
+    }
+}
+
+impl std::fmt::Display for Whom {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&printable(self.name.as_str()))
+    }
+}
+
+/// A text that is a valid configuration.
+pub struct Settings {
+    /// As it stands in the file.
+    pub text: String,
+    /// What it says.
+    pub config: Config,
+}
+
+impl Settings {
+    /// Checks a text.
+    pub fn parse(text: String) -> Result<Self, ConfigError> {
+        let config = Config::parse(&text)?;
+        Ok(Self { text, config })
+    }
+}
+
+/// The configuration's file.
+pub struct ConfigFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What stands in it; `None` where it is proven absent.
+    pub text: Option<String>,
+    directory: Directory,
+    name: String,
+}
+
+impl ConfigFile {
+    /// Opens it as the module does: root's, and not writable by others.
+    pub fn open(path: &Path) -> Result<Self> {
+        let path = absolute(path)?;
+        let parts = path.parent().zip(path.file_name().and_then(|name| name.to_str()));
+        let (above, name) = parts.with_context(|| format!("{}: not a file", path.display()))?;
+        let directory = Directory::open(above, Owner::ROOT, Shared::Readable)?;
+        let text = totp_store::config::text(&path, Owner::ROOT)?;
+        Ok(Self { name: name.to_owned(), text, directory, path: path.clone() })
+    }
+
+    /// Puts `text` in the place of the file, in one step; who could read it still can.
+    pub fn replace(&self, text: &str) -> Result<()> {
+        use std::os::unix::fs::PermissionsExt as _;
+        let before = std::fs::metadata(&self.path).ok().filter(|_| self.text.is_some());
+        let mode = before.map_or(0o600, |found| found.permissions().mode() & 0o644);
+        Ok(self.directory.replace_with_mode(&self.name, text.as_bytes(), mode)?)
+    }
+}
+
+/// Records and states are root's alone.
+pub fn must_be_root() -> Result<()> {
+    if nix::unistd::Uid::effective().is_root() {
+        return Ok(());
+    }
+    bail!(Advice::new("only root can administer second factors", "Run it with sudo."))
+}

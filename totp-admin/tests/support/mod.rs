@@ -1,0 +1,180 @@
+//! A house for one test: a configuration with its own directories, and the command run against it. As root,
+//! whose files the command wants; nothing of the real installation is read or written.
+
+#![allow(dead_code)] // every test program uses a part of this
+
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use assert_cmd::Command;
+use serde_json::Value;
+use tempfile::TempDir;
+use totp_core::otp::{Algorithm, Digits, Totp};
+use totp_core::secret::Secret;
+use totp_core::time::{Period, UnixTime};
+
+/// The secret of RFC 6238's test vectors, in base32.
+pub const SECRET: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
+
+/// An account that every system has, without a shell.
+pub const USER: &str = "daemon";
+/// Another.
+pub const OTHER: &str = "bin";
+
+pub struct House {
+    dir: TempDir,
+}
+
+impl House {
+    /// Directories as an installation makes them, and `settings` in the configuration.
+    pub fn new(settings: &str) -> Self {
+        // Not below TMPDIR: every directory above must be root's alone or sticky.
+        let house = Self { dir: tempfile::Builder::new().prefix("totp-admin-").tempdir().unwrap() };
+        for dir in
+            ["state", "state/users", "state/state", "state/outbox", "state/notices", "log", "run"]
+        {
+            fs::DirBuilder::new().mode(0o700).create(house.path(dir)).unwrap();
+        }
+        house.configure(settings);
+        house
+    }
+
+    pub fn configure(&self, settings: &str) {
+        let paths = format!(
+            "[paths]\nstate_dir = {:?}\nlog_file = {:?}\nrun_dir = {:?}\n",
+            self.path("state"),
+            self.path("log/notifications.jsonl"),
+            self.path("run"),
+        );
+        fs::write(self.config(), format!("{settings}\n{paths}")).unwrap();
+        fs::set_permissions(self.config(), fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
+    pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub fn config(&self) -> PathBuf {
+        self.path("config.toml")
+    }
+
+    /// The command, without what the environment of the test run would make it say.
+    pub fn run(&self, args: &[&str]) -> Output {
+        self.run_with(args, "", &[])
+    }
+
+    pub fn run_with(&self, args: &[&str], stdin: &str, env: &[(&str, &str)]) -> Output {
+        let mut command = Command::cargo_bin("totp-admin").unwrap();
+        command.env_clear().env("TZ", "UTC").env("LC_ALL", "C.UTF-8").envs(env.iter().copied());
+        command.arg("--config").arg(self.config()).args(args).write_stdin(stdin);
+        let output = command.output().unwrap();
+        Output {
+            code: output.status.code().unwrap(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Enrolls with [`SECRET`], unconfirmed.
+    pub fn enroll(&self, user: &str) {
+        let args = ["enroll", user, "--secret-file", "-", "--no-confirm"];
+        self.run_with(&args, SECRET, &[]).done();
+    }
+
+    /// The lines of the permanent record.
+    pub fn record(&self) -> Vec<Value> {
+        let text = fs::read_to_string(self.path("log/notifications.jsonl")).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// The events of the permanent record.
+    pub fn events(&self) -> Vec<String> {
+        self.record().iter().map(|line| line["event"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// A user's record file.
+    pub fn file_of(&self, user: &str) -> PathBuf {
+        self.path(format!("state/users/{user}.toml"))
+    }
+}
+
+/// What a run left behind.
+pub struct Output {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Output {
+    #[track_caller]
+    pub fn done(self) -> Self {
+        assert_eq!(self.code, 0, "out: {}\nerr: {}", self.out, self.err);
+        self
+    }
+
+    /// Failed with an error that contains every one of `words`, and no result.
+    #[track_caller]
+    pub fn refused(self, words: &[&str]) -> Self {
+        assert_eq!(self.code, 1, "out: {}\nerr: {}", self.out, self.err);
+        for word in words {
+            assert!(self.err.contains(word), "{word:?} is not in: {}", self.err);
+        }
+        self
+    }
+
+    #[track_caller]
+    pub fn wrong_usage(self) -> Self {
+        assert_eq!((self.code, self.out.as_str()), (2, ""), "err: {}", self.err);
+        assert!(!self.err.is_empty());
+        self
+    }
+
+    /// Standard output as the one document it must be.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        assert!(
+            self.out.ends_with('\n') && self.out.trim_end().lines().count() == 1,
+            "{}",
+            self.out
+        );
+        serde_json::from_str(&self.out).unwrap()
+    }
+}
+
+/// What the system's clock says.
+#[allow(clippy::disallowed_methods)] // a phone has a clock of its own
+pub fn now() -> UnixTime {
+    UnixTime(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs())
+}
+
+/// An app with the usual settings.
+pub fn app(secret: &str) -> Totp {
+    Totp {
+        secret: Secret::from_base32(secret).unwrap(),
+        algorithm: Algorithm::Sha1,
+        digits: Digits::Six,
+        period: Period::DEFAULT,
+    }
+}
+
+/// The code that an app shows `ahead` seconds from now. Where the step is about to end, waits for the
+/// next one: a test must not run across the border.
+pub fn code(secret: &str, ahead: i64) -> String {
+    while Period::DEFAULT.seconds_left(now()) <= 3 {
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+    let at = UnixTime(now().0.saturating_add_signed(ahead));
+    let app = app(secret);
+    app.code_text(app.step(at)).as_str().to_owned()
+}
+
+/// A code that is none of a day around now.
+pub fn wrong_code(secret: &str) -> String {
+    let app = app(secret);
+    let step = app.step(now());
+    let near = app.codes(step.moved(-3000), step.moved(3000));
+    let wrong = (0..1_000_000).find(|code| !near.contains(code)).unwrap();
+    format!("{wrong:06}")
+}
