@@ -7,9 +7,9 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2};
 use nix::sys::stat::{FileStat, Mode, fstatat, mkdirat};
-use rustix::fs::{CWD, Dir};
+use rustix::fs::Dir;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::{Demand, FileError, Owner, Problem, check};
@@ -50,8 +50,9 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// Opens an absolute path, component by component and without following a link. Every component belongs to root or to
-    /// `owner` and cannot be rearranged by others (sticky directories such as `/tmp` may stand above, not at the end).
+    /// Opens an absolute path without following a link. Everything above it is root's or `owner`'s and can't be rearranged
+    /// by others (sticky directories such as `/tmp` may stand above, not at the end): so what is looked at first is still
+    /// there when the last one is opened.
     ///
     /// # Errors
     /// A component that is missing, a link, somebody else's, or writable by others.
@@ -61,18 +62,16 @@ impl Directory {
             return Err(FileError::new(path, Problem::BadName));
         }
         let mut so_far = PathBuf::from("/");
-        let mut fd = open_directory(CWD, Path::new("/"), &so_far, OFlag::O_PATH)?;
-        check_above(&fd, &so_far, owner)?;
         while let Some(component) = components.next() {
             let Component::Normal(name) = component else {
                 return Err(FileError::new(path, Problem::BadName));
             };
+            check_above(&so_far, owner)?;
             so_far.push(name);
             if components.peek().is_none() {
-                return Self::finish(&fd, Path::new(name), so_far, owner, shared);
+                let fd = open_directory(AT_FDCWD, &so_far, &so_far)?;
+                return Self::checked(fd, so_far, owner, shared);
             }
-            fd = open_directory(&fd, Path::new(name), &so_far, OFlag::O_PATH)?;
-            check_above(&fd, &so_far, owner)?;
         }
         Err(FileError::new(path, Problem::BadName)) // the root directory itself
     }
@@ -83,7 +82,8 @@ impl Directory {
     /// As [`Directory::open`].
     pub fn inner(&self, name: &str, shared: Shared) -> Result<Self, FileError> {
         let path = self.at(name)?;
-        Self::finish(&self.fd, Path::new(name), path, self.owner, shared)
+        let fd = open_directory(&self.fd, Path::new(name), &path)?;
+        Self::checked(fd, path, self.owner, shared)
     }
 
     /// Makes a directory in this one, mode 0700, if it is not there yet, and opens it.
@@ -98,14 +98,12 @@ impl Directory {
         }
     }
 
-    fn finish(
-        above: &OwnedFd,
-        name: &Path,
+    fn checked(
+        fd: OwnedFd,
         path: PathBuf,
         owner: Owner,
         shared: Shared,
     ) -> Result<Self, FileError> {
-        let fd = open_directory(above, name, &path, OFlag::O_RDONLY)?;
         let found = stat(&fd, &path)?;
         if !owner.is(found.st_uid) {
             let problem = Problem::Owner { found: found.st_uid, wanted: owner.0.as_raw() };
@@ -145,6 +143,16 @@ impl Directory {
         access: Access,
         demand: Demand,
     ) -> Result<Option<File>, FileError> {
+        Ok(self.open_file(name, access, demand)?.map(|(file, _)| file))
+    }
+
+    /// The file and its size.
+    fn open_file(
+        &self,
+        name: &str,
+        access: Access,
+        demand: Demand,
+    ) -> Result<Option<(File, u64)>, FileError> {
         let path = self.at(name)?;
         let flags = match access {
             Access::Read => OFlag::O_RDONLY,
@@ -153,8 +161,8 @@ impl Directory {
         match open_beneath(&self.fd, Path::new(name), flags, Mode::empty()) {
             Ok(fd) => {
                 let file = File::from(fd);
-                check(&file, &path, self.owner, demand)?;
-                Ok(Some(file))
+                let size = check(&file, &path, self.owner, demand)?.len();
+                Ok(Some((file, size)))
             }
             Err(Errno::ENOENT) => self.still_linked().map(|()| None),
             Err(errno) => Err(self.refusal(name, &path, errno)),
@@ -166,8 +174,10 @@ impl Directory {
     /// # Errors
     /// As [`Directory::file`]; also what is not UTF-8.
     pub fn text(&self, name: &str, demand: Demand) -> Result<Option<Zeroizing<String>>, FileError> {
-        let Some(file) = self.file(name, Access::Read, demand)? else { return Ok(None) };
-        read_text(&file, &self.at(name)?, demand.at_most).map(Some)
+        let Some((file, size)) = self.open_file(name, Access::Read, demand)? else {
+            return Ok(None);
+        };
+        read_text(&file, size, &self.at(name)?, demand.at_most).map(Some)
     }
 
     /// Makes a file that is not there yet, of mode 0600 whatever the umask, and opens it for reading and writing.
@@ -259,9 +269,13 @@ impl AsFd for Directory {
 }
 
 /// Reads an open file of at most `at_most` bytes as text. No copy of it stays in memory.
-fn read_text(file: &File, path: &Path, at_most: u64) -> Result<Zeroizing<String>, FileError> {
+fn read_text(
+    file: &File,
+    size: u64,
+    path: &Path,
+    at_most: u64,
+) -> Result<Zeroizing<String>, FileError> {
     let limit = at_most.saturating_add(1); // it may have grown since the check
-    let size = file.metadata().map_err(|e| FileError::system(path, "fstat", &e))?.len();
     // Room for more than there is, so that the buffer never moves.
     let room = usize::try_from(size.min(limit)).unwrap_or(0).saturating_add(64);
     let mut bytes = Zeroizing::new(Vec::with_capacity(room));
@@ -280,6 +294,7 @@ fn read_text(file: &File, path: &Path, at_most: u64) -> Result<Zeroizing<String>
 }
 
 const S_IFMT: u32 = 0o170_000;
+const S_IFDIR: u32 = 0o040_000;
 const S_IFLNK: u32 = 0o120_000;
 
 fn is_kind(found: &FileStat, kind: u32) -> bool {
@@ -291,9 +306,13 @@ fn stat(fd: &OwnedFd, path: &Path) -> Result<FileStat, FileError> {
 }
 
 /// A directory above a trusted one: whoever could rename its entries could put another in its place.
-fn check_above(fd: &OwnedFd, path: &Path, owner: Owner) -> Result<(), FileError> {
+fn check_above(path: &Path, owner: Owner) -> Result<(), FileError> {
     const STICKY: u32 = 0o1000;
-    let found = stat(fd, path)?;
+    let found = fstatat(AT_FDCWD, path, AtFlags::AT_SYMLINK_NOFOLLOW)
+        .map_err(|errno| FileError::new(path, no_directory(errno, None)))?;
+    if !is_kind(&found, S_IFDIR) {
+        return Err(FileError::new(path, no_directory(Errno::ENOTDIR, Some(&found))));
+    }
     if found.st_uid != 0 && !owner.is(found.st_uid) {
         return Err(FileError::new(path, Problem::Owner { found: found.st_uid, wanted: 0 }));
     }
@@ -304,24 +323,24 @@ fn check_above(fd: &OwnedFd, path: &Path, owner: Owner) -> Result<(), FileError>
     Ok(())
 }
 
-fn open_directory(
-    above: impl AsFd,
-    name: &Path,
-    path: &Path,
-    how: OFlag,
-) -> Result<OwnedFd, FileError> {
-    let flags = how | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let opened = retried(|| openat(&above, name, flags, Mode::empty()));
-    opened.map_err(|errno| {
+fn open_directory(above: impl AsFd, name: &Path, path: &Path) -> Result<OwnedFd, FileError> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    retried(|| openat(&above, name, flags, Mode::empty())).map_err(|errno| {
         let found = fstatat(&above, name, AtFlags::AT_SYMLINK_NOFOLLOW);
-        let problem = match (errno, found) {
-            (Errno::ENOENT, _) => Problem::NoDirectory,
-            (Errno::ENOTDIR | Errno::ELOOP, Ok(found)) if is_kind(&found, S_IFLNK) => Problem::Link,
-            (Errno::ENOTDIR, _) => Problem::NotADirectory,
-            (errno, _) => Problem::System { call: "open", errno },
-        };
-        FileError::new(path, problem)
+        FileError::new(path, no_directory(errno, found.ok().as_ref()))
     })
+}
+
+/// Why there is no directory to open.
+fn no_directory(errno: Errno, found: Option<&FileStat>) -> Problem {
+    match errno {
+        Errno::ENOENT => Problem::NoDirectory,
+        Errno::ENOTDIR | Errno::ELOOP if found.is_some_and(|found| is_kind(found, S_IFLNK)) => {
+            Problem::Link
+        }
+        Errno::ENOTDIR => Problem::NotADirectory,
+        errno => Problem::System { call: "open", errno },
+    }
 }
 
 /// Opens one component beneath a directory, following nothing, blocking on nothing, inherited by nobody.

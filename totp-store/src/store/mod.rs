@@ -31,7 +31,7 @@ use totp_core::name::UserName;
 use totp_core::record::{EnrollmentId, Entry};
 use totp_core::state::Meter;
 use totp_core::store::{
-    Change, Committed, Durability, Enrolled, Fault, FaultKind, Found, Store, View, Volatile,
+    Change, Committed, Durability, Enrolled, Fault, FaultKind, Found, Store, View, Volatile, Writes,
 };
 use totp_core::time::UnixTime;
 
@@ -348,16 +348,18 @@ impl FileStore {
         let blocks = self.read(seat, &opened.file)?;
         let enrollment = enrollment(entry.as_ref());
         let mut view = View { found: found(entry, &blocks), meter: blocks.meter(), volatile: None };
-        if opened.writable {
-            let written = f(&view).commit(|writes| {
+        let written = f(&view).commit(|writes| {
+            if opened.writable {
                 blocks.write(&*self.disk, &opened.file, enrollment, writes)?;
-                Ok::<_, std::io::Error>(Durability::Disk)
-            });
-            match written {
-                Ok(committed) => return Ok(Turn::Done(committed)),
-                Err(error) if takes_no_writes(errno_of(&error)) => {}
-                Err(error) => return Err(self.failed(&seat.name, "write", &error)),
+            } else if *writes != Writes::default() {
+                return Err(Errno::EROFS.into());
             }
+            Ok::<_, std::io::Error>(Durability::Disk)
+        });
+        match written {
+            Ok(committed) => return Ok(Turn::Done(committed)),
+            Err(error) if takes_no_writes(errno_of(&error)) => {}
+            Err(error) => return Err(self.failed(&seat.name, "write", &error)),
         }
         view.volatile = Some(self.volatile(true)?);
         let committed = f(&view).commit(|writes| {
