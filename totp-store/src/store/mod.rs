@@ -78,6 +78,9 @@ pub struct Inspected {
     pub volatile: bool,
 }
 
+/// A record's file name, without its extension, and what it says.
+pub type Listed = (String, Result<Entry, Fault>);
+
 impl FileStore {
     /// The store in `state_dir`, with `run_dir` for when that can't be written. Nothing is opened yet.
     #[must_use]
@@ -113,7 +116,7 @@ impl FileStore {
     ///
     /// # Errors
     /// Where the directory can't be read.
-    pub fn everybody(&self, now: UnixTime) -> Result<Vec<(String, Result<Entry, Fault>)>, Fault> {
+    pub fn everybody(&self, now: UnixTime) -> Result<Vec<Listed>, Fault> {
         self.directories()?.records.all(now)
     }
 

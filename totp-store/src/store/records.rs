@@ -5,8 +5,8 @@ use totp_core::record::{Entry, MOST_BYTES, parse, print};
 use totp_core::store::{Fault, FaultKind};
 use totp_core::time::UnixTime;
 
-use super::decoy;
 use super::fault::{fault, record_fault, unavailable};
+use super::{Listed, decoy};
 use crate::files::{Access, Demand, Directory};
 
 /// The directory of records.
@@ -65,7 +65,7 @@ impl Records {
     }
 
     /// Whom there is anything decided about, by the file names, and what; a damaged file gives its fault.
-    pub(super) fn all(&self, now: UnixTime) -> Result<Vec<(String, Result<Entry, Fault>)>, Fault> {
+    pub(super) fn all(&self, now: UnixTime) -> Result<Vec<Listed>, Fault> {
         self.directory.sweep(now).map_err(unavailable)?;
         let mut names = self.directory.list().map_err(unavailable)?;
         names.sort_unstable();

@@ -1,4 +1,5 @@
 //! The store with the real evaluation above it and real files below.
+#![allow(clippy::arithmetic_side_effects)] // of the tests' own small numbers
 
 mod administration;
 mod crashes;

@@ -9,6 +9,9 @@ use totp_core::store::{Fault, FaultKind, Found, Store as _};
 
 use super::house::{House, NOW, code, is_accepted, user};
 
+/// Does something to a path that a store must not put up with.
+type Spoil = fn(&Path);
+
 fn chmod(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
@@ -23,7 +26,7 @@ fn fault(house: &House) -> Fault {
 
 #[test]
 fn a_record_that_is_not_a_trusted_file_is_refused() {
-    let spoil: [(&str, fn(&Path)); 6] = [
+    let spoil: [(&str, Spoil); 6] = [
         ("others have access", |path| chmod(path, 0o640)),
         ("symbolic link", |path| {
             fs::rename(path, path.with_extension("real")).unwrap();
@@ -74,7 +77,7 @@ fn another_users_record_is_refused() {
 #[test]
 fn directories_that_are_missing_or_shared_are_nobodys_absence() {
     for name in ["", "users", "state"] {
-        let spoil: [fn(&Path); 3] = [
+        let spoil: [Spoil; 3] = [
             |path| chmod(path, 0o777),
             |path| fs::rename(path, path.with_extension("away")).unwrap(),
             |path| {
