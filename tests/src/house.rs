@@ -21,6 +21,9 @@ use crate::built::built;
 use crate::syslog::Syslog;
 use crate::{Phone, Terminal};
 
+/// The permanent record, where the configuration doesn't move it.
+const RECORDS: &str = "/var/log/pam-totp/notifications.jsonl";
+
 /// What a house is built with, where the usual isn't wanted.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -291,6 +294,24 @@ impl House {
         let text = self.run("totp-admin", arguments);
         serde_json::from_str(&text)
             .unwrap_or_else(|e| panic!("{arguments:?} printed {text:?}: {e}"))
+    }
+
+    /// The permanent record, line by line.
+    ///
+    /// # Panics
+    ///
+    /// If a line is not one JSON object.
+    #[must_use]
+    pub fn records(&self) -> Vec<Value> {
+        let text = fs::read_to_string(self.path(RECORDS)).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).expect("a JSON object")).collect()
+    }
+
+    /// The names of the events in the permanent record.
+    #[must_use]
+    pub fn events(&self) -> Vec<String> {
+        let event = |record: &Value| record["event"].as_str().unwrap_or_default().to_string();
+        self.records().iter().map(event).collect()
     }
 
     /// Writes `/etc/pam.d/SERVICE`.

@@ -111,9 +111,8 @@ impl<'a> Sshd<'a> {
             format!("Port={}", self.port),
             format!("BindAddress={}", client.from),
             "IdentitiesOnly=yes".to_string(),
-            "StrictHostKeyChecking=no".to_string(),
-            "UserKnownHostsFile=/dev/null".to_string(),
-            "LogLevel=ERROR".to_string(),
+            "StrictHostKeyChecking=yes".to_string(),
+            "UserKnownHostsFile=/run/known_hosts".to_string(),
         ];
         let mut arguments = vec!["-F", "none", "-i", "/run/key", "-l", user];
         for option in &options {
@@ -182,6 +181,8 @@ fn make_keys(house: &House) {
     for key in ["/etc/ssh/host_key", "/run/key"] {
         house.run("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", key]);
     }
+    let host = fs::read_to_string(house.path("/etc/ssh/host_key.pub")).unwrap();
+    fs::write(house.path("/run/known_hosts"), format!("* {host}")).unwrap();
     let public = fs::read(house.path("/run/key.pub")).unwrap();
     for person in house.people() {
         let directory = house.path(format!("/home/{}/.ssh", person.uid));

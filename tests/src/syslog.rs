@@ -1,16 +1,20 @@
 //! The house's syslog: a datagram socket where libc looks for `/dev/log`, and the lines that came in.
 
 use std::os::unix::net::UnixDatagram;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::SOON;
 
+/// The line that says how far the collector has read.
+const MARK: &str = "read until here";
+
 /// The lines that programs in the house sent to syslog, without priority and date: they begin with the
 /// name of the program, such as `sshd[123]: pam_totp(sshd:auth): …`.
 #[derive(Debug, Clone)]
 pub struct Syslog {
+    path: PathBuf,
     lines: Arc<(Mutex<Vec<String>>, Condvar)>,
 }
 
@@ -19,7 +23,7 @@ impl Syslog {
         let socket = UnixDatagram::bind(path).expect("the house's directory can be written");
         std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o666))
             .unwrap();
-        let syslog = Self { lines: Arc::default() };
+        let syslog = Self { path: path.to_path_buf(), lines: Arc::default() };
         let lines = Arc::downgrade(&syslog.lines);
         // Looks up now and then whether anybody still holds the house.
         socket.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
@@ -38,10 +42,22 @@ impl Syslog {
         syslog
     }
 
-    /// Everything until now.
+    /// Everything that was sent until now.
+    ///
+    /// # Panics
+    ///
+    /// If the collector is stuck.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
-        self.lines.0.lock().unwrap().clone()
+        // What was sent before this line is read before it.
+        let date = "Nov 21 17:00:00";
+        UnixDatagram::unbound()
+            .and_then(|socket| socket.send_to(format!("<7>{date} {MARK}").as_bytes(), &self.path))
+            .expect("the collector listens");
+        let _ = self.expect(MARK);
+        let mut lines = self.lines.0.lock().unwrap();
+        lines.retain(|line| line != MARK);
+        lines.clone()
     }
 
     /// The module's own lines until now, without the name of the program: `pam_totp(sshd:auth): …`.
@@ -74,6 +90,7 @@ impl Syslog {
 
     /// Forgets what came in until now.
     pub fn clear(&self) {
+        let _ = self.lines();
         self.lines.0.lock().unwrap().clear();
     }
 }

@@ -107,7 +107,7 @@ impl Terminal {
     /// Everything shown so far, with the terminal's line ends made plain.
     #[must_use]
     pub fn shown(&self) -> String {
-        self.shown.replace("\r\n", "\n")
+        self.shown.replace('\r', "")
     }
 
     /// The process on the terminal.

@@ -4,6 +4,7 @@
 //!
 //! | file | what is asked |
 //! |---|---|
+//! | `doors` | ssh, sudo, su and login: right, wrong, replayed, not enrolled, unknown |
 //! | `houses` | that nothing of a test is seen outside of its house |
 //! | `installation` | what `make install` puts where |
 
@@ -16,5 +17,16 @@
     clippy::arithmetic_side_effects
 )]
 
+mod doors;
 mod houses;
 mod installation;
+
+/// The module's first prompt.
+const CODE: &str = "Verification code (? for help): ";
+
+/// What whoever isn't let in is asked then.
+const NEXT: &str = "Not accepted. Enter the next code when your authenticator shows it: ";
+
+/// What whoever isn't let in at all reads at the end.
+const LAST: &str =
+    "Not accepted. If your codes were right, type three in a row at the first prompt.";
