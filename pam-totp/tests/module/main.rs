@@ -1,6 +1,7 @@
 //! The module as a program meets it: behind libpam, and as a file.
-#![allow(missing_docs, clippy::expect_used, clippy::indexing_slicing)] // a test crate
+#![allow(missing_docs, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // a test crate
 
+mod logins;
 mod shared_object;
 mod support;
 mod through_libpam;

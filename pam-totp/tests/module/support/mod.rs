@@ -1,5 +1,8 @@
 //! Builds the module, a host program in C, and stacks in a directory of their own.
 
+pub mod site;
+
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -98,11 +101,7 @@ impl Stack {
     /// Runs the host; what it and the module wrote to the terminal comes back as one text.
     pub fn run(&self, options: &[&str], steps: &[&str]) -> String {
         let output = Command::new(built().host())
-            .arg(self.directory.path())
-            .args(["test", "alice"])
-            .args(options)
-            .arg("--")
-            .args(steps)
+            .args(self.arguments(options, steps))
             .output()
             .expect("the host");
         let errors = String::from_utf8_lossy(&output.stderr);
@@ -110,5 +109,13 @@ impl Stack {
         let shown = String::from_utf8(output.stdout).expect("UTF-8");
         assert!(shown.ends_with("host goes on\n"), "the host did not go on: {shown}");
         shown
+    }
+
+    /// What the host is called with.
+    pub fn arguments(&self, options: &[&str], steps: &[&str]) -> Vec<OsString> {
+        let mut all: Vec<OsString> = vec![self.directory.path().into()];
+        let words = ["test", "alice"].iter().chain(options).chain(&["--"]).chain(steps);
+        all.extend(words.map(OsString::from));
+        all
     }
 }
