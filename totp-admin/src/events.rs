@@ -45,8 +45,10 @@ fn something_waits(inspected: &Inspected) -> bool {
 fn move_of(site: &Site, user: &UserName) -> Result<()> {
     let waiting = site.store().transact(user, &|view| read(waiting_events(view)))?;
     let (events, lost) = waiting.into_outcome();
-    let mut entries: Vec<permanent::Entry> =
-        events.iter().map(|event| permanent::Entry::of_login(user, event, whence::host())).collect();
+    let mut entries: Vec<permanent::Entry> = events
+        .iter()
+        .map(|event| permanent::Entry::of_login(user, event, whence::host()))
+        .collect();
     if let Some(last) = entries.last_mut().filter(|_| lost > 0) {
         last.reason = Some(format!("{lost} more events of this user had no room"));
     }

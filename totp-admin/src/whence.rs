@@ -57,8 +57,8 @@ mod tests {
     fn entry(kind: i16, line: &str, host: &str) -> Vec<u8> {
         let mut entry = vec![0; 384];
         entry[..2].copy_from_slice(&kind.to_ne_bytes());
-        entry[8..8 + line.len()].copy_from_slice(line.as_bytes());
-        entry[76..76 + host.len()].copy_from_slice(host.as_bytes());
+        entry[8..][..line.len()].copy_from_slice(line.as_bytes());
+        entry[76..][..host.len()].copy_from_slice(host.as_bytes());
         entry
     }
 

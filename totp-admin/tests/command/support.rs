@@ -1,8 +1,6 @@
 //! A house for one test: a configuration with its own directories, and the command run against it. As root,
 //! whose files the command wants; nothing of the real installation is read or written.
 
-#![allow(dead_code)] // every test program uses a part of this
-
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -18,6 +16,9 @@ use totp_core::time::{Period, UnixTime};
 /// The secret of RFC 6238's test vectors, in base32.
 pub const SECRET: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 
+/// The command that was built for this test.
+pub const COMMAND: &str = env!("CARGO_BIN_EXE_totp-admin");
+
 /// An account that every system has, without a shell.
 pub const USER: &str = "daemon";
 /// Another.
@@ -28,8 +29,11 @@ pub struct House {
 }
 
 impl House {
-    /// Directories as an installation makes them, and `settings` in the configuration.
-    pub fn new(settings: &str) -> Self {
+    /// Directories as an installation makes them, and `settings` in the configuration; `None` without root.
+    pub fn new(settings: &str) -> Option<Self> {
+        if !nix::unistd::Uid::effective().is_root() {
+            return None;
+        }
         // Not below TMPDIR: every directory above must be root's alone or sticky.
         let house = Self { dir: tempfile::Builder::new().prefix("totp-admin-").tempdir().unwrap() };
         for dir in
@@ -38,7 +42,7 @@ impl House {
             fs::DirBuilder::new().mode(0o700).create(house.path(dir)).unwrap();
         }
         house.configure(settings);
-        house
+        Some(house)
     }
 
     pub fn configure(&self, settings: &str) {
@@ -66,7 +70,7 @@ impl House {
     }
 
     pub fn run_with(&self, args: &[&str], stdin: &str, env: &[(&str, &str)]) -> Output {
-        let mut command = Command::cargo_bin("totp-admin").unwrap();
+        let mut command = Command::new(COMMAND);
         command.env_clear().env("TZ", "UTC").env("LC_ALL", "C.UTF-8").envs(env.iter().copied());
         command.arg("--config").arg(self.config()).args(args).write_stdin(stdin);
         let output = command.output().unwrap();
@@ -79,8 +83,13 @@ impl House {
 
     /// Enrolls with [`SECRET`], unconfirmed.
     pub fn enroll(&self, user: &str) {
-        let args = ["enroll", user, "--secret-file", "-", "--no-confirm"];
-        self.run_with(&args, SECRET, &[]).done();
+        self.enroll_with(user, SECRET, &[]);
+    }
+
+    /// Enrolls with `secret`, unconfirmed, and whatever else is said.
+    pub fn enroll_with(&self, user: &str, secret: &str, more: &[&str]) {
+        let args = [&["enroll", user, "--secret-file", "-", "--no-confirm"], more].concat();
+        self.run_with(&args, secret, &[]).done();
     }
 
     /// The lines of the permanent record.

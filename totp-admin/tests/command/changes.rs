@@ -1,0 +1,162 @@
+//! `disable`, `remove`, `unlock` and `resync`; one's own second factor; and what is recorded when a change fails.
+
+use std::fs;
+
+use crate::support::{House, OTHER, SECRET, USER, code, now, wrong_code};
+
+/// daemon's uid: who sudo says is acting.
+const AS_USER: (&str, &str) = ("SUDO_UID", "1");
+
+#[test]
+fn disable_erases_the_secret_records_who_and_why_and_is_done_once() {
+    let Some(house) = House::new("") else { return };
+    house.enroll(USER);
+    let output = house.run(&["disable", USER, "--reason", "phone stolen, called 03:10"]).done();
+    assert!(output.err.contains("with the first factor alone"), "{}", output.err);
+    assert!(output.out.contains("Off; secrets erased. Record 2, by root."), "{}", output.out);
+    assert!(!fs::read_to_string(house.file_of(USER)).unwrap().contains(SECRET));
+    let record = &house.record()[1];
+    assert_eq!((record["event"].as_str(), record["user"].as_str()), (Some("disabled"), Some(USER)));
+    assert_eq!(record["reason"], "phone stolen, called 03:10");
+    assert_eq!(record["actor"]["uid"], 0);
+    let again = house.run(&["disable", USER, "--json"]).done().json();
+    assert_eq!(again["changed"], false);
+    assert_eq!(house.events(), ["enrolled", "disabled"]);
+}
+
+#[test]
+fn disable_says_so_where_the_configuration_lets_nobody_in_without_a_second_factor() {
+    let Some(house) = House::new("[policy]\ndisabled = \"denied\"") else { return };
+    house.enroll(USER);
+    assert!(house.run(&["disable", USER]).done().err.contains("cannot log in"));
+}
+
+#[test]
+fn an_account_that_was_never_enrolled_can_be_let_in_and_a_name_nobody_knows_cannot() {
+    let Some(house) = House::new("") else { return };
+    assert_eq!(house.run(&["disable", USER, "--json"]).done().json()["changed"], true);
+    assert_eq!(house.run(&["show", USER, "--json"]).done().json()["status"], "disabled");
+    for command in ["disable", "remove", "show", "verify", "unlock"] {
+        house.run(&[command, "no-such-user", "--yes"]).refused(&["there is no user no-such-user"]);
+    }
+    assert_eq!(house.events(), ["disabled"]);
+}
+
+#[test]
+fn remove_leaves_nothing_and_is_done_once() {
+    let Some(house) = House::new("") else { return };
+    house.enroll(USER);
+    let output = house.run(&["remove", USER]).done();
+    assert!(output.err.contains("still exists; it cannot log in then"), "{}", output.err);
+    assert!(!house.file_of(USER).exists() && !house.path(format!("state/state/{USER}")).exists());
+    assert_eq!(house.run(&["remove", USER, "--json"]).done().json()["changed"], false);
+    assert_eq!(house.events(), ["enrolled", "removed"]);
+}
+
+#[test]
+fn ones_own_second_factor_is_weakened_with_a_current_code_alone() {
+    let Some(house) = House::new("") else { return };
+    house.enroll(USER);
+    let weaken: [&[&str]; 4] = [
+        &["disable", USER],
+        &["remove", USER],
+        &["enroll", USER, "--replace", "--no-confirm"],
+        &["enroll", USER, "--add", "--name", "mine", "--no-confirm"],
+    ];
+    for args in weaken {
+        house
+            .run_with(args, "", &[AS_USER])
+            .refused(&["no code was entered", "Another administrator"]);
+        let wrong = format!("{}\n", wrong_code(SECRET));
+        house.run_with(args, &wrong, &[AS_USER]).refused(&["not accepted (wrong)"]);
+    }
+    assert_eq!(house.events(), ["enrolled"]);
+    assert_eq!(house.run(&["show", USER, "--json"]).done().json()["status"], "active");
+    // It is spent like any other.
+    let right = format!("{}\n", code(SECRET, 0));
+    house
+        .run_with(&["enroll", USER, "--add", "--name", "mine", "--no-confirm"], &right, &[AS_USER])
+        .done();
+    house.run_with(&["disable", USER], &right, &[AS_USER]).refused(&["used already"]);
+    let next = format!("{}\n", code(SECRET, 30));
+    house.run_with(&["disable", USER], &next, &[AS_USER]).done();
+    let record = &house.record()[2];
+    assert_eq!(
+        (record["actor"]["name"].as_str(), record["actor"]["uid"].as_u64()),
+        (Some(USER), Some(1))
+    );
+}
+
+#[test]
+fn another_administrator_needs_no_code_of_the_user() {
+    let Some(house) = House::new("") else { return };
+    house.enroll(OTHER);
+    house.run_with(&["disable", OTHER], "", &[AS_USER]).done();
+}
+
+#[test]
+fn who_has_no_second_factor_cannot_switch_their_own_off() {
+    let Some(house) = House::new("") else { return };
+    house.run_with(&["disable", USER], "", &[AS_USER]).refused(&["your own account"]);
+    assert_eq!(house.events(), Vec::<String>::new());
+}
+
+#[test]
+fn nothing_is_changed_that_cannot_be_recorded() {
+    let Some(house) = House::new("") else { return };
+    house.enroll(USER);
+    fs::rename(house.path("log"), house.path("away")).unwrap();
+    for args in [&["disable", USER][..], &["remove", USER], &["enroll", OTHER, "--no-confirm"]] {
+        house.run(args).refused(&["nothing was changed", "permanent record", "log"]);
+    }
+    assert!(fs::read_to_string(house.file_of(USER)).unwrap().contains(SECRET));
+    assert!(!house.file_of(OTHER).exists());
+}
+
+#[test]
+fn a_recorded_change_that_fails_is_recorded_as_not_done() {
+    let Some(house) = House::new("") else { return };
+    house.enroll(USER);
+    // A directory in the place of the state can't be removed as a file.
+    let state = house.path(format!("state/state/{USER}"));
+    fs::remove_file(&state).unwrap();
+    fs::create_dir(&state).unwrap();
+    house
+        .run(&["enroll", USER, "--replace", "--no-confirm"])
+        .refused(&["recorded as 2, and as not done in 3"]);
+    let record = house.record();
+    assert_eq!(
+        (record[2]["event"].as_str(), record[2]["of"].as_u64()),
+        (Some("not-done"), Some(2))
+    );
+    assert!(record[2]["reason"].as_str().unwrap().contains("state"), "{}", record[2]);
+    assert!(fs::read_to_string(house.file_of(USER)).unwrap().contains(SECRET));
+}
+
+#[test]
+fn unlock_gives_back_what_guesses_used_up_once() {
+    let Some(house) = House::new("") else { return };
+    house.enroll(USER);
+    assert_eq!(house.run(&["unlock", USER, "--json"]).done().json()["changed"], false);
+    let wrong = format!("{}\n", wrong_code(SECRET));
+    house.run_with(&["disable", USER], &wrong, &[AS_USER]).refused(&["wrong"]);
+    assert_eq!(house.run(&["unlock", USER, "--json"]).done().json()["changed"], true);
+    assert_eq!(house.run(&["unlock", USER, "--json"]).done().json()["changed"], false);
+    assert_eq!(house.events(), ["enrolled", "unlocked"]);
+    house.run(&["unlock", OTHER]).refused(&["is not enrolled"]);
+}
+
+#[test]
+fn resync_learns_the_drift_from_two_codes_in_their_order() {
+    let Some(house) = House::new("") else { return };
+    house.enroll(USER);
+    let (first, second) = (code(SECRET, -300), code(SECRET, -270));
+    house.run(&["resync", USER, &second, &first]).refused(&["not two consecutive"]);
+    assert_eq!(house.events(), ["enrolled"], "what can't be done is not recorded");
+    let done = house.run(&["resync", USER, &first, &second, "--json"]).done().json();
+    assert_eq!((done["changed"].as_bool(), done["learned"].as_bool()), (Some(true), Some(true)));
+    assert!((-300..=-240).contains(&done["ahead"].as_i64().unwrap()), "{done}");
+    house.run(&["resync", USER, &first, &second]).refused(&["unused"]);
+    assert_eq!(house.run(&["verify", USER, &code(SECRET, -240)]).code, 0);
+    let _ = now();
+}

@@ -1,0 +1,14 @@
+//! The command as a program: every sub-command, its document, its errors and its exit codes, against houses
+//! of their own. Records are root's, so this needs root; without it every test here passes unseen, which
+//! `scripts/test` says.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // a test that can't go on fails
+#![allow(clippy::arithmetic_side_effects)] // of small numbers
+
+mod changes;
+mod enroll;
+mod looking;
+mod permanent_record;
+mod settings;
+mod support;
+mod terminal;
+mod usage;

@@ -1,0 +1,128 @@
+//! `config check`, `config edit`, `config show`, and configurations that can't be used.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use crate::support::{House, USER};
+
+fn editor(house: &House, script: &str) -> String {
+    let path = house.path("editor");
+    fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+fn edit(house: &House, script: &str, args: &[&str]) -> crate::support::Output {
+    let editor = editor(house, script);
+    let path = ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+    house.run_with(&[&["config", "edit"], args].concat(), "", &[("EDITOR", &editor), path])
+}
+
+#[test]
+fn check_names_line_and_column() {
+    let Some(house) = House::new("[policy]\nrequire = \"everyone\"") else { return };
+    house.run(&["config", "check"]).done();
+    assert_eq!(house.run(&["config", "check", "--json"]).done().json()["valid"], true);
+    house.configure("[policy]\nrequired = \"everyone\"");
+    let output = house.run(&["config", "check"]);
+    assert!(
+        output.code == 1 && output.out.contains("line 2, column 1"),
+        "{}{}",
+        output.out,
+        output.err
+    );
+    let document = house.run(&["config", "check", "--json"]).json();
+    assert_eq!(
+        (document["valid"].as_bool(), document["error"]["line"].as_u64()),
+        (Some(false), Some(2))
+    );
+    let other = house.path("other.toml");
+    fs::write(&other, "").unwrap();
+    house.run(&["config", "check", other.to_str().unwrap()]).done();
+    house.run(&["config", "check", "/nowhere"]).refused(&["cannot read /nowhere"]);
+}
+
+#[test]
+fn a_configuration_that_cannot_be_used_stops_every_command_that_needs_one() {
+    let Some(house) = House::new("[policy]\nrequired = \"everyone\"") else { return };
+    for args in
+        [&["list"][..], &["show", USER], &["enroll", USER, "--no-confirm"], &["config", "show"]]
+    {
+        house.run(args).refused(&["config.toml", "line 2", "config check"]);
+    }
+    house.configure("");
+    fs::set_permissions(house.config(), fs::Permissions::from_mode(0o666)).unwrap();
+    house.run(&["list"]).refused(&["config.toml", "chmod"]);
+    fs::remove_file(house.config()).unwrap();
+    house.run(&["list"]).refused(&["config.toml", "no such file"]);
+}
+
+#[test]
+fn show_prints_every_setting_in_effect_as_a_configuration() {
+    let Some(house) = House::new("[totp]\ndigits = 8\n[service.sudo]\nrequire = \"enrolled\"")
+    else {
+        return;
+    };
+    let shown = house.run(&["config", "show"]).done().out;
+    for line in [
+        "require = \"everyone\"",
+        "digits = 8",
+        "period = 30",
+        "[service.sudo]",
+        "yearly_chance = 0.001",
+    ] {
+        assert!(shown.contains(line), "{line} is not in:\n{shown}");
+    }
+    let copy = house.path("copy.toml");
+    fs::write(&copy, &shown).unwrap();
+    house.run(&["config", "check", copy.to_str().unwrap()]).done();
+    assert_eq!(house.run(&["config", "show", "--json"]).done().json()["totp"]["digits"], 8);
+}
+
+#[test]
+fn what_the_editor_leaves_is_installed_where_it_is_valid() {
+    let Some(house) = House::new("# mine") else { return };
+    fs::set_permissions(house.config(), fs::Permissions::from_mode(0o644)).unwrap();
+    edit(&house, "sed -i 's/# mine/[totp]\\ndigits = 7/' \"$1\"", &[]).done();
+    assert!(fs::read_to_string(house.config()).unwrap().starts_with("[totp]\ndigits = 7"));
+    assert_eq!(fs::metadata(house.config()).unwrap().permissions().mode() & 0o777, 0o644);
+    let again = edit(&house, "exit 0", &["--json"]).done().json();
+    assert_eq!(again["changed"], false);
+}
+
+#[test]
+fn what_is_not_valid_is_not_installed() {
+    let Some(house) = House::new("# mine") else { return };
+    let before = fs::read_to_string(house.config()).unwrap();
+    edit(&house, "echo nonsense >> \"$1\"", &[]).refused(&["line", "is as it was"]);
+    edit(&house, "exit 3", &[]).refused(&["the editor", "nothing was changed"]);
+    assert_eq!(fs::read_to_string(house.config()).unwrap(), before);
+    let left: Vec<_> =
+        fs::read_dir(house.path("")).unwrap().flatten().map(|e| e.file_name()).collect();
+    assert!(!left.iter().any(|name| name.to_string_lossy().starts_with(".edit")), "{left:?}");
+}
+
+#[test]
+fn whoever_could_no_longer_log_in_is_named() {
+    let Some(house) = House::new("[policy]\nrequire = \"enrolled\"") else { return };
+    let output = edit(&house, "sed -i s/enrolled/everyone/ \"$1\"", &["--json"]).done();
+    let document = output.json();
+    assert!(
+        document["locked_out"].as_array().unwrap().iter().any(|name| name == "root"),
+        "{document}"
+    );
+    assert!(
+        output.err.contains("Could no longer log in: ") && output.err.contains("root"),
+        "{}",
+        output.err
+    );
+}
+
+#[test]
+fn a_change_by_somebody_else_meanwhile_is_not_overwritten() {
+    let Some(house) = House::new("# mine") else { return };
+    let other = format!("echo '# other' >> {}; echo '# more' >> \"$1\"", house.config().display());
+    edit(&house, &other, &[]).refused(&["somebody else", "nothing was installed"]);
+    let text = fs::read_to_string(house.config()).unwrap();
+    assert!(text.contains("# other") && !text.contains("# more"));
+}

@@ -1,0 +1,118 @@
+//! The command at a terminal: what is drawn, asked and answered there.
+
+use rexpect::session::{PtySession, spawn_command};
+
+use crate::support::{COMMAND, House, SECRET, USER, code, wrong_code};
+
+/// The command on a terminal of this size.
+fn at(house: &House, lines: u16, columns: u16, args: &str, environment: &str) -> PtySession {
+    let mut command = std::process::Command::new("/bin/sh");
+    let config = house.config();
+    command.arg("-c").arg(format!(
+        "stty rows {lines} cols {columns} -echo; exec env -i TZ=UTC TERM=xterm LC_ALL=C.UTF-8 {environment} \
+         {COMMAND} --config {} {args}",
+        config.display()
+    ));
+    spawn_command(command, Some(20_000)).unwrap()
+}
+
+fn key(text: &str) -> String {
+    let (_, key) = text.split_once("key: ").unwrap();
+    let (key, _) = key.split_once(" (").unwrap();
+    key.replace(' ', "")
+}
+
+#[test]
+fn enrolling_goes_as_in_the_manual() {
+    let Some(house) = House::new("[totp]\nissuer = \"web1\"") else { return };
+    let mut terminal = at(&house, 24, 80, &format!("enroll {USER}"), "");
+    let shown = terminal.exp_string("Code in the app (changes in ").unwrap();
+    assert!(shown.starts_with("Scan with daemon's app.\r\n"), "{shown}");
+    assert!(shown.contains("\x1b[0;30;47;107m") && shown.contains("(web1:daemon)"), "{shown}");
+    let secret = key(&shown);
+    terminal.send_line(&wrong_code(&secret)).unwrap();
+    terminal.exp_string("Not this key's code. Nothing is switched on yet.").unwrap();
+    terminal.exp_string("Code in the app").unwrap();
+    assert!(!house.file_of(USER).exists());
+    let right = code(&secret, 0);
+    let (one, other) = right.split_at(3);
+    terminal.send_line(&format!("{one} {other}")).unwrap();
+    terminal.exp_string("daemon is enrolled; the clocks agree.").unwrap();
+    terminal.exp_eof().unwrap();
+    assert!(house.file_of(USER).exists());
+}
+
+#[test]
+fn code_key_and_prompt_are_within_eighty_by_twenty_four() {
+    let Some(house) = House::new("[totp]\nissuer = \"a-rather-long-name.example.com\"") else {
+        return;
+    };
+    let mut terminal = at(&house, 24, 80, &format!("enroll {USER}"), "");
+    let shown = terminal.exp_string("Code in the app").unwrap();
+    assert!(shown.contains('█'), "{shown}");
+    assert!(shown.lines().count() < 24, "{shown}");
+    terminal.send_control('c').unwrap();
+}
+
+#[test]
+fn a_terminal_that_is_too_small_gets_the_key_and_a_way_out() {
+    let Some(house) = House::new("") else { return };
+    for (lines, columns) in [(24, 30), (12, 80)] {
+        let mut terminal = at(&house, lines, columns, &format!("enroll {USER}"), "");
+        let shown = terminal.exp_string("Code in the app").unwrap();
+        assert!(shown.contains("No QR code: ") && shown.contains("--qr-file"), "{shown}");
+        assert!(!shown.contains('█') && key(&shown).len() == 32, "{shown}");
+        terminal.send_control('c').unwrap();
+    }
+    let mut terminal = at(&house, 24, 80, &format!("enroll {USER}"), "LC_ALL=C");
+    let shown = terminal.exp_string("Code in the app").unwrap();
+    assert!(shown.contains("--qr utf8"), "{shown}");
+    terminal.send_control('c').unwrap();
+}
+
+#[test]
+fn no_color_takes_the_colours_of_words_and_leaves_those_of_the_picture() {
+    let Some(house) = House::new("") else { return };
+    let mut terminal = at(&house, 24, 80, &format!("enroll {USER} --no-confirm"), "NO_COLOR=1");
+    let shown = terminal.exp_eof().unwrap();
+    assert!(shown.contains("\x1b[0;30;47;107m") && !shown.contains("\x1b[32m"), "{shown}");
+}
+
+#[test]
+fn disable_asks_for_a_reason_and_whether_it_is_meant() {
+    let Some(house) = House::new("") else { return };
+    house.enroll(USER);
+    for (answer, events) in [("n", 1), ("", 1), ("y", 2)] {
+        let mut terminal = at(&house, 24, 80, &format!("disable {USER}"), "");
+        terminal.exp_string("daemon: phone (TOTP), enrolled ").unwrap();
+        terminal.exp_string("From now on daemon logs in with the first factor alone.").unwrap();
+        terminal.exp_string("Reason (recorded):").unwrap();
+        terminal.send_line("lost it").unwrap();
+        terminal.exp_string("Switch off daemon's second factor? [y/N]").unwrap();
+        terminal.send_line(answer).unwrap();
+        let end = terminal.exp_eof().unwrap();
+        assert_eq!(house.events().len(), events, "{end}");
+    }
+    assert_eq!(house.record()[1]["reason"], "lost it");
+    assert!(house.record()[1]["actor"]["tty"].as_str().unwrap().starts_with("/dev/pts/"));
+}
+
+#[test]
+fn yes_skips_the_question() {
+    let Some(house) = House::new("") else { return };
+    house.enroll(USER);
+    let mut terminal = at(&house, 24, 80, &format!("disable {USER} --yes --reason x"), "");
+    let shown = terminal.exp_eof().unwrap();
+    assert!(!shown.contains("[y/N]") && shown.contains("Record 2, by "), "{shown}");
+}
+
+#[test]
+fn verify_asks_for_the_code() {
+    let Some(house) = House::new("") else { return };
+    house.enroll(USER);
+    let mut terminal = at(&house, 24, 80, &format!("verify {USER}"), "");
+    terminal.exp_string("Code:").unwrap();
+    terminal.send_line(&code(SECRET, 0)).unwrap();
+    terminal.exp_string("Right (phone); the clocks agree.").unwrap();
+    terminal.exp_eof().unwrap();
+}
