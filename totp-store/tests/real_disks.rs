@@ -10,7 +10,7 @@ use std::process::Command;
 
 use totp_core::answer::Answer;
 use totp_core::evaluate::{Attempt, Reason, Rules, Verdict, evaluate};
-use totp_core::event::Place;
+use totp_core::event::{EventKind, Place};
 use totp_core::name::{AuthenticatorName, UserName};
 use totp_core::origin::Origin;
 use totp_core::otp::{Algorithm, Digits, Totp};
@@ -20,9 +20,10 @@ use totp_core::secret::Secret;
 use totp_core::state::{Spent, State, TotpSpent};
 use totp_core::store::{Durability, Store as _};
 use totp_core::time::{Period, UnixTime};
-use totp_store::clock;
 use totp_store::files::Owner;
+use totp_store::permanent::{Entry, PermanentRecord};
 use totp_store::store::{Expected, FileStore};
+use totp_store::{Wait, clock};
 
 /// Names the directory on which the inner tests mount their disk.
 const DISK: &str = "PAM_TOTP_TEST_DISK";
@@ -40,6 +41,11 @@ fn somebody_without_a_state_gets_in_on_a_read_only_disk() {
 #[test]
 fn a_code_is_good_once_on_a_full_disk_and_after_it() {
     in_a_namespace("inner_full");
+}
+
+#[test]
+fn a_full_disk_records_nothing_and_leaves_the_permanent_record_whole() {
+    in_a_namespace("inner_full_record");
 }
 
 /// Runs an inner test again, as a process of its own with a disk of its own.
@@ -115,6 +121,32 @@ fn inner_full() {
     assert_eq!(house.enter_pair(later.plus(90)), Ok(Durability::Disk));
     let _ = fs::write(&filler, vec![0; 1024 * 1024]);
     assert_eq!(house.enter_pair(later.plus(180)), Ok(Durability::Disk));
+}
+
+#[test]
+#[ignore = "runs inside the one above"]
+fn inner_full_record() {
+    let disk = PathBuf::from(std::env::var_os(DISK).unwrap());
+    let record = PermanentRecord::new(&disk.join("notifications.jsonl"), Owner::ROOT);
+    let now = clock::now();
+    let mut entry = Entry::new(now, EventKind::Disabled);
+    entry.reason = Some("x".repeat(1000));
+    let filler = disk.join("filler");
+    let mut recorded = 0;
+    let _ = fs::write(&filler, vec![0; 180 * 1024]);
+    let error = loop {
+        match record.append(&entry, now, Wait::No) {
+            Ok(_) => recorded += 1,
+            Err(error) => break error.to_string(),
+        }
+        assert!(recorded < 1000, "the disk doesn't fill up");
+    };
+    assert!(error.contains("No space left"), "{error}");
+    let verified = record.verify(&[]).unwrap();
+    assert_eq!((verified.lines, verified.incomplete), (recorded, false));
+    fs::remove_file(filler).unwrap();
+    assert_eq!(record.append(&entry, now, Wait::No).unwrap().seq, recorded + 1);
+    assert!(record.verify(&[]).unwrap().findings.is_empty());
 }
 
 /// Alice's files on a disk that can be remounted; memory is elsewhere.

@@ -8,7 +8,8 @@ use totp_core::record::{EnrollmentId, Entry};
 use totp_core::store::{Found, StateRead, Store as _};
 
 use super::house::{
-    House, NOW, Trouble, code, first_state, is_accepted, reason, record, tombstone, user, wrong,
+    House, NOW, Trouble, code, first_state, is_accepted, reason, record, tombstone, try_code, user,
+    wrong,
 };
 use crate::store::{Expected, NotChanged};
 
@@ -92,22 +93,40 @@ fn of_somebody_removed_nothing_is_left() {
     assert_eq!(house.store.remove(&user("alice"), Expected::Absent), Ok(false));
 }
 
-#[test]
-fn a_login_that_waits_for_a_removed_state_begins_again() {
-    let house = House::with_alice();
-    let (waiting, removing) = (house.another_store(), house.another_store());
+/// A login that waits for the lock of alice's state while `meanwhile` happens.
+fn login_during(house: &House, meanwhile: impl FnOnce()) -> Reason {
+    let store = house.another_store();
     let file = fs::File::open(house.state_file()).unwrap();
     let held = crate::flock::Held::take(&file).unwrap().unwrap();
     std::thread::scope(|scope| {
-        let login =
-            scope.spawn(|| super::house::try_code(&waiting, "alice", &code(NOW), NOW).unwrap().0);
+        let login = scope.spawn(|| try_code(&store, "alice", &code(NOW), NOW).unwrap().0);
         std::thread::sleep(std::time::Duration::from_millis(50));
-        drop(removing);
+        meanwhile();
+        drop(held);
+        reason(login.join().unwrap())
+    })
+}
+
+#[test]
+fn a_login_that_waits_for_a_removed_state_begins_again() {
+    let house = House::with_alice();
+    let answer = login_during(&house, || {
         fs::remove_file(house.lib("users/alice.toml")).unwrap();
         fs::remove_file(house.state_file()).unwrap();
-        drop(held);
-        assert_eq!(reason(login.join().unwrap()), Reason::NotEnrolled);
     });
+    assert_eq!(answer, Reason::NotEnrolled);
+}
+
+#[test]
+fn a_login_that_waits_for_a_replaced_state_reads_the_new_one() {
+    let house = House::with_alice();
+    let before = fs::read(house.state_file()).unwrap();
+    assert!(is_accepted(&house.enter(&code(NOW), NOW)));
+    let replacement = house.lib("state/.replacement");
+    fs::copy(house.state_file(), &replacement).unwrap();
+    fs::write(house.state_file(), before).unwrap();
+    let replace = || fs::rename(&replacement, house.state_file()).unwrap();
+    assert_eq!(login_during(&house, replace), Reason::Replay);
 }
 
 #[test]

@@ -6,11 +6,13 @@
 use std::collections::HashSet;
 use std::fs;
 
+use totp_core::origin::Origin;
 use totp_core::state::{parse_meter, parse_state};
 use totp_core::store::{Found, StateRead, Store as _};
 use totp_core::time::UnixTime;
 
-use super::house::{Done, House, NOW, code, is_accepted, user, wrong};
+use super::house::{Done, House, NOW, code, first_state, is_accepted, record, user, wrong};
+use crate::store::Expected;
 
 const SECTOR: usize = 512;
 
@@ -147,9 +149,14 @@ fn all_sequences() -> Vec<Vec<Login>> {
     all
 }
 
-/// A house whose last login has been flushed, noted, and reached the disk.
+/// A house whose last login has been flushed, noted, and reached the disk; with blocks of several sectors.
 fn settled() -> House {
-    let house = House::with_alice();
+    let house = House::empty();
+    let mut state = first_state(1);
+    for n in 0..8 {
+        state.remember(Origin::Host(format!("{n}.{}.example.com", "x".repeat(50))), NOW);
+    }
+    house.store.install(record("alice", 1), Expected::Absent, &|_| state.clone()).unwrap();
     assert!(is_accepted(&house.enter(&code(NOW), NOW)));
     house
 }
