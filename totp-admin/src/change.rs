@@ -14,6 +14,7 @@ use totp_core::state::State;
 use totp_core::store::Store as _;
 use totp_store::actor::Actor;
 use totp_store::permanent::Entry;
+use totp_store::store::{Expected, NotChanged};
 use totp_store::{Wait, entropy};
 
 use crate::site::{Site, Whom};
@@ -132,6 +133,20 @@ impl Administrator {
         let decided =
             site.store().transact(&whom.name, &|view| evaluate(site.rules(), view, &attempt))?;
         Ok(decided.into_outcome())
+    }
+
+    /// Questions take their time: whether what a change was prepared against is still there. The store asks once
+    /// more under its lock; here it keeps a change that can't be made out of the permanent record.
+    pub fn nobody_else_was_faster(
+        &self,
+        site: &Site,
+        whom: &Whom,
+        expected: Expected,
+    ) -> Result<()> {
+        if site.store().expect(&whom.name)?.0 == expected {
+            return Ok(());
+        }
+        bail!(NotChanged::Meanwhile(whom.name.clone()))
     }
 
     /// Records `event` about `whom`, then makes the `change`, which gets the record's number.

@@ -44,7 +44,8 @@ pub enum Command {
     /// Give a user an authenticator: QR code, key to type in, then a current code to switch it on
     ///
     /// Nothing is switched on before a code of the new key was entered: breaking off changes nothing.
-    /// Where standard input is no terminal, the code is read from it, one a line.
+    /// Where standard input is no terminal, the code is read from it, one a line. Who gives themselves another
+    /// authenticator is asked for a current code of the present one first.
     Enroll(Enroll),
     /// Switch a user's second factor off: secrets erased, recorded
     ///

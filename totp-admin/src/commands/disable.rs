@@ -31,6 +31,7 @@ pub fn run(ui: &Ui, site: &Site, args: &Disable) -> Result<()> {
     let reason = reason(ui, args)?;
     ui.insist(format_args!("Switch off {whom}'s second factor?"))?;
 
+    who.nobody_else_was_faster(site, &whom, expected)?;
     let (recorded, ()) =
         who.change(site, &whom, EventKind::Disabled, reason.as_deref(), |recorded| {
             let decision = Decision {

@@ -181,6 +181,7 @@ impl Base {
             first_state(enrollment, old, &kept, adds, (name.clone(), Spent::Totp(spent)))
         };
         let expected = self.expected;
+        who.nobody_else_was_faster(site, whom, expected)?;
         let (recorded, ()) = who.change(site, whom, event, None, |recorded| {
             let mut authenticators = self.kept;
             authenticators.push(fresh);
@@ -279,11 +280,21 @@ fn totp(ui: &Ui, site: &Site, args: &Enroll) -> Result<Totp> {
 fn shown(site: &Site, args: &Enroll, whom: &Whom, totp: &Totp) -> Shown {
     let configured = Some(site.config().totp.issuer.clone()).filter(|issuer| !issuer.is_empty());
     let issuer = args.issuer.clone().or(configured).or_else(whence::host).unwrap_or_default();
-    Shown {
-        uri: otpauth::write(totp, &issuer, whom.name.as_str()),
-        key: otpauth::key_to_type(&totp.secret),
-        label: otpauth::label(&issuer, whom.name.as_str()),
-    }
+    let issuer = issuer.replace(':', "").trim().to_owned(); // a colon ends the issuer in an otpauth text
+    let uri = otpauth::write(totp, &issuer, whom.name.as_str());
+    // The issuer may have been shortened for the QR code: the app shows what is in there.
+    let used = issuer_in(&uri, &issuer);
+    let label = otpauth::label(used, whom.name.as_str());
+    Shown { key: otpauth::key_to_type(&totp.secret), label, uri }
+}
+
+/// As much of the issuer as the otpauth text has: each of its characters is one there, or percent-encoded bytes.
+fn issuer_in<'a>(uri: &str, issuer: &'a str) -> &'a str {
+    let label = uri.strip_prefix("otpauth://totp/").and_then(|rest| rest.split_once('?'));
+    let written =
+        label.and_then(|(label, _)| label.split_once(':')).map_or("", |(issuer, _)| issuer);
+    let bytes = written.len().saturating_sub(written.matches('%').count().saturating_mul(2));
+    issuer.get(..bytes).unwrap_or(issuer)
 }
 
 /// A code of the new key was entered, or none was asked for.
@@ -332,4 +343,30 @@ fn nothing_changed(whom: &Whom) -> Advice {
         format!("no right code was entered; {whom} is as before"),
         "Without anybody to enter one: --no-confirm.",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn label(issuer: &str) -> String {
+        let secret = Secret::fresh(&[7; Secret::FRESH]);
+        let totp = Totp {
+            secret,
+            algorithm: totp_core::otp::Algorithm::Sha1,
+            digits: totp_core::otp::Digits::Six,
+            period: totp_core::time::Period::DEFAULT,
+        };
+        let uri = otpauth::write(&totp, issuer, "alice");
+        issuer_in(&uri, issuer).to_owned()
+    }
+
+    #[test]
+    fn the_label_has_as_much_of_the_issuer_as_the_code() {
+        assert_eq!(label("web1"), "web1");
+        assert_eq!(label("Bäckerei"), "Bäckerei");
+        assert_eq!(label(""), "");
+        let long = "a-very-long-host-name.of.some.department.example.com";
+        assert!(long.starts_with(&label(long)) && (10..40).contains(&label(long).len()));
+    }
 }

@@ -37,6 +37,7 @@ pub fn run(ui: &Ui, site: &Site, args: &User) -> Result<()> {
         who.prove_if_own(ui, site, &whom, enrolled)?;
     }
     ui.insist(format_args!("Erase everything kept about {whom}?"))?;
+    who.nobody_else_was_faster(site, &whom, expected)?;
     let (recorded, _) = who.change(site, &whom, EventKind::Removed, None, |_| {
         Ok(site.store().remove(&whom.name, expected)?)
     })?;

@@ -4,6 +4,9 @@ use rexpect::session::{PtySession, spawn_command};
 
 use crate::support::{COMMAND, House, SECRET, USER, code, wrong_code};
 
+/// How every line of a drawing begins: black on white.
+const PICTURE: &str = "\x1b[0;30;47;107m";
+
 /// The command on a terminal of this size.
 fn at(house: &House, lines: u16, columns: u16, args: &str, environment: &str) -> PtySession {
     let mut command = std::process::Command::new("/bin/sh");
@@ -28,7 +31,7 @@ fn enrolling_goes_as_in_the_manual() {
     let mut terminal = at(&house, 24, 80, &format!("enroll {USER}"), "");
     let shown = terminal.exp_string("Code in the app (changes in ").unwrap();
     assert!(shown.starts_with("Scan with daemon's app.\r\n"), "{shown}");
-    assert!(shown.contains("\x1b[0;30;47;107m") && shown.contains("(web1:daemon)"), "{shown}");
+    assert!(shown.contains(PICTURE) && shown.contains("(web1:daemon)"), "{shown}");
     let secret = key(&shown);
     terminal.send_line(&wrong_code(&secret)).unwrap();
     terminal.exp_string("Not this key's code. Nothing is switched on yet.").unwrap();
@@ -49,8 +52,12 @@ fn code_key_and_prompt_are_within_eighty_by_twenty_four() {
     };
     let mut terminal = at(&house, 24, 80, &format!("enroll {USER}"), "");
     let shown = terminal.exp_string("Code in the app").unwrap();
-    assert!(shown.contains('█'), "{shown}");
-    assert!(shown.lines().count() < 24, "{shown}");
+    let width = |line: &str| line.chars().count().saturating_sub(line.matches('\x1b').count() * 8);
+    // Half blocks arrive as three bytes each; only the lines without any are measured.
+    let below: Vec<&str> = shown.lines().filter(|line| !line.contains(PICTURE)).skip(1).collect();
+    let lines: usize = below.iter().map(|line| width(line).div_ceil(80)).sum();
+    let drawn = shown.lines().filter(|line| line.contains(PICTURE)).count();
+    assert!(drawn > 15 && drawn + lines < 24, "{shown}");
     terminal.send_control('c').unwrap();
 }
 
@@ -61,7 +68,7 @@ fn a_terminal_that_is_too_small_gets_the_key_and_a_way_out() {
         let mut terminal = at(&house, lines, columns, &format!("enroll {USER}"), "");
         let shown = terminal.exp_string("Code in the app").unwrap();
         assert!(shown.contains("No QR code: ") && shown.contains("--qr-file"), "{shown}");
-        assert!(!shown.contains('█') && key(&shown).len() == 32, "{shown}");
+        assert!(!shown.contains(PICTURE) && key(&shown).len() == 32, "{shown}");
         terminal.send_control('c').unwrap();
     }
     let mut terminal = at(&house, 24, 80, &format!("enroll {USER}"), "LC_ALL=C");
@@ -75,7 +82,7 @@ fn no_color_takes_the_colours_of_words_and_leaves_those_of_the_picture() {
     let Some(house) = House::new("") else { return };
     let mut terminal = at(&house, 24, 80, &format!("enroll {USER} --no-confirm"), "NO_COLOR=1");
     let shown = terminal.exp_eof().unwrap();
-    assert!(shown.contains("\x1b[0;30;47;107m") && !shown.contains("\x1b[32m"), "{shown}");
+    assert!(shown.contains(PICTURE) && !shown.contains("\x1b[32m"), "{shown}");
 }
 
 #[test]
@@ -95,6 +102,19 @@ fn disable_asks_for_a_reason_and_whether_it_is_meant() {
     }
     assert_eq!(house.record()[1]["reason"], "lost it");
     assert!(house.record()[1]["actor"]["tty"].as_str().unwrap().starts_with("/dev/pts/"));
+}
+
+#[test]
+fn an_enrollment_that_somebody_else_overtook_is_refused() {
+    let Some(house) = House::new("") else { return };
+    let mut terminal = at(&house, 24, 80, &format!("enroll {USER}"), "");
+    let shown = terminal.exp_string("Code in the app").unwrap();
+    house.enroll(USER);
+    terminal.send_line(&code(&key(&shown), 0)).unwrap();
+    let end = terminal.exp_eof().unwrap();
+    assert!(end.contains("was changed by somebody else in the meantime"), "{end}");
+    assert_eq!(house.events(), ["enrolled"]);
+    assert_eq!(house.run(&["verify", USER, &code(SECRET, 0)]).code, 0);
 }
 
 #[test]
