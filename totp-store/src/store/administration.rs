@@ -16,7 +16,8 @@ use super::blocks::Blocks;
 use super::decoy;
 use super::fault::{fault, state_fault, takes_no_writes, unavailable};
 use super::lock::lock;
-use super::{Directories, FileStore, Made, Opened, Seat, enrollment};
+use super::states::{DEMAND, Made, Opened, Seat};
+use super::{Directories, FileStore, enrollment};
 use crate::files::{Access, FileError, errno_of};
 use crate::flock::{Held, Wait};
 
@@ -256,10 +257,7 @@ impl FileStore {
         directories.records.make_decoy();
         let Ok(any) = UserName::new("decoy") else { return };
         for decoy in decoy::all(&any) {
-            if matches!(
-                directories.states.file(decoy.as_str(), Access::Read, super::DEMAND),
-                Ok(None)
-            ) {
+            if matches!(directories.states.file(decoy.as_str(), Access::Read, DEMAND), Ok(None)) {
                 let _ = directories
                     .states
                     .create(decoy.as_str())

@@ -3,7 +3,11 @@
 use nix::errno::Errno;
 use totp_core::store::{Fault, FaultKind};
 
+use super::FileStore;
+use super::blocks::SIZE_ON_DISK;
+use super::lock::NoLock;
 use crate::files::{FileError, Problem};
+use crate::limits;
 
 pub(super) fn fault(kind: FaultKind, detail: String) -> Fault {
     Fault { kind, detail }
@@ -36,4 +40,38 @@ pub(super) fn state_fault(error: FileError) -> Fault {
 /// Whether an error means that the disk doesn't take what is written, now: read-only, full, broken.
 pub(super) fn takes_no_writes(errno: Errno) -> bool {
     matches!(errno, Errno::EROFS | Errno::ENOSPC | Errno::EDQUOT | Errno::EIO)
+}
+
+impl FileStore {
+    pub(super) fn failed(&self, name: &str, call: &'static str, error: &std::io::Error) -> Fault {
+        unavailable(FileError::system(&self.path.join("state").join(name), call, error))
+    }
+
+    /// A caller's file-size limit (`ulimit -f 0; su`) would kill this process at the first write: before anything
+    /// is evaluated, whatever was typed.
+    pub(super) fn room_for_files(&self, name: &str) -> Result<(), Fault> {
+        limits::allow_file_size(SIZE_ON_DISK).map_err(|_| {
+            let path = self.path.join("state").join(name);
+            let detail =
+                format!("{}: the process's file-size limit (ulimit -f) is too low", path.display());
+            fault(FaultKind::Unavailable, detail)
+        })
+    }
+
+    pub(super) fn no_lock(&self, name: &str, no_lock: NoLock) -> Fault {
+        match no_lock {
+            NoLock::Busy => self.busy(name),
+            NoLock::Failed(errno) => {
+                unavailable(FileError::errno(&self.path.join("state").join(name), "flock", errno))
+            }
+        }
+    }
+
+    pub(super) fn busy(&self, name: &str) -> Fault {
+        let path = self.path.join("state").join(name);
+        let path = path.display();
+        let detail =
+            format!("{path}: another process has held its lock for too long; fuser -v {path}");
+        fault(FaultKind::Busy, detail)
+    }
 }
