@@ -19,7 +19,7 @@ use totp_store::{Wait, entropy};
 
 use crate::site::{Site, Whom};
 use crate::ui::{Advice, Ui, printable};
-use crate::{syslog, whence};
+use crate::{events, syslog, whence};
 
 /// How long another writer of the permanent record is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -158,6 +158,9 @@ impl Administrator {
         reason: Option<&str>,
         change: impl FnOnce(Recorded) -> Result<T>,
     ) -> Result<(Recorded, T)> {
+        // What logins left in the state would be gone with it. Where the user's files are at fault nothing can be
+        // moved, which must not keep anybody from switching off.
+        let _ = events::move_of(site, &whom.name);
         let entry = self.entry(site, whom, event, reason);
         let recorded = append(site, &entry).context("nothing was changed")?;
         match change(recorded) {

@@ -22,27 +22,18 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Moves what waits, of all enrolled users. Users whose files can't be read keep theirs.
 pub fn move_all(site: &Site) -> Result<()> {
     for (_, entry) in site.store().everybody(site.now())? {
-        let Ok(Entry::Enrolled(record)) = entry else { continue };
-        let user = &record.decision.user;
-        if site.store().inspect(user).is_ok_and(|inspected| something_waits(&inspected)) {
-            move_of(site, user)?;
+        if let Ok(Entry::Enrolled(record)) = entry {
+            move_of(site, &record.decision.user)?;
         }
     }
     Ok(())
 }
 
-fn something_waits(inspected: &Inspected) -> bool {
-    let in_state = match &inspected.found {
-        Found::Enrolled(enrolled) => match &enrolled.state {
-            StateRead::Good(state) => !state.events.is_empty(),
-            StateRead::Lost { .. } => false,
-        },
-        Found::Absent | Found::Disabled(_) => return false,
-    };
-    in_state || !inspected.meter.events.is_empty()
-}
-
-fn move_of(site: &Site, user: &UserName) -> Result<()> {
+/// Moves what waits of one user: before a change that would erase it.
+pub fn move_of(site: &Site, user: &UserName) -> Result<()> {
+    if !site.store().inspect(user).is_ok_and(|inspected| something_waits(&inspected)) {
+        return Ok(());
+    }
     let waiting = site.store().transact(user, &|view| read(waiting_events(view)))?;
     let (events, lost) = waiting.into_outcome();
     let mut entries: Vec<permanent::Entry> = events
@@ -59,4 +50,15 @@ fn move_of(site: &Site, user: &UserName) -> Result<()> {
     let ids: Vec<u64> = events.iter().map(|event: &QueuedEvent| event.id).collect();
     site.store().transact(user, &|view| events_moved(view, &ids))?.into_outcome();
     Ok(())
+}
+
+fn something_waits(inspected: &Inspected) -> bool {
+    let in_state = match &inspected.found {
+        Found::Enrolled(enrolled) => match &enrolled.state {
+            StateRead::Good(state) => !state.events.is_empty(),
+            StateRead::Lost { .. } => false,
+        },
+        Found::Absent | Found::Disabled(_) => return false,
+    };
+    in_state || !inspected.meter.events.is_empty()
 }

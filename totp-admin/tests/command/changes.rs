@@ -146,6 +146,48 @@ fn unlock_gives_back_what_guesses_used_up_once() {
     house.run(&["unlock", OTHER]).refused(&["is not enrolled"]);
 }
 
+/// Guesses at the user's own code until one code is not enough any more.
+fn use_the_budget_up(house: &House) {
+    let wrong = format!("{}\n", wrong_code(SECRET));
+    for _ in 0..100 {
+        house.run_with(&["disable", USER], &wrong, &[AS_USER]).refused(&["not accepted"]);
+        if house.run(&["show", USER, "--json"]).json()["codes_required"] != 1 {
+            return;
+        }
+    }
+    panic!("a hundred guesses used nothing up");
+}
+
+#[test]
+fn after_many_guesses_more_codes_are_asked_for_until_it_is_unlocked() {
+    let Some(house) = House::new("") else { return };
+    house.enroll(USER);
+    use_the_budget_up(&house);
+    assert_eq!(house.run(&["show", USER, "--json"]).json()["codes_required"], 2);
+    assert!(house.run(&["list"]).done().out.contains("asked for 2 codes"));
+    let verify = house.run(&["verify", USER, &code(SECRET, 0), "--json"]);
+    assert_eq!((verify.code, verify.json()["result"].as_str()), (1, Some("more-codes")));
+    assert_eq!(house.run(&["verify", USER, &code(SECRET, 0), &code(SECRET, 30)]).code, 0);
+    let right = format!("{}\n", code(SECRET, 0));
+    house.run_with(&["disable", USER], &right, &[AS_USER]).refused(&["two or three in a row"]);
+    house.run(&["unlock", USER]).done();
+    assert_eq!(house.run(&["show", USER, "--json"]).json()["codes_required"], 1);
+    assert_eq!(house.events(), ["enrolled", "more-codes-required", "unlocked"]);
+}
+
+#[test]
+fn what_a_login_left_in_the_state_is_recorded_once_by_the_command() {
+    let Some(house) = House::new("") else { return };
+    house.enroll(USER);
+    use_the_budget_up(&house);
+    assert_eq!(house.events(), ["enrolled"]);
+    let shown = house.run(&["log"]).done().out;
+    assert!(shown.contains("more-codes-required daemon"), "{shown}");
+    house.run(&["log"]).done();
+    house.run(&["disable", USER]).done();
+    assert_eq!(house.events(), ["enrolled", "more-codes-required", "disabled"]);
+}
+
 #[test]
 fn resync_learns_the_drift_from_two_codes_in_their_order() {
     let Some(house) = House::new("") else { return };
