@@ -10,11 +10,15 @@ use super::chain::{FIRST, LONGEST, Link};
 use super::read::append_time_and_id;
 use super::{DEMAND, Entry, PermanentRecord, RecordError, Recorded};
 use crate::files::{Access, Directory, FileError};
-use crate::flock::{Held, Wait};
+use crate::flock::{Held, NoLock, Wait, lock_within};
 use crate::limits;
 
 /// Seconds by which clocks may have been set back between an event and its recording.
 const CLOCK_SLACK: u64 = 3600;
+
+/// Bytes that are looked back through at most for an event's id: a login must not hold the lock for seconds. Farther back,
+/// an event that waited that long in its queue could be recorded twice.
+const FARTHEST_LOOK: u64 = 64 * 1024 * 1024;
 
 impl PermanentRecord {
     /// Records one entry. `now` is the time of recording.
@@ -88,9 +92,10 @@ impl PermanentRecord {
         file: &'a File,
         wait: Wait,
     ) -> Result<Writer<'a>, RecordError> {
-        let held = Held::take_within(file, wait)
-            .map_err(|errno| FileError::system(&self.path, "flock", &errno.into()))?
-            .ok_or_else(|| RecordError::Busy(self.path.clone()))?;
+        let held = lock_within(file, wait).map_err(|no_lock| match no_lock {
+            NoLock::Busy => RecordError::Busy(self.path.clone()),
+            NoLock::Failed(errno) => FileError::errno(&self.path, "flock", errno).into(),
+        })?;
         // Moved away by a rotation while we waited: what is written here would not be looked for.
         if !directory.names(name, file)? {
             return Err(RecordError::Busy(self.path.clone()));
@@ -149,13 +154,13 @@ impl Writer<'_> {
         }
     }
 
-    /// The ids of login events that can't have been recorded before `since`.
+    /// The ids of login events recorded since shortly before `since`, as far back as is looked.
     fn ids_since(&self, end: u64, since: UnixTime) -> Result<Vec<u64>, RecordError> {
         let mut lines = Backward::new(self.file, end);
         let mut ids = Vec::new();
-        while let Some((_, line)) = lines.next().map_err(|error| self.failed("read", error))? {
+        while let Some((at, line)) = lines.next().map_err(|error| self.failed("read", error))? {
             let Some((recorded, id)) = append_time_and_id(&line) else { continue };
-            if recorded < since.minus(CLOCK_SLACK) {
+            if recorded < since.minus(CLOCK_SLACK) || end.saturating_sub(at) > FARTHEST_LOOK {
                 break;
             }
             ids.extend(id);

@@ -4,7 +4,6 @@
 //! None of these is to be called with a prompt open: everything is asked before.
 
 use std::fs::File;
-use std::time::Duration;
 
 use thiserror::Error;
 use totp_core::name::UserName;
@@ -15,14 +14,10 @@ use totp_core::store::{Fault, FaultKind, StateRead};
 use super::blocks::Blocks;
 use super::decoy;
 use super::fault::{fault, state_fault, takes_no_writes, unavailable};
-use super::lock::lock;
 use super::states::{DEMAND, Made, Opened, Seat};
 use super::{Directories, FileStore, enrollment};
 use crate::files::{Access, FileError, errno_of};
-use crate::flock::{Held, Wait};
-
-/// How long another administrator's change is waited for.
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::flock::{Held, NoLock, lock};
 
 /// What a change was prepared against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,14 +152,18 @@ impl FileStore {
 
     /// Nobody else administrates while this is held.
     fn alone<'a>(&self, directories: &'a Directories) -> Result<Held<'a>, Fault> {
-        let path = directories.above.path();
-        let held = Held::take_within(&directories.above, Wait::AtMost(PATIENCE));
-        let held = held.map_err(|e| unavailable(FileError::system(path, "flock", &e.into())))?;
-        held.ok_or_else(|| {
-            let path = path.display();
-            let detail =
-                format!("{path}: another administrator's change takes too long; fuser -v {path}");
-            fault(FaultKind::Busy, detail)
+        let directory = directories.records.directory();
+        lock(directory).map_err(|no_lock| match no_lock {
+            NoLock::Failed(errno) => {
+                unavailable(FileError::errno(directory.path(), "flock", errno))
+            }
+            NoLock::Busy => {
+                let path = directory.path().display();
+                let detail = format!(
+                    "{path}: another administrator's change takes too long; fuser -v {path}"
+                );
+                fault(FaultKind::Busy, detail)
+            }
         })
     }
 

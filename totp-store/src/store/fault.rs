@@ -5,8 +5,8 @@ use totp_core::store::{Fault, FaultKind};
 
 use super::FileStore;
 use super::blocks::SIZE_ON_DISK;
-use super::lock::NoLock;
 use crate::files::{FileError, Problem};
+use crate::flock::NoLock;
 use crate::limits;
 
 pub(super) fn fault(kind: FaultKind, detail: String) -> Fault {

@@ -6,7 +6,6 @@
 //! - `administration`: what the administrator's command changes
 //! - `records`: `users/NAME.toml`; `states`: `state/NAME`, and `blocks`: what is inside; `memory`: where that is while
 //!   the disk can't be written; `decoy`: what stands in for users who have neither
-//! - `lock`, `holder`: the lock on a state, and the end of one who won't let go
 //! - `disk`: overwriting and flushing, where tests break in; `fault`: errors, as the core calls them
 
 mod administration;
@@ -14,8 +13,6 @@ mod blocks;
 mod decoy;
 mod disk;
 mod fault;
-mod holder;
-mod lock;
 mod memory;
 mod records;
 mod states;
@@ -59,8 +56,6 @@ pub struct FileStore {
 struct Directories {
     records: Records,
     states: Directory,
-    /// What they are in; locked by whoever administrates.
-    above: Directory,
 }
 
 /// What is known of a user, read without a lock: for people to look at.
@@ -124,7 +119,7 @@ impl FileStore {
             let above = Directory::open(&self.path, self.owner, Shared::Readable)?;
             let records = Records::new(above.inner("users", Shared::Nobody)?);
             let states = above.inner("state", Shared::Nobody)?;
-            Ok(Directories { records, states, above })
+            Ok(Directories { records, states })
         };
         let opened = open().map_err(unavailable)?;
         Ok(self.directories.get_or_init(|| opened))

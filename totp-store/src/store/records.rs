@@ -20,6 +20,11 @@ impl Records {
         Self { directory }
     }
 
+    /// Locked by whoever administrates; nobody else can open it.
+    pub(super) fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
     /// What is decided about a user. `None` is a proven absence, and takes as long as a presence.
     pub(super) fn read(&self, user: &UserName) -> Result<Option<Entry>, Fault> {
         let name = file_name(user);

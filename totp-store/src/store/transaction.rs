@@ -11,10 +11,10 @@ use totp_core::store::{Change, Committed, Durability, Fault, FaultKind, View, Vo
 use super::blocks::Blocks;
 use super::disk::RealDisk;
 use super::fault::{fault, state_fault, takes_no_writes};
-use super::lock::lock;
 use super::states::{DEMAND, Made, Opened, Seat};
 use super::{FileStore, decoy, enrollment, found};
 use crate::files::{Access, errno_of};
+use crate::flock::lock;
 
 /// How often a transaction begins again because a file was replaced while its lock was waited for.
 const TRIES: u32 = 16;

@@ -1,11 +1,16 @@
 //! flock(2), taken without blocking and released explicitly: a forked child holds what its parent merely closed.
 
+mod holder;
+mod patience;
+
 use std::os::fd::{AsFd, BorrowedFd};
 use std::thread::sleep;
 use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
+
+pub(crate) use patience::{NoLock, lock, lock_within};
 
 /// How long a lock may be waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,19 +36,6 @@ impl<'a> Held<'a> {
                 Err(Errno::WOULDBLOCK) => return Ok(None),
                 Err(Errno::INTR) => {}
                 Err(errno) => return Err(errno),
-            }
-        }
-    }
-
-    /// Tries until `wait` is over.
-    pub(crate) fn take_within(file: &'a impl AsFd, wait: Wait) -> Result<Option<Self>, Errno> {
-        let mut pauses = Pauses::new(wait);
-        loop {
-            if let Some(held) = Self::take(file)? {
-                return Ok(Some(held));
-            }
-            if !pauses.pause() {
-                return Ok(None);
             }
         }
     }
@@ -99,11 +91,10 @@ mod tests {
         let temp = tempfile::NamedTempFile::new().unwrap();
         let (one, two) = (temp.reopen().unwrap(), temp.reopen().unwrap());
         let held = Held::take(&one).unwrap().unwrap();
-        assert!(
-            Held::take_within(&two, Wait::AtMost(Duration::from_millis(20))).unwrap().is_none()
-        );
+        let wait = Wait::AtMost(Duration::from_millis(20));
+        assert_eq!(lock_within(&two, wait).err(), Some(NoLock::Busy));
         drop(held);
-        assert!(Held::take_within(&two, Wait::No).unwrap().is_some());
+        assert!(lock_within(&two, Wait::No).is_ok());
     }
 
     #[test]

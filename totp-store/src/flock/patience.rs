@@ -1,15 +1,17 @@
-//! The lock on one user's state. It is waited for in short sleeps, so that no signal or thread of the host process is
-//! needed; a holder that will not let go is ended, and after half a minute the wait is given up.
+//! Waiting for a lock in short sleeps, so that no signal or thread of the host process is needed. A holder that will not
+//! let go is ended; after half a minute, or what the caller says, the wait is given up.
 
-use std::fs::File;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::fd::AsFd;
 use std::time::Duration;
 
-use super::holder::{Holder, State};
-use crate::files::errno_of;
-use crate::flock::{Held, Pauses, Wait};
+use nix::errno::Errno;
+use nix::sys::stat::fstat;
 
-/// After this, somebody is told that the user is busy.
+use super::holder::{Holder, State};
+use super::{Held, Pauses, Wait};
+use crate::files::errno_of;
+
+/// As long as anybody waits.
 const LONGEST: Duration = Duration::from_secs(30);
 
 /// A holder that makes no progress for so long, and doesn't wait for the disk, is ended.
@@ -20,22 +22,27 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// Why there is no lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NoLock {
-    /// Somebody else has held it for half a minute, and couldn't be ended.
+pub(crate) enum NoLock {
+    /// Somebody else has held it for all of the wait, and couldn't be ended.
     Busy,
     /// flock(2) failed.
-    Failed(nix::errno::Errno),
+    Failed(Errno),
 }
 
-/// Locks an open file. Whether its path still names it is for the caller to check afterwards.
-pub(super) fn lock(file: &File) -> Result<Held<'_>, NoLock> {
-    lock_within(file, LONGEST, STUCK)
+/// Locks an open file or directory. Whether its path still names it is for the caller to check afterwards.
+pub(crate) fn lock(file: &impl AsFd) -> Result<Held<'_>, NoLock> {
+    lock_within(file, Wait::AtMost(LONGEST))
 }
 
-fn lock_within(file: &File, longest: Duration, stuck: Duration) -> Result<Held<'_>, NoLock> {
+/// As [`lock`], with another wait.
+pub(crate) fn lock_within(file: &impl AsFd, wait: Wait) -> Result<Held<'_>, NoLock> {
+    watching(file, wait, STUCK)
+}
+
+fn watching(file: &impl AsFd, wait: Wait, stuck: Duration) -> Result<Held<'_>, NoLock> {
     let failed = |errno: rustix::io::Errno| NoLock::Failed(errno_of(&errno.into()));
-    let mut pauses = Pauses::new(Wait::AtMost(longest));
-    let mut watch = Watch::new(longest, stuck);
+    let mut pauses = Pauses::new(wait);
+    let mut watch = Watch::new(pauses.left(), stuck);
     loop {
         if let Some(held) = Held::take(file).map_err(failed)? {
             return Ok(held);
@@ -55,15 +62,16 @@ struct Watch {
     seen: Option<(Holder, LastChange, Duration)>,
 }
 
+/// Seconds and nanoseconds.
 type LastChange = (i64, i64);
 
 impl Watch {
-    fn new(longest: Duration, stuck: Duration) -> Self {
-        Self { next_look: longest.saturating_sub(LOOK), stuck, seen: None }
+    fn new(wait: Duration, stuck: Duration) -> Self {
+        Self { next_look: wait.saturating_sub(LOOK), stuck, seen: None }
     }
 
     /// `left` is what is left of the wait.
-    fn look(&mut self, file: &File, left: Duration) {
+    fn look(&mut self, file: &impl AsFd, left: Duration) {
         if left > self.next_look {
             return;
         }
@@ -74,26 +82,22 @@ impl Watch {
         };
         // One process may log many people in and be seen again and again: it writes each time.
         let change = last_change(file);
-        match &self.seen {
-            Some((seen, then, since)) if *seen == holder && *then == change => {
-                let unchanged_for = since.saturating_sub(left);
-                let state = holder.state();
-                if state == State::Other && unchanged_for >= self.stuck || state == State::Stopped {
-                    holder.end();
-                }
-            }
-            _ => {
-                if holder.state() == State::Stopped {
-                    holder.end();
-                }
-                self.seen = Some((holder, change, left));
-            }
+        let since = match self.seen.take() {
+            Some((seen, then, since)) if seen == holder && then == change => since,
+            _ => left,
+        };
+        let unchanged_for = since.saturating_sub(left);
+        match holder.state() {
+            State::Stopped => holder.end(),
+            State::Other if unchanged_for >= self.stuck => holder.end(),
+            State::Other | State::DiskWait => {}
         }
+        self.seen = Some((holder, change, since));
     }
 }
 
-fn last_change(file: &File) -> LastChange {
-    file.metadata().map_or((0, 0), |found| (found.mtime(), found.mtime_nsec()))
+fn last_change(file: &impl AsFd) -> LastChange {
+    fstat(file).map_or((0, 0), |found| (found.st_mtime, found.st_mtime_nsec))
 }
 
 #[cfg(test)]
@@ -133,7 +137,8 @@ mod tests {
         let mut child = holder(&file);
         signal(&child, Signal::STOP);
         let begin = Instant::now();
-        assert!(lock(&file.reopen().unwrap()).is_ok());
+        let waiter = file.reopen().unwrap();
+        assert!(lock(&waiter).is_ok());
         assert!(begin.elapsed() < Duration::from_secs(1));
         assert!(!child.wait().unwrap().success());
     }
@@ -144,7 +149,8 @@ mod tests {
         let mut child = holder(&file);
         let begin = Instant::now();
         let stuck = Duration::from_millis(500);
-        assert!(lock_within(&file.reopen().unwrap(), LONGEST, stuck).is_ok());
+        let waiter = file.reopen().unwrap();
+        assert!(watching(&waiter, Wait::AtMost(LONGEST), stuck).is_ok());
         assert!(begin.elapsed() >= stuck);
         child.wait().unwrap();
     }
@@ -157,7 +163,8 @@ mod tests {
         let waiter = file.reopen().unwrap();
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| {
-                lock_within(&waiter, Duration::from_secs(1), Duration::from_millis(300)).is_err()
+                watching(&waiter, Wait::AtMost(Duration::from_secs(1)), Duration::from_millis(300))
+                    .is_err()
             });
             while !waiting.is_finished() {
                 std::os::unix::fs::FileExt::write_at(&writer, b"x", 0).unwrap();
@@ -175,7 +182,8 @@ mod tests {
         let file = NamedTempFile::new().unwrap();
         let (one, two) = (file.reopen().unwrap(), file.reopen().unwrap());
         let _held = Held::take(&one).unwrap().unwrap();
-        let no_lock = lock_within(&two, Duration::from_millis(700), Duration::from_millis(200));
+        let no_lock =
+            watching(&two, Wait::AtMost(Duration::from_millis(700)), Duration::from_millis(200));
         assert_eq!(no_lock.err(), Some(NoLock::Busy));
     }
 }

@@ -1,10 +1,11 @@
 //! Who holds a lock, and how to end them. The caller of su may stop it (SIGSTOP) while it holds the lock on somebody's
-//! state; nobody may be kept out by that.
+//! state, or on the permanent record; nobody may be kept out by that.
 
-use std::fs::{self, File};
-use std::os::fd::OwnedFd;
+use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
 
+use nix::sys::stat::{FileStat, fstat};
 use rustix::process::{Pid, PidfdFlags, Signal, getpid, pidfd_open, pidfd_send_signal};
 
 /// A process that holds a lock. The descriptor names this process, even after its number is another's.
@@ -35,8 +36,9 @@ pub(super) enum State {
 
 impl Holder {
     /// Who holds the flock on `file`. `None` where nobody does, where it can't be told, and where it is this process itself.
-    pub(super) fn of(file: &File) -> Option<Self> {
-        let inode = file.metadata().ok()?.ino();
+    pub(super) fn of(file: impl AsFd) -> Option<Self> {
+        let file = fstat(file).ok()?;
+        let inode = file.st_ino;
         let pid = holding_pid(inode)?;
         if pid == getpid() {
             return None;
@@ -44,7 +46,7 @@ impl Holder {
         let fd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
         // The number may have passed to another process before the descriptor was open: look again, now that it can't. The
         // inode may be another file system's: the process must have this very file open.
-        let confirmed = holding_pid(inode) == Some(pid) && has_open(pid, file);
+        let confirmed = holding_pid(inode) == Some(pid) && has_open(pid, &file);
         let started = stat(pid)?.1;
         confirmed.then_some(Self { pid, started, fd })
     }
@@ -82,12 +84,11 @@ fn holder_in(line: &str, inode: u64) -> Option<i32> {
     if found.parse() == Ok(inode) { pid.parse().ok() } else { None }
 }
 
-fn has_open(pid: Pid, file: &File) -> bool {
-    let Ok(wanted) = file.metadata() else { return false };
+fn has_open(pid: Pid, wanted: &FileStat) -> bool {
     let Ok(open) = fs::read_dir(format!("/proc/{}/fd", pid.as_raw_nonzero())) else { return false };
     open.flatten()
         .filter_map(|entry| fs::metadata(entry.path()).ok())
-        .any(|found| found.ino() == wanted.ino() && found.dev() == wanted.dev())
+        .any(|found| found.ino() == wanted.st_ino && found.dev() == wanted.st_dev)
 }
 
 /// State and start of a process: fields 3 and 22 of `/proc/PID/stat`.
