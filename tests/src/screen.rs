@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::{House, SOON};
 
-/// A terminal of 80 columns and 24 rows with a program on it.
+/// A terminal with a program on it.
 #[derive(Debug)]
 pub struct Screen<'a> {
     house: &'a House,
@@ -31,12 +31,19 @@ const HEIGHT: usize = 8;
 const SOCKET: &str = "/run/tmux";
 
 impl<'a> Screen<'a> {
-    /// Opens a terminal in the house and runs `command`, which the shell reads.
+    /// Opens a terminal of 80 columns and 24 rows in the house and runs `command`, which the shell reads.
     #[must_use]
     pub fn open(house: &'a House, command: &str) -> Self {
+        Self::open_sized(house, (80, 24), command)
+    }
+
+    /// The same with so many columns and rows.
+    #[must_use]
+    pub fn open_sized(house: &'a House, (columns, rows): (u16, u16), command: &str) -> Self {
         let screen = Self { house };
+        let (columns, rows) = (columns.to_string(), rows.to_string());
         let held = format!("{command}; echo \"over: $?\"; exec sleep 600");
-        let size = ["-x", "80", "-y", "24"];
+        let size = ["-x", &columns, "-y", &rows];
         let mut arguments = vec!["-f", "/dev/null", "new-session", "-d"];
         arguments.extend(size);
         arguments.extend(["sh", "-c", &held]);
@@ -75,7 +82,7 @@ impl<'a> Screen<'a> {
     /// If there is none, or several, or one that can't be read.
     #[must_use]
     pub fn qr_code(&self, theme: Theme) -> String {
-        let captured = self.tmux(&["capture-pane", "-p", "-e"]);
+        let captured = self.tmux(&["capture-pane", "-p", "-e", "-N"]);
         let picture = paint(&captured, theme);
         let width = picture.first().map_or(0, Vec::len);
         let mut image =
@@ -176,8 +183,8 @@ fn paint(captured: &str, theme: Theme) -> Vec<Vec<u8>> {
     let ground = colours.background;
     let rows: Vec<Vec<Vec<u8>>> =
         captured.lines().map(|line| paint_row(line, &mut colours, theme)).collect();
-    let width = 80 * WIDTH;
     let mut picture: Vec<Vec<u8>> = rows.into_iter().flatten().collect();
+    let width = picture.iter().map(Vec::len).max().unwrap_or(0);
     for row in &mut picture {
         row.resize(width, ground);
     }

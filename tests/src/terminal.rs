@@ -54,32 +54,25 @@ impl Terminal {
     ///
     /// As [`Self::expect`] does.
     pub fn expect_one_of(&mut self, texts: &[&str]) -> usize {
-        self.expect_within(texts, SOON)
+        let found = self.expect_or_end(texts);
+        found.unwrap_or_else(|| panic!("ended without {texts:?}; the screen:\n{}", self.shown))
     }
 
-    /// The same with a time of one's own.
+    /// Waits for the first of several texts, or the end of the program: `None`.
     ///
     /// # Panics
     ///
-    /// As [`Self::expect`] does.
-    pub fn expect_within(&mut self, texts: &[&str], time: Duration) -> usize {
-        let deadline = Instant::now() + time;
+    /// With everything shown so far, if neither comes [`SOON`].
+    pub fn expect_or_end(&mut self, texts: &[&str]) -> Option<usize> {
+        let deadline = Instant::now() + SOON;
         loop {
-            let rest = &self.shown[self.seen..];
-            let found =
-                texts.iter().enumerate().filter_map(|(i, t)| rest.find(t).map(|at| (at, i)));
-            if let Some((at, which)) = found.min() {
-                self.seen += at + texts[which].len();
-                return which;
+            if let Some(which) = self.find(texts) {
+                return Some(which);
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            assert!(
-                !self.ended && !left.is_zero(),
-                "{} while waiting for {texts:?}; the screen so far:\n{}",
-                if self.ended { "the program ended" } else { "nothing came" },
-                self.shown
-            );
-            self.read_some(left);
+            if self.ended {
+                return None;
+            }
+            self.read_before(deadline, texts);
         }
     }
 
@@ -97,9 +90,7 @@ impl Terminal {
     pub fn wait(&mut self) -> ExitStatus {
         let deadline = Instant::now() + SOON;
         while !self.ended {
-            let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "the program goes on; the screen so far:\n{}", self.shown);
-            self.read_some(left);
+            self.read_before(deadline, &["the end"]);
         }
         self.child.wait().expect("the program can be waited for")
     }
@@ -114,6 +105,22 @@ impl Terminal {
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Which of the texts comes first behind all that was expected; it is behind from now on.
+    fn find(&mut self, texts: &[&str]) -> Option<usize> {
+        let rest = &self.shown[self.seen..];
+        let found =
+            texts.iter().enumerate().filter_map(|(i, text)| rest.find(text).map(|at| (at, i)));
+        let (at, which) = found.min()?;
+        self.seen += at + texts[which].len();
+        Some(which)
+    }
+
+    fn read_before(&mut self, deadline: Instant, wanted: &[&str]) {
+        let left = deadline.saturating_duration_since(Instant::now());
+        assert!(!left.is_zero(), "nothing came of {wanted:?}; the screen so far:\n{}", self.shown);
+        self.read_some(left);
     }
 
     fn read_some(&mut self, time: Duration) {

@@ -5,8 +5,17 @@
 //! | file | what is asked |
 //! |---|---|
 //! | `doors` | ssh, sudo, su and login: right, wrong, replayed, not enrolled, unknown |
+//! | `administration` | the command beside logins: disable, replace, unlock, the permanent record |
+//! | `policies` | who is asked at all; the arguments on a PAM line |
+//! | `races` | many at once: one code, many users, a flood |
+//! | `faults` | records and directories that can't be trusted |
+//! | `disks` | full, read-only, limited; a lock that is held |
+//! | `clocks` | servers and phones that are off |
+//! | `hosts` | what the program around the module notices: panics, leaks, descriptors |
 //! | `houses` | that nothing of a test is seen outside of its house |
 //! | `installation` | what `make install` puts where |
+//! | `names` | accounts with odd names |
+//! | `screens` | the QR code as the terminal shows it |
 
 // A test reports by panicking.
 #![allow(
@@ -17,9 +26,18 @@
     clippy::arithmetic_side_effects
 )]
 
+mod administration;
+mod clocks;
+mod disks;
 mod doors;
+mod faults;
+mod hosts;
 mod houses;
 mod installation;
+mod names;
+mod policies;
+mod races;
+mod screens;
 
 /// The module's first prompt.
 const CODE: &str = "Verification code (? for help): ";

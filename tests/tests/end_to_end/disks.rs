@@ -1,0 +1,239 @@
+//! Disks that are full or read-only, callers with a limit, and a lock that somebody holds: the owner gets
+//! in, and a code that was good once is not good again.
+
+use std::fs;
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use pam_totp_tests::{House, Outcome, PASSWORD, Pam, Phone};
+
+use crate::{CODE, NEXT};
+
+const STATE: &str = "/var/lib/pam-totp";
+
+/// A house whose records lie on a small disk of its own.
+fn house_with_small_disk() -> House {
+    let house = House::build();
+    house.mount_small_disk(STATE);
+    house.run(
+        "install",
+        &["-d", "-m", "700", STATE, &format!("{STATE}/users"), &format!("{STATE}/state")],
+    );
+    house
+}
+
+fn log_in(house: &House, code: &str) -> Outcome {
+    house.application().login("code", "alice").authenticate([code])
+}
+
+fn is_let_in(house: &House, code: &str) {
+    let outcome = log_in(house, code);
+    assert_eq!(outcome.code, Pam::Success, "{outcome:?}");
+}
+
+/// A code that was used: the second prompt comes, and giving up there is no success.
+fn is_refused(house: &House, code: &str) {
+    let mut application = house.application();
+    let mut login = application.login("code", "alice");
+    let outcome = login.authenticate([code, code]);
+    assert_eq!(outcome.code, Pam::AuthErr, "{outcome:?}");
+    assert_eq!(outcome.prompts(), [CODE, NEXT]);
+}
+
+/// Writes until there is no room for a single byte.
+fn fill(house: &House) -> std::path::PathBuf {
+    let file = house.path(STATE).join("fill");
+    for size in ["1M", "4k", "1"] {
+        let script = format!(
+            "dd if=/dev/zero bs={size} oflag=append conv=notrunc of={STATE}/fill; sync -f {STATE}"
+        );
+        let _ = house.attempt("sh", &["-c", &script]);
+    }
+    assert!(fs::write(house.path(STATE).join("more"), [0; 8192]).is_err(), "the disk isn't full");
+    let _ = fs::remove_file(house.path(STATE).join("more"));
+    file
+}
+
+#[test]
+fn on_a_full_disk_the_right_code_logs_in_once() {
+    let house = house_with_small_disk();
+    let phone = house.enroll("alice");
+    let fill = fill(&house);
+    let code = phone.now();
+    is_let_in(&house, &code);
+    is_refused(&house, &code);
+    fs::remove_file(fill).unwrap();
+    is_refused(&house, &code);
+    is_let_in(&house, &phone.in_steps(1));
+}
+
+fn remount(house: &House, how: &str) {
+    house.run("mount", &["-o", &format!("remount,{how}"), STATE]);
+}
+
+#[test]
+fn on_a_read_only_disk_the_right_code_logs_in_once() {
+    let house = house_with_small_disk();
+    let phone = house.enroll("alice");
+    remount(&house, "ro");
+    let code = phone.now();
+    is_let_in(&house, &code);
+    is_refused(&house, &code);
+    assert_eq!(fs::read_dir(house.path("/run/pam-totp")).unwrap().count(), 1);
+    remount(&house, "rw");
+    is_refused(&house, &code);
+    is_let_in(&house, &phone.in_steps(1));
+    assert_eq!(fs::read_dir(house.path("/run/pam-totp")).unwrap().count(), 0);
+    assert_eq!(house.events(), ["enrolled", "state-volatile"]);
+    // What was accepted meanwhile stays used on the disk alone.
+    is_refused(&house, &code);
+}
+
+#[test]
+fn where_neither_disk_nor_memory_can_be_written_right_and_wrong_look_alike() {
+    let house = house_with_small_disk();
+    let phone = house.enroll("alice");
+    remount(&house, "ro");
+    house.run("mount", &["-t", "tmpfs", "-o", "ro", "house", "/run/pam-totp"]);
+    let attempt =
+        |codes: [String; 2]| house.application().login("code", "alice").authenticate(codes.iter());
+    let right = attempt([phone.now(), phone.in_steps(1)]);
+    let wrong = attempt([phone.wrong(0), phone.wrong(1)]);
+    assert_ne!(right.code, Pam::Success);
+    assert_eq!(right, wrong);
+}
+
+#[test]
+fn under_a_file_size_limit_right_and_wrong_look_alike_and_nothing_is_used_up() {
+    let house = House::build();
+    let phone = house.enroll("alice");
+    let attempt = |codes: [String; 2]| {
+        let mut application = house.application();
+        application.limit_file_size(0);
+        application.login("code", "alice").authenticate(codes.iter())
+    };
+    let right = attempt([phone.now(), phone.in_steps(1)]);
+    let wrong = attempt([phone.wrong(0), phone.wrong(1)]);
+    assert_ne!(right.code, Pam::Success);
+    assert_eq!(right, wrong);
+    is_let_in(&house, &phone.now());
+}
+
+#[test]
+fn under_a_file_size_limit_su_shows_the_same_for_right_and_wrong() {
+    let house = House::build();
+    let phone = house.enroll("alice");
+    // With and without the signal: su itself writes to files too, and dies of it.
+    for trap in ["", "trap '' XFSZ;"] {
+        let script = format!("{trap} ulimit -f 0; exec su alice -c 'echo in'");
+        let attempt = |code: &str| {
+            let mut terminal = house.terminal_as("bob", "sh", &["-c", &script]);
+            terminal.expect("Password: ").type_line(PASSWORD);
+            while terminal.expect_or_end(&[CODE, NEXT]).is_some() {
+                terminal.type_line(code);
+            }
+            (terminal.wait(), terminal.shown())
+        };
+        let right = attempt(&phone.now());
+        assert!(!right.0.success(), "{right:?}");
+        assert_eq!(right, attempt(&phone.wrong(0)));
+    }
+    is_let_in(&house, &phone.now());
+}
+
+/// A process that holds the lock of alice's state; killed at the end of the test, if not before.
+struct Holder(Child);
+
+impl Holder {
+    fn take_the_lock(house: &House) -> Self {
+        let mut command: Command = house.command("flock");
+        command.args([
+            "--no-fork",
+            &format!("{STATE}/state/alice"),
+            "sh",
+            "-c",
+            "echo locked; exec sleep 600",
+        ]);
+        let mut child = command.spawn().unwrap();
+        let mut said = String::new();
+        std::io::BufRead::read_line(
+            &mut std::io::BufReader::new(child.stdout.take().unwrap()),
+            &mut said,
+        )
+        .unwrap();
+        assert_eq!(said, "locked\n");
+        Self(child)
+    }
+
+    fn stop(&self) {
+        kill(Pid::from_raw(i32::try_from(self.0.id()).unwrap()), Signal::SIGSTOP).unwrap();
+    }
+
+    fn is_gone(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_some()
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_stopped_holder_of_the_lock_keeps_nobody_out() {
+    let house = House::build();
+    let phone = house.enroll("alice");
+    let mut holder = Holder::take_the_lock(&house);
+    holder.stop();
+    let started = Instant::now();
+    is_let_in(&house, &phone.now());
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    assert!(holder.is_gone());
+}
+
+#[test]
+fn a_holder_that_never_ends_keeps_nobody_out() {
+    let house = House::build();
+    let phone = house.enroll("alice");
+    let mut holder = Holder::take_the_lock(&house);
+    let started = Instant::now();
+    is_let_in(&house, &phone.now());
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    assert!(holder.is_gone());
+}
+
+#[test]
+fn logins_stopped_or_killed_at_any_moment_keep_nobody_out_and_lose_no_used_code() {
+    const ROUNDS: u32 = 60;
+    let people = (0..ROUNDS).map(|n| format!("user{n}")).collect();
+    let house = House::from_plan(&pam_totp_tests::Plan { people, ..Default::default() });
+    for round in 0..ROUNDS {
+        let user = format!("user{round}");
+        let phone: Phone = house.enroll(&user);
+        let code = phone.now();
+        let mut victim = house.application();
+        let pid = Pid::from_raw(i32::try_from(victim.pid()).unwrap());
+        {
+            let mut login = victim.login("code", &user);
+            assert_eq!(login.begin("auth 0").hear().prompt(), Some(CODE));
+            login.answer(&code);
+            // Somewhere between the answer and the end of the login, which takes about a millisecond.
+            let moment = Instant::now() + Duration::from_micros(u64::from(round) * 40);
+            while Instant::now() < moment {
+                std::hint::spin_loop();
+            }
+            kill(pid, if round % 2 == 0 { Signal::SIGKILL } else { Signal::SIGSTOP }).unwrap();
+            std::mem::forget(login);
+        }
+        let mut application = house.application();
+        let outcome = application.login("code", &user).authenticate([&code, &phone.in_steps(1)]);
+        assert_eq!(outcome.code, Pam::Success, "round {round}: {outcome:?}");
+        let outcome = application.login("code", &user).authenticate([&code, &code]);
+        assert_eq!(outcome.code, Pam::AuthErr, "round {round}: {outcome:?}");
+        let _ = kill(pid, Signal::SIGKILL);
+    }
+}
