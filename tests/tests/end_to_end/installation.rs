@@ -31,14 +31,12 @@ fn make(house: &House, root: &str, goal: &str) {
 fn make_install_puts_everything_where_it_belongs_and_uninstall_keeps_what_was_recorded() {
     let house = House::build();
     let module = house.security().join("pam_totp.so");
-    house.run(
-        "install",
-        &["-D", &module.display().to_string(), "/run/target/release/libpam_totp.so"],
-    );
-    house.run("install", &["-D", "/usr/local/sbin/totp-admin", "/run/target/release/totp-admin"]);
-    make(&house, "/run/root", "install");
+    house.run("mkdir", &["-p", "/run/target/release"]);
+    house.run("ln", &["-s", &module.display().to_string(), "/run/target/release/libpam_totp.so"]);
+    house.run("ln", &["-s", "/usr/local/sbin/totp-admin", "/run/target/release/totp-admin"]);
+    make(&house, "/var/lib/root", "install");
 
-    let root = house.path("/run/root");
+    let root = house.path("/var/lib/root");
     let mut found = BTreeMap::new();
     tree(&root, &root, &mut found);
     let module = module.strip_prefix("/").unwrap().display().to_string();
@@ -56,8 +54,8 @@ fn make_install_puts_everything_where_it_belongs_and_uninstall_keeps_what_was_re
     }
 
     fs::write(root.join("var/lib/pam-totp/users/alice.toml"), "").unwrap();
-    make(&house, "/run/root", "install");
-    make(&house, "/run/root", "uninstall");
+    make(&house, "/var/lib/root", "install");
+    make(&house, "/var/lib/root", "uninstall");
     assert!(!root.join(&module).exists());
     assert!(!root.join("usr/sbin/totp-admin").exists());
     assert!(root.join("var/lib/pam-totp/users/alice.toml").exists());
