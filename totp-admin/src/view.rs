@@ -187,7 +187,7 @@ pub fn lines(person: &Person, now: UnixTime, zone: &TimeZone) -> Vec<(&'static s
     if let Some(codes) = person.codes_required {
         lines.push(("asked for", codes_line(codes)));
     }
-    if person.status != Status::Missing {
+    if person.status == Status::Active {
         lines.push(("last login", visited_line(person.last_login.as_ref(), now, zone)));
         lines.push(("last failure", visited_line(person.last_failure.as_ref(), now, zone)));
     }

@@ -54,6 +54,7 @@ pub fn run(ui: &Ui, site: impl FnOnce() -> Result<Site>, args: &Enroll) -> Resul
     } else {
         confirm(ui, site, &display, &whom, &shown, &totp)?
     };
+    let adds = !base.kept.is_empty();
     let spent = base.not_below_what_was_spent(&totp, confirmed.spent);
     let secret = totp.secret.duplicate();
     let fresh = Authenticator { name: name.clone(), added: site.now(), kind: Kind::Totp(totp) };
@@ -72,7 +73,9 @@ pub fn run(ui: &Ui, site: impl FnOnce() -> Result<Site>, args: &Enroll) -> Resul
         "record": seq,
     }))?;
     let how = confirmed.clocks.unwrap_or_else(|| "no code has confirmed it".to_owned());
-    ui.done(format_args!("{whom} is enrolled; {how}."))?;
+    let what =
+        if adds { format!("has another authenticator, {name}") } else { "is enrolled".to_owned() };
+    ui.done(format_args!("{whom} {what}; {how}."))?;
     ui.note(format_args!("  Record {seq}, {}.", who.signature()));
     Ok(())
 }

@@ -18,7 +18,7 @@ pub fn run(ui: &Ui, site: &Site, args: &User) -> Result<()> {
     let (expected, entry) = site.store().expect(&whom.name)?;
     if expected == Expected::Absent {
         ui.document(&json!({"user": whom.name.as_str(), "changed": false, "record": null}))?;
-        return ui.done(format_args!("nothing is kept about {whom}"));
+        return ui.done(format_args!("Nothing is kept about {whom}."));
     }
     let who = Administrator::here();
     if whom.account.is_some() {

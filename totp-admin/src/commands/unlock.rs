@@ -31,7 +31,7 @@ pub fn run(ui: &Ui, site: &Site, args: &User) -> Result<()> {
     })?;
     ui.document(&json!({"user": whom.name.as_str(), "changed": true, "record": recorded.seq}))?;
     ui.done(format_args!(
-        "{whom} is asked for one code again. Record {}, {}.",
+        "{whom}'s guess budget is full again. Record {}, {}.",
         recorded.seq,
         who.signature()
     ))

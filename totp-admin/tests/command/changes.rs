@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{House, OTHER, SECRET, USER, code, wrong_code};
+use crate::support::{House, OTHER, SECRET, USER, code, two_codes, wrong_code};
 
 /// daemon's uid: who sudo says is acting.
 const AS_USER: (&str, &str) = ("SUDO_UID", "1");
@@ -167,7 +167,8 @@ fn after_many_guesses_more_codes_are_asked_for_until_it_is_unlocked() {
     assert!(house.run(&["list"]).done().out.contains("asked for 2 codes"));
     let verify = house.run(&["verify", USER, &code(SECRET, 0), "--json"]);
     assert_eq!((verify.code, verify.json()["result"].as_str()), (1, Some("more-codes")));
-    assert_eq!(house.run(&["verify", USER, &code(SECRET, 0), &code(SECRET, 30)]).code, 0);
+    let (first, second) = two_codes(SECRET, 0);
+    assert_eq!(house.run(&["verify", USER, &first, &second]).code, 0);
     let right = format!("{}\n", code(SECRET, 0));
     house.run_with(&["disable", USER], &right, &[AS_USER]).refused(&["two or three in a row"]);
     house.run(&["unlock", USER]).done();
@@ -192,7 +193,7 @@ fn what_a_login_left_in_the_state_is_recorded_once_by_the_command() {
 fn resync_learns_the_drift_from_two_codes_in_their_order() {
     let Some(house) = House::new("") else { return };
     house.enroll(USER);
-    let (first, second) = (code(SECRET, -300), code(SECRET, -270));
+    let (first, second) = two_codes(SECRET, -300);
     house.run(&["resync", USER, &second, &first]).refused(&["not two consecutive"]);
     assert_eq!(house.events(), ["enrolled"], "what can't be done is not recorded");
     let done = house.run(&["resync", USER, &first, &second, "--json"]).done().json();

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::support::{House, OTHER, SECRET, USER, code, wrong_code};
+use crate::support::{House, OTHER, SECRET, USER, code, two_codes, wrong_code};
 
 const SECOND: &str = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP";
 
@@ -27,12 +27,13 @@ fn the_document_has_the_secret_and_every_key_of_the_contract() {
 #[test]
 fn a_current_code_from_standard_input_switches_it_on() {
     let Some(house) = House::new("") else { return };
-    let input = format!("{SECRET}\n{}\n", code(SECRET, 0));
+    let used = code(SECRET, 0);
+    let input = format!("{SECRET}\n{used}\n");
     let output = house.run_with(&["enroll", USER, "--secret-file", "-"], &input, &[]).done();
     assert!(output.out.contains("the clocks agree"), "{}", output.out);
     assert!(!output.out.contains(SECRET) && !output.err.contains(SECRET));
     // The confirming code is spent.
-    assert_eq!(house.run(&["verify", USER, &code(SECRET, 0)]).code, 1);
+    assert_eq!(house.run(&["verify", USER, &used]).code, 1);
     assert_eq!(house.events(), ["enrolled"]);
 }
 
@@ -65,7 +66,8 @@ fn a_code_that_is_right_for_another_hour_is_diagnosed() {
 #[test]
 fn two_codes_of_a_phone_that_is_minutes_off_teach_its_drift() {
     let Some(house) = House::new("") else { return };
-    let input = format!("{SECRET}\n{}\n{}\n", code(SECRET, 240), code(SECRET, 270));
+    let (first, second) = two_codes(SECRET, 240);
+    let input = format!("{SECRET}\n{first}\n{second}\n");
     let output = house.run_with(&["enroll", USER, "--secret-file", "-"], &input, &[]).done();
     assert!(output.out.contains("ahead of this machine's"), "{}", output.out);
     let shown = house.run(&["show", USER, "--json"]).done().json();
@@ -95,7 +97,8 @@ fn who_is_enrolled_is_refused_without_add_or_replace() {
 #[test]
 fn add_keeps_what_there_is_and_what_it_has_spent() {
     let Some(house) = House::new("") else { return };
-    let input = format!("{SECRET}\n{}\n", code(SECRET, 0));
+    let used = code(SECRET, 0);
+    let input = format!("{SECRET}\n{used}\n");
     house.run_with(&["enroll", USER, "--secret-file", "-"], &input, &[]).done();
     let add = |secret: &str, more: &[&str]| {
         let args =
@@ -114,7 +117,7 @@ fn add_keeps_what_there_is_and_what_it_has_spent() {
         .map(|a| a["name"].as_str().unwrap())
         .collect();
     assert_eq!(names, ["phone", "tablet"]);
-    assert_eq!(house.run(&["verify", USER, &code(SECRET, 0)]).code, 1, "spent before");
+    assert_eq!(house.run(&["verify", USER, &used]).code, 1, "spent before");
     assert_eq!(house.run(&["verify", USER, &code(SECOND, 0)]).code, 0);
 }
 
@@ -133,10 +136,11 @@ fn a_user_has_four_authenticators_at_most() {
 #[test]
 fn replace_starts_over_and_a_secret_that_stays_keeps_what_it_has_spent() {
     let Some(house) = House::new("") else { return };
-    let input = format!("{SECRET}\n{}\n", code(SECRET, 0));
+    let used = code(SECRET, 0);
+    let input = format!("{SECRET}\n{used}\n");
     house.run_with(&["enroll", USER, "--secret-file", "-"], &input, &[]).done();
     house.enroll_with(USER, SECRET, &["--replace", "--name", "tablet"]);
-    assert_eq!(house.run(&["verify", USER, &code(SECRET, 0)]).code, 1);
+    assert_eq!(house.run(&["verify", USER, &used]).code, 1);
     house.enroll_with(USER, SECOND, &["--replace"]);
     assert!(!fs::read_to_string(house.file_of(USER)).unwrap().contains(SECRET));
     assert_eq!(house.run(&["verify", USER, &code(SECOND, 0)]).code, 0);

@@ -11,4 +11,5 @@ mod permanent_record;
 mod settings;
 mod support;
 mod terminal;
+mod texts;
 mod usage;

@@ -179,6 +179,16 @@ pub fn code(secret: &str, ahead: i64) -> String {
     app.code_text(app.step(at)).as_str().to_owned()
 }
 
+/// The code `ahead` seconds from now and the one after it, of the same moment.
+pub fn two_codes(secret: &str, ahead: i64) -> (String, String) {
+    let first = code(secret, ahead);
+    let app = app(secret);
+    let around = app.step(UnixTime(now().0.saturating_add_signed(ahead)));
+    let place =
+        (-1..=1).map(|n| around.moved(n)).find(|step| app.code_text(*step).as_str() == first);
+    (first, app.code_text(place.unwrap().moved(1)).as_str().to_owned())
+}
+
 /// A code that is none of a day around now.
 pub fn wrong_code(secret: &str) -> String {
     let app = app(secret);

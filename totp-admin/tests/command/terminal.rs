@@ -5,10 +5,10 @@ use rexpect::session::{PtySession, spawn_command};
 use crate::support::{COMMAND, House, SECRET, USER, code, wrong_code};
 
 /// How every line of a drawing begins: black on white.
-const PICTURE: &str = "\x1b[0;30;47;107m";
+pub const PICTURE: &str = "\x1b[0;30;47;107m";
 
 /// The command on a terminal of this size.
-fn at(house: &House, lines: u16, columns: u16, args: &str, environment: &str) -> PtySession {
+pub fn at(house: &House, lines: u16, columns: u16, args: &str, environment: &str) -> PtySession {
     let mut command = std::process::Command::new("/bin/sh");
     let config = house.config();
     command.arg("-c").arg(format!(
@@ -19,10 +19,16 @@ fn at(house: &House, lines: u16, columns: u16, args: &str, environment: &str) ->
     spawn_command(command, Some(20_000)).unwrap()
 }
 
-fn key(text: &str) -> String {
+pub fn key(text: &str) -> String {
     let (_, key) = text.split_once("key: ").unwrap();
     let (key, _) = key.split_once(" (").unwrap();
     key.replace(' ', "")
+}
+
+/// What was shown, as the characters it was meant to be: they arrive byte by byte.
+pub fn utf8(shown: &str) -> String {
+    let bytes: Vec<u8> = shown.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
+    String::from_utf8(bytes).unwrap()
 }
 
 #[test]
