@@ -50,6 +50,9 @@ impl PermanentRecord {
         now: UnixTime,
         wait: Wait,
     ) -> Result<Vec<Recorded>, RecordError> {
+        if events.is_empty() {
+            return Ok(Vec::new());
+        }
         let (directory, name) = self.directory()?;
         let file = self.open_or_create(&directory, name)?;
         let writer = self.locked(&directory, name, &file, wait)?;

@@ -189,6 +189,13 @@ fn a_login_event_is_recorded_once() {
 }
 
 #[test]
+fn without_events_nothing_is_opened_or_made() {
+    let (_temp, record) = record();
+    assert_eq!(record.append_once(&[], NOW, Wait::No), Ok(Vec::new()));
+    assert!(!record.path().exists());
+}
+
+#[test]
 fn an_old_event_recorded_later_hides_no_younger_one() {
     let (_temp, record) = record();
     let young = login(1, NOW);
