@@ -158,9 +158,14 @@ fn visited(visit: &Visit) -> Visited {
 
 /// Whether somebody about whom nothing is decided is asked for a code all the same, and so can't log in.
 pub fn is_locked_out(config: &Config, service: &str, whom: &Whom) -> Result<bool> {
+    cannot_log_in(config, service, whom, &Found::Absent)
+}
+
+/// Whether somebody is asked for a code who has none.
+fn cannot_log_in(config: &Config, service: &str, whom: &Whom, found: &Found) -> Result<bool> {
     let policy = config.policy(service);
     let facts = facts(&policy, whom)?;
-    Ok(matches!(route(&policy, &facts, &Found::Absent), Route::Ask { .. }))
+    Ok(matches!(route(&policy, &facts, found), Route::Ask { pretext: Some(_) }))
 }
 
 fn facts(policy: &Policy, whom: &Whom) -> Result<Facts> {
@@ -219,17 +224,20 @@ fn logins(passwd: &str, shells: &str) -> Vec<String> {
 }
 
 /// Whom, of those who can log in now, `after` would keep out: names, with the service where it is not all.
+/// `found` is what is decided about somebody; `None` for who has a second factor, and can always use it.
 pub fn newly_locked_out(
     before: &Config,
     after: &Config,
-    decided: impl Fn(&UserName) -> bool,
+    found: impl Fn(&UserName) -> Option<Found>,
 ) -> Result<Vec<String>> {
     let services: BTreeSet<&str> =
         before.service.keys().chain(after.service.keys()).map(String::as_str).collect();
     let mut names = Vec::new();
-    for whom in people_with_a_shell()?.iter().filter(|whom| !decided(&whom.name)) {
+    for whom in &people_with_a_shell()? {
+        let Some(found) = found(&whom.name) else { continue };
         let kept_out = |service| -> Result<bool> {
-            Ok(is_locked_out(after, service, whom)? && !is_locked_out(before, service, whom)?)
+            Ok(cannot_log_in(after, service, whom, &found)?
+                && !cannot_log_in(before, service, whom, &found)?)
         };
         if kept_out("")? {
             names.push(whom.name.as_str().to_owned());

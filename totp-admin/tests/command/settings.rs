@@ -119,6 +119,18 @@ fn whoever_could_no_longer_log_in_is_named() {
 }
 
 #[test]
+fn whoever_was_switched_off_is_named_where_that_lets_nobody_in_any_more() {
+    let Some(house) = House::new("# disabled") else { return };
+    house.run(&["disable", "root"]).done();
+    let to_denied = "sed -i 's/# disabled/[policy]\\ndisabled = \"denied\"/' \"$1\"";
+    let document = edit(&house, to_denied, &["--json"]).done().json();
+    assert!(
+        document["locked_out"].as_array().unwrap().iter().any(|name| name == "root"),
+        "{document}"
+    );
+}
+
+#[test]
 fn a_change_by_somebody_else_meanwhile_is_not_overwritten() {
     let Some(house) = House::new("# mine") else { return };
     let other = format!("echo '# other' >> {}; echo '# more' >> \"$1\"", house.config().display());

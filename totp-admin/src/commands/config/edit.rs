@@ -14,6 +14,8 @@ use tempfile::NamedTempFile;
 
 use totp_core::name::UserName;
 use totp_core::policy::Config;
+use totp_core::record::Entry;
+use totp_core::store::Found;
 use totp_store::files::Owner;
 use totp_store::store::{Expected, FileStore};
 
@@ -62,15 +64,18 @@ fn locked_out(ui: &Ui, file: &ConfigFile, after: &Settings) -> Vec<String> {
     let Ok(before) = Config::parse(file.text.as_deref().unwrap_or_default()) else {
         return Vec::new();
     };
-    // Whoever has a record is asked, or not, because of that and not because of `require`.
     let paths = &after.config.paths;
     let store = FileStore::new(
         Path::new(paths.state_dir.as_str()),
         Path::new(paths.run_dir.as_str()),
         Owner::ROOT,
     );
-    let decided = |name: &UserName| !matches!(store.expect(name), Ok((Expected::Absent, _)));
-    match people::newly_locked_out(&before, &after.config, decided) {
+    let found = |name: &UserName| match store.expect(name) {
+        Ok((Expected::Absent, _)) => Some(Found::Absent),
+        Ok((_, Some(Entry::Disabled(tombstone)))) => Some(Found::Disabled(tombstone)),
+        _ => None,
+    };
+    match people::newly_locked_out(&before, &after.config, found) {
         Ok(names) => names,
         Err(error) => {
             ui.warn(format_args!("It could not be found out whom this keeps out: {error:#}"));
