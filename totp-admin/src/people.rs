@@ -69,6 +69,7 @@ fn of_found(site: &Site, whom: &Whom, inspected: &Inspected) -> Person {
         Found::Absent => return Person::new(user, Status::Missing), // erased a moment ago
         Found::Disabled(tombstone) => Person {
             reason: tombstone.reason.clone(),
+            last_login: last_login_before(site, whom),
             ..decided(Person::new(user, Status::Disabled), &tombstone.decision)
         },
         Found::Enrolled(enrolled) => {
@@ -95,6 +96,12 @@ fn of_found(site: &Site, whom: &Whom, inspected: &Inspected) -> Person {
         person.status = problem.0.unwrap_or(person.status);
     }
     person
+}
+
+/// When somebody who is switched off last logged in with a code. A state that can't be read is no reason to show nothing
+/// else.
+fn last_login_before(site: &Site, whom: &Whom) -> Option<Visited> {
+    site.store().last_login(&whom.name).ok().flatten().as_ref().map(visited)
 }
 
 fn decided(person: Person, decision: &Decision) -> Person {

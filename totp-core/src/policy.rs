@@ -25,6 +25,7 @@ pub struct Config {
     /// Who is asked.
     pub policy: PolicyKeys,
     /// Other values of the same keys for one PAM service.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub service: BTreeMap<String, PolicyKeys>,
     /// What new authenticators are like, and the window.
     pub totp: TotpKeys,
@@ -151,14 +152,14 @@ impl TotpKeys {
 #[serde(default, deny_unknown_fields)]
 pub struct GuessingKeys {
     /// What an attacker who knows the password may win in a year of guessing: 0.0001 to 0.01.
-    pub yearly_chance: f64,
+    pub yearly_chance: Chance,
     /// How many hosts share a secret: 1 to 1000.
     pub hosts: Limited<1, 1000>,
 }
 
 impl Default for GuessingKeys {
     fn default() -> Self {
-        Self { yearly_chance: 0.001, hosts: Limited(1) }
+        Self { yearly_chance: Chance(0.001), hosts: Limited(1) }
     }
 }
 
@@ -191,12 +192,7 @@ impl Config {
     /// # Errors
     /// With line and column; an unknown key is an error.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        let config: Self = toml::from_str(text).map_err(|error| ConfigError::of(text, &error))?;
-        if config.rules().is_none() {
-            let message = "[guessing] yearly_chance: from 0.0001 to 0.01".to_owned();
-            return Err(ConfigError { line: 1, column: 1, message });
-        }
-        Ok(config)
+        toml::from_str(text).map_err(|error| ConfigError::of(text, &error))
     }
 
     /// The effective settings, as a file that says the same.
@@ -227,7 +223,7 @@ impl Config {
     /// What evaluating needs to know. `None` where the chance is out of range, which `parse` refuses.
     #[must_use]
     pub fn rules(&self) -> Option<Rules> {
-        let chance = YearlyChance::new(self.guessing.yearly_chance, self.guessing.hosts.0)?;
+        let chance = YearlyChance::new(self.guessing.yearly_chance.0, self.guessing.hosts.0)?;
         Some(Rules { window: self.totp.window.0, chance })
     }
 }
@@ -421,6 +417,20 @@ impl<const LEAST: u64, const MOST: u64> Serialize for Limited<LEAST, MOST> {
     }
 }
 
+/// A chance from 0.0001 to 0.01.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Chance(f64);
+
+impl<'de> Deserialize<'de> for Chance {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let chance = f64::deserialize(deserializer)?;
+        match YearlyChance::new(chance, 1) {
+            Some(_) => Ok(Self(chance)),
+            None => Err(de::Error::custom(alloc::format!("{chance} is not from 0.0001 to 0.01"))),
+        }
+    }
+}
+
 /// A path that begins with `/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AbsolutePath(String);
@@ -522,7 +532,10 @@ mod tests {
             ("[totp]\ndigits = 5", "line 2, column 10: 5 is not from 6 to 8"),
             ("[totp]\nwindow = -1", "line 2, column 10: -1 is not from 0 to 10"),
             ("[totp]\nalgorithm = \"md5\"", "line 2, column 13: the algorithm is"),
-            ("[guessing]\nyearly_chance = 0.5", "line 1, column 1: [guessing] yearly_chance"),
+            (
+                "[guessing]\nyearly_chance = 0.5",
+                "line 2, column 17: 0.5 is not from 0.0001 to 0.01",
+            ),
             ("[paths]\nstate_dir = \"x\"", "line 2, column 13: a path begins with /"),
         ];
         for (text, expected) in cases {

@@ -8,7 +8,8 @@ use std::os::unix::fs::FileExt as _;
 use totp_core::name::UserName;
 use totp_core::record::EnrollmentId;
 use totp_core::state::{
-    BLOCK, BlockError, Meter, Spent, State, parse_meter, parse_state, print_meter, print_state,
+    BLOCK, BlockError, Meter, Spent, State, Visit, parse_meter, parse_state, print_meter,
+    print_state,
 };
 use totp_core::store::{StateRead, Writes};
 
@@ -152,6 +153,12 @@ impl Blocks {
             .into_iter()
             .flatten()
             .max_by_key(|(_, state)| state.seq)
+    }
+
+    /// The last login in the newest block, whatever its enrollment.
+    pub(super) fn last_login(&self) -> Option<Visit> {
+        let newest = if self.younger() == Slot::A { &self.a } else { &self.b };
+        newest.as_ref().ok().and_then(|state| state.last_login.clone())
     }
 
     /// The block with the higher number, whatever its enrollment; one that can't be read has none.

@@ -26,6 +26,7 @@ use std::sync::{Arc, OnceLock};
 use totp_core::name::UserName;
 use totp_core::record::{EnrollmentId, Entry};
 use totp_core::state::Meter;
+use totp_core::state::Visit;
 use totp_core::store::{Change, Committed, Enrolled, Fault, Found, Store, View};
 use totp_core::time::UnixTime;
 
@@ -100,6 +101,15 @@ impl FileStore {
         };
         let meter = blocks.meter();
         Ok(Inspected { found: found(entry, &blocks), meter, volatile })
+    }
+
+    /// The last login that a user's state remembers, of whichever enrollment: also of somebody who has been switched
+    /// off since.
+    ///
+    /// # Errors
+    /// Where the state can't be read or trusted.
+    pub fn last_login(&self, user: &UserName) -> Result<Option<Visit>, Fault> {
+        Ok(self.peek(&Seat::own(user, None))?.0.last_login())
     }
 
     /// Everybody about whom something is decided, by file name, sorted; a file that can't be used gives its
