@@ -247,6 +247,17 @@ mod tests {
     }
 
     #[test]
+    fn each_authenticator_of_the_same_length_adds_its_price() {
+        assert_eq!(Price::of(3, Digits::Six, 1, 4).0, 4 * single().0);
+        assert!(Price::of(3, Digits::Six, 1, 0).is_free());
+    }
+
+    #[test]
+    fn hosts_that_share_a_secret_share_the_chance() {
+        assert_eq!(YearlyChance::new(0.001, 10), Some(YearlyChance(CERTAIN / 10_000)));
+    }
+
+    #[test]
     fn each_half_of_the_singles_pays_for_75_codes() {
         for standing in [Standing::Known, Standing::Unknown] {
             let mut spending = Spending::default().refilled(CHANCE, START);

@@ -12,7 +12,7 @@ mod house;
 use house::{ELSEWHERE, HOME, House, NOW, RULES, accepted, refused, totp};
 use proptest::prelude::*;
 use totp_core::answer::Answer;
-use totp_core::budget::{Debit, Price, Spending, Standing};
+use totp_core::budget::{Debit, Kind, Price, Spending, Standing};
 use totp_core::evaluate::{Attempt, Reason, Verdict, evaluate};
 use totp_core::event::{EventKind, Place};
 use totp_core::otp::Digits;
@@ -253,6 +253,18 @@ fn acceptance_at_the_second_answer_gives_the_first_debit_back_and_no_other() {
 }
 
 #[test]
+fn a_second_refusal_gives_nothing_back() {
+    let mut alice = House::alice();
+    let wrong = alice.wrong();
+    let first = refused(alice.enter(&wrong));
+    let before = alice.view.meter.spending;
+    alice.first = Some(first.debit);
+    let second = refused(alice.enter(&wrong));
+    assert!(!second.debit.total().is_free());
+    assert_eq!(alice.view.meter.spending, before.with(&second.debit));
+}
+
+#[test]
 fn a_clock_set_back_is_said_with_the_seconds_to_wait() {
     let mut alice = House::alice();
     let code = alice.code(0);
@@ -307,6 +319,16 @@ fn of_several_authenticators_each_has_its_own_floor() {
 }
 
 #[test]
+fn a_code_that_fits_two_authenticators_is_spent_in_both() {
+    let mut alice =
+        House::with(vec![("phone", totp(1, Digits::Six)), ("tablet", totp(1, Digits::Six))]);
+    let code = alice.code(0);
+    let _ = accepted(alice.enter(&code));
+    assert_eq!(alice.reason(&code), Reason::Replay);
+    assert_eq!(alice.spent("phone").floor, alice.spent("tablet").floor);
+}
+
+#[test]
 fn the_drift_follows_a_second_code_on_the_same_side() {
     let mut alice = House::alice();
     for (offset, drift) in [(1, 0), (1, 1), (2, 1), (2, 2), (1, 2), (2, 2), (1, 2), (1, 1)] {
@@ -344,6 +366,33 @@ fn a_lost_state_is_begun_anew_with_floors_above_now() {
     assert_eq!(alice.reason(&one), Reason::Budget);
     let two = alice.codes([0, 1]);
     assert_eq!(accepted(alice.enter(&two)).codes(), 2);
+}
+
+#[test]
+fn with_the_state_lost_codes_up_to_now_are_spent_however_many_are_typed() {
+    for offsets in [&[-1, 0][..], &[0, 1], &[-2, -1, 0]] {
+        let mut alice = House::alice();
+        alice.enrolled().state = StateRead::Lost { seq: 1 };
+        let codes = alice.codes(offsets.iter().copied());
+        let _ = refused(alice.enter(&codes));
+        assert_eq!(alice.spent("phone").floor, Step::at(NOW, Period::DEFAULT).moved(1));
+    }
+}
+
+#[test]
+fn with_the_state_lost_singles_are_used_up_wherever_they_come_from() {
+    let mut alice = House::alice();
+    alice.enrolled().state = StateRead::Lost { seq: 1 };
+    let wrong = alice.wrong();
+    let _ = refused(alice.enter(&wrong));
+    let left = |standing| {
+        alice.view.meter.spending.can_pay(
+            RULES.chance,
+            Kind::Single(standing),
+            Price::of(1, Digits::Eight, 1, 1),
+        )
+    };
+    assert!(!left(Standing::Known) && !left(Standing::Unknown));
 }
 
 #[test]

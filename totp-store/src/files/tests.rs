@@ -1,6 +1,7 @@
 //! What must not be opened is not, and says why.
 
 use std::fs;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
@@ -43,6 +44,18 @@ fn a_good_file_is_read_and_an_absent_one_is_proven_absent() {
     write(&temp.path().join("alice"), b"text");
     assert_eq!(read(&directory, "alice", DEMAND), "text");
     assert_eq!(directory.text("bob", DEMAND), Ok(None));
+}
+
+#[test]
+fn no_program_that_is_started_inherits_what_is_open() {
+    let (temp, directory) = directory();
+    write(&temp.path().join("a"), b"x");
+    let inherited = |fd: BorrowedFd<'_>| {
+        !rustix::io::fcntl_getfd(fd).unwrap().contains(rustix::io::FdFlags::CLOEXEC)
+    };
+    let found = directory.file("a", Access::Write, DEMAND).unwrap().unwrap();
+    let made = directory.create("b").unwrap();
+    assert!(![found.as_fd(), made.as_fd(), directory.as_fd()].into_iter().any(inherited));
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! Logins on a disk that works.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 
 use totp_core::evaluate::Reason;
-use totp_core::store::{Durability, FaultKind, Found, StateRead, Store as _};
+use totp_core::store::{Durability, FaultKind, Found, StateRead, Store as _, View};
+use totp_core::upkeep::read;
 
 use super::house::{Done, House, NOW, code, first_state, is_accepted, try_code, user, wrong};
+use crate::flock::Held;
 use crate::store::Expected;
 use crate::store::blocks::SIZE_ON_DISK;
 
@@ -167,6 +169,21 @@ fn one_code_typed_by_many_at_once_is_accepted_once() {
 }
 
 #[test]
+fn nobody_else_has_the_lock_while_it_is_decided() {
+    let house = House::with_alice();
+    let _ = house.try_code("bob", &code(NOW), NOW).unwrap(); // makes bob's decoy
+    let decoy = crate::store::decoy::of(&user("bob"));
+    for (name, file) in
+        [("alice", house.state_file()), ("bob", house.lib("state").join(decoy.as_str()))]
+    {
+        let other = fs::File::open(file).unwrap();
+        let free = |_: &View| read(Held::take(&other).unwrap().is_some());
+        assert!(!house.store.transact(&user(name), &free).unwrap().into_outcome(), "{name}");
+        assert!(Held::take(&other).unwrap().is_some(), "{name}: given up afterwards");
+    }
+}
+
+#[test]
 fn strangers_at_once_do_not_disturb_each_other() {
     let house = House::empty();
     std::thread::scope(|scope| {
@@ -208,6 +225,16 @@ fn a_lost_state_is_begun_anew_and_two_codes_let_in() {
         assert!(is_accepted(&house.enter(&pair, later)), "{damage}");
         assert_eq!(fs::metadata(house.state_file()).unwrap().len(), SIZE_ON_DISK);
     }
+}
+
+#[test]
+fn an_unreadable_meter_asks_for_more_codes_and_keeps_nobody_out() {
+    let house = House::with_alice();
+    let file = fs::File::options().write(true).open(house.state_file()).unwrap();
+    file.write_all_at(b"junk", SIZE_ON_DISK - 4096).unwrap();
+    assert_eq!(house.reason(&code(NOW), NOW), Reason::Budget);
+    let pair = code(NOW.minus(30)) + &code(NOW);
+    assert!(is_accepted(&house.enter(&pair, NOW)));
 }
 
 #[test]

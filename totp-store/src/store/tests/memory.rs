@@ -41,6 +41,21 @@ fn a_code_is_good_once_while_the_disk_fails_and_after_it_is_back() {
 }
 
 #[test]
+fn what_comes_back_from_memory_lowers_no_floor_on_disk() {
+    let house = House::with_alice();
+    house.disk.fail(Trouble::Writes(Errno::EROFS));
+    assert!(is_accepted(&house.enter(&code(NOW), NOW)));
+    let (older, kept) = (house.run("alice"), house.run("kept"));
+    fs::rename(&older, &kept).unwrap();
+    house.disk.heal();
+    let then = NOW.plus(60);
+    assert!(is_accepted(&house.enter(&code(then), then)));
+    fs::rename(&kept, &older).unwrap();
+    assert_eq!(house.reason(&code(then), then), Reason::Replay);
+    assert!(!older.exists());
+}
+
+#[test]
 fn what_was_guessed_stays_debited_through_memory_and_back() {
     let house = House::with_alice();
     let spent = |house: &House| {
