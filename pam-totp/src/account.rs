@@ -6,6 +6,7 @@
 use std::ffi::CStr;
 
 use crate::arguments;
+use crate::configuration::configuration;
 use crate::host::{Host, Priority, ReturnCode};
 
 /// Called at each login behind auth, or without it.
@@ -14,6 +15,9 @@ pub(crate) fn manage(host: &mut dyn Host, words: &[&CStr]) -> ReturnCode {
         Ok(arguments) => arguments,
         Err(code) => return code,
     };
+    if let Err(code) = configuration(host, &arguments) {
+        return code;
+    }
     if arguments.debug {
         let passed = host.marked().map(|user| user.escape_ascii().to_string());
         let line = match passed {

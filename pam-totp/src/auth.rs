@@ -10,16 +10,16 @@ use std::path::Path;
 use totp_core::evaluate::Reason;
 use totp_core::log;
 use totp_core::name::UserName;
-use totp_core::policy::{Config, Policy};
+use totp_core::policy::Policy;
 use totp_core::route::{Route, Skip, route};
 use totp_core::store::{Fault, FaultKind, Found, Store};
-use totp_store::config;
 use totp_store::files::Owner;
 use totp_store::permanent::PermanentRecord;
 use totp_store::store::FileStore;
 
 use crate::arguments::{self, Arguments};
-use crate::facts::Facts;
+use crate::configuration::configuration;
+use crate::facts::{Facts, text};
 use crate::host::{Host, NoUser, Priority, ReturnCode};
 use crate::judge::{Against, Judge};
 use crate::person::Person;
@@ -51,10 +51,13 @@ pub(crate) fn authenticate(host: &mut dyn Host, words: &[&CStr]) -> ReturnCode {
 struct Denied(ReturnCode);
 
 fn run(host: &mut dyn Host, arguments: &Arguments) -> Result<ReturnCode, Denied> {
-    let config = configuration(host, arguments)?;
+    let typed = typed_name(host)?;
+    let config = configuration(host, arguments).map_err(|code| {
+        host.log(Priority::Notice, &refused_for(&typed, Reason::Config));
+        Denied(code)
+    })?;
     let facts = Facts::collect(host);
     let policy = config.policy(&facts.service);
-    let typed = typed_name(host)?;
     let person = identify(host, &typed, &policy, &facts, arguments)?;
     let store = FileStore::new(
         Path::new(config.paths.state_dir.as_str()),
@@ -81,14 +84,6 @@ fn run(host: &mut dyn Host, arguments: &Arguments) -> Result<ReturnCode, Denied>
         .run(&typed))
 }
 
-fn configuration(host: &dyn Host, arguments: &Arguments) -> Result<Config, Denied> {
-    config::load(arguments.config.as_deref(), Owner::ROOT).map_err(|error| {
-        let word = Reason::Config.as_str();
-        host.log(Priority::Error, &format!("{error}; until then nobody is let in (reason={word})"));
-        Denied(ReturnCode::ServiceErr)
-    })
-}
-
 fn typed_name(host: &mut dyn Host) -> Result<Vec<u8>, Denied> {
     host.user().map_err(|error| {
         host.log(Priority::Error, &format!("no user name: {error}"));
@@ -107,10 +102,16 @@ fn identify(
     arguments: &Arguments,
 ) -> Result<Person, Denied> {
     Person::identify(typed, policy, &facts.rhost, arguments.nullok).map_err(|error| {
-        let word = FaultKind::Unavailable.as_str();
-        host.log(Priority::Error, &format!("{error}; login denied (reason={word})"));
+        host.log(Priority::Error, &format!("{error}; login denied"));
+        let line = refused_for(typed, Reason::Store(FaultKind::Unavailable));
+        host.log(Priority::Notice, &line);
         Denied(ReturnCode::SystemErr)
     })
+}
+
+/// The line of the log for a name that nobody was looked up by.
+fn refused_for(typed: &[u8], reason: Reason) -> String {
+    format!("reason={} user={}", reason.as_str(), log::one_word(&text(typed)))
 }
 
 /// Whether this login is asked.

@@ -1,6 +1,8 @@
 //! Has answers evaluated: codes computed before the lock, evaluated under it, and nothing told that is not
 //! committed. What is right is decided in totp-core.
 
+use std::cell::Cell;
+
 use totp_core::answer::Answer;
 use totp_core::budget::Debit;
 use totp_core::evaluate::{Attempt, Reason, Rules, Verdict, evaluate};
@@ -43,12 +45,14 @@ pub(crate) struct Judged {
     pub(crate) durability: Durability,
     /// Whether the user's state holds events that belong into the permanent record.
     pub(crate) events_waiting: bool,
+    /// Whether the user's state was lost, and is begun anew by this evaluation.
+    pub(crate) begun_anew: bool,
     /// A fault of the user's own files that came up only now; the verdict is a refusal then.
     pub(crate) fault: Option<Fault>,
 }
 
 impl<S: Store> Judge<'_, S> {
-    /// Evaluates the last of these answers.
+    /// Evaluates the last of these answers; where that is to be pretended, on a decoy.
     ///
     /// # Errors
     /// Nothing could be decided or nothing committed, for anybody.
@@ -56,6 +60,7 @@ impl<S: Store> Judge<'_, S> {
         &mut self,
         answers: &[Answer],
         first: Option<Debit>,
+        pretended: bool,
     ) -> Result<Judged, Fault> {
         let now = clock::now();
         let entropy = random_bits()?;
@@ -77,16 +82,22 @@ impl<S: Store> Judge<'_, S> {
         };
         let (committed, fault) = match &self.against {
             Against::Decoy(reason) => (pretend(*reason)?, None),
+            Against::Own(..) if pretended => (pretend(Reason::Wrong)?, None),
             Against::Own(_, pretext) => {
                 let attempt = attempt(*pretext);
-                let events = std::cell::Cell::new(false);
+                let (events, lost) = (Cell::new(false), Cell::new(false));
                 let decide = |view: &View| -> Change<Verdict> {
+                    lost.set(is_lost(view));
                     events.set(has_events(view));
                     evaluate(rules, view, &attempt)
                 };
                 match self.store.transact(self.user, &decide) {
                     Ok(committed) => {
-                        return Ok(Judged { events_waiting: events.get(), ..judged(committed) });
+                        return Ok(Judged {
+                            events_waiting: events.get(),
+                            begun_anew: lost.get(),
+                            ..judged(committed)
+                        });
                     }
                     // The same work as for everybody; from now on nobody is let in here.
                     Err(fault) if fault.kind.is_the_users_own() => {
@@ -103,9 +114,8 @@ impl<S: Store> Judge<'_, S> {
     }
 
     fn codebook(&self, answers: &[Answer], now: UnixTime) -> Codebook {
-        let window = self.rules.window;
         let Against::Own(Found::Enrolled(enrolled), _) = &self.against else {
-            return Codebook::compute(None, &[], answers, window, now);
+            return Codebook::compute(None, &[], answers, &self.rules, now);
         };
         let record = &enrolled.record;
         let drift_of = |name| match &enrolled.state {
@@ -117,22 +127,24 @@ impl<S: Store> Judge<'_, S> {
             .iter()
             .map(|one| Computed { totp: one.kind.totp(), drift: drift_of(&one.name) })
             .collect();
-        Codebook::compute(Some(record.enrollment), &authenticators, answers, window, now)
+        Codebook::compute(Some(record.enrollment), &authenticators, answers, &self.rules, now)
     }
 }
 
 fn judged(committed: Committed<Verdict>) -> Judged {
     let durability = committed.durability();
     let verdict = committed.into_outcome();
-    Judged { verdict, durability, events_waiting: false, fault: None }
+    Judged { verdict, durability, events_waiting: false, begun_anew: false, fault: None }
+}
+
+fn is_lost(view: &View) -> bool {
+    matches!(&view.found, Found::Enrolled(e) if matches!(e.state, StateRead::Lost { .. }))
 }
 
 /// Events that wait, or that this evaluation itself will leave.
 fn has_events(view: &View) -> bool {
-    let lost =
-        matches!(&view.found, Found::Enrolled(e) if matches!(e.state, StateRead::Lost { .. }));
     let (waiting, more) = waiting_events(view);
-    lost || view.volatile.is_some_and(|v| v.first) || !waiting.is_empty() || more > 0
+    is_lost(view) || view.volatile.is_some_and(|v| v.first) || !waiting.is_empty() || more > 0
 }
 
 fn random_bits() -> Result<[u64; 2], Fault> {

@@ -9,7 +9,7 @@
 //! |---|---|
 //! | [`ffi`] | the exported entry points and libpam: the only unsafe code of the workspace |
 //! | [`host`] | what the rest sees of libpam: a safe trait, which tests stand in for |
-//! | [`arguments`] | the arguments on the line in `/etc/pam.d` |
+//! | [`arguments`], [`configuration`] | the line in `/etc/pam.d`, and `config.toml` |
 //! | [`facts`], [`ssh_auth_info`] | where a login comes from |
 //! | [`person`] | who it is, by the name service |
 //! | [`auth`], [`account`] | the hooks: is this login asked? |
@@ -25,6 +25,7 @@ compile_error!("test-panic is for tests: it must not be part of a release build"
 mod account;
 mod arguments;
 mod auth;
+mod configuration;
 mod events;
 mod facts;
 #[allow(unsafe_code)]

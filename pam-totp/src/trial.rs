@@ -40,6 +40,13 @@ impl<S: Store> Trial<'_, S> {
         // How many digits a code has where nothing else tells where a password ends.
         let digits = self.config.totp.digits().count();
         let beginning = first_answer::begin(self.host, self.arguments, digits);
+        if let Ok(login) = &beginning
+            && let Next::Done(End::Refused) = login.next()
+        {
+            // use_first_pass, and no code came with the password: refused without an evaluation.
+            let line = log::reason_alone(self.judge.user, Reason::Wrong, None);
+            self.host.log(Priority::Notice, &line);
+        }
         let end = beginning.map_err(Broken::from).and_then(|login| self.converse(login));
         match end {
             Ok(end) => self.end(&end, typed),
@@ -54,8 +61,9 @@ impl<S: Store> Trial<'_, S> {
                     let answer = self.host.ask(&prompt, self.arguments.echo)?;
                     login.reply(answer.as_bytes());
                 }
-                Next::Judge { answers, first } => {
-                    let judged = self.judge.judge(answers, first).map_err(Broken::Fault)?;
+                Next::Judge { answers, first, pretend } => {
+                    let judged =
+                        self.judge.judge(answers, first, pretend).map_err(Broken::Fault)?;
                     self.note(&judged);
                     login.judged(judged.verdict);
                 }
@@ -68,6 +76,14 @@ impl<S: Store> Trial<'_, S> {
     fn note(&mut self, judged: &Judged) {
         if let Some(fault) = &judged.fault {
             self.host.log(Priority::Error, &fault.to_string());
+        }
+        if judged.begun_anew {
+            let line = format!(
+                "the state of {} was lost or damaged, and is begun anew: what was shown up to now is spent, and \
+                 two codes in a row are asked for",
+                self.judge.user
+            );
+            self.host.log(Priority::Warning, &line);
         }
         match &judged.verdict {
             Verdict::Accepted(accepted) => self.accepted(accepted, judged),

@@ -112,13 +112,8 @@ impl Administrator {
             .map(|one| Computed { totp: one.kind.totp(), drift: 0 })
             .collect();
         let answers = [answer];
-        let codebook = Codebook::compute(
-            Some(record.enrollment),
-            &computed,
-            &answers,
-            site.rules().window,
-            now,
-        );
+        let codebook =
+            Codebook::compute(Some(record.enrollment), &computed, &answers, site.rules(), now);
         let uid = self.actor.uid.unwrap_or_default();
         let attempt = Attempt {
             answers: &answers,

@@ -7,8 +7,15 @@ use zeroize::Zeroizing;
 
 use crate::otp::Digits;
 
+/// As many codes are looked at, the last ones.
+pub const MOST_CODES: usize = 3;
+
 /// More digits than three codes of eight, with room for four of six.
 const MOST_DIGITS: usize = 24;
+
+/// What sshd answers in place of whoever may not log in: as many bytes as were typed of `\b\n\r\x7fINCORRECT`, again and
+/// again. A word must look the same then, so it is told by its length: this is the junk for `?`.
+const JUNK_FOR_HELP: &[u8] = b"\x08";
 
 /// An answer by its shape.
 #[derive(Debug)]
@@ -18,35 +25,58 @@ pub enum Answer {
     /// `?`: which ways in there are.
     Help,
     /// Nothing that could be right.
-    Junk,
+    Junk {
+        /// Bytes typed.
+        length: usize,
+    },
 }
 
 impl Answer {
     /// Tells the shape of what was typed.
     #[must_use]
     pub fn read(typed: &[u8]) -> Self {
-        let typed = typed.trim_ascii();
-        if typed == b"?" {
+        if typed == b"?" || typed == JUNK_FOR_HELP {
             return Self::Help;
         }
+        let length = typed.len();
         let mut digits = Zeroizing::new(Vec::with_capacity(MOST_DIGITS));
-        for byte in typed {
+        for byte in typed.trim_ascii() {
             match byte {
                 b' ' | b'-' => {}
                 b'0'..=b'9' if digits.len() < MOST_DIGITS => digits.push(byte.saturating_sub(b'0')),
-                _ => return Self::Junk,
+                _ => return Self::Junk { length },
             }
         }
-        if digits.is_empty() { Self::Junk } else { Self::Codes(TypedDigits(digits)) }
+        if digits.is_empty() {
+            Self::Junk { length }
+        } else {
+            Self::Codes(TypedDigits { digits, length })
+        }
+    }
+
+    /// How many codes this is computed for: as many as fit its length, at most three. Never fewer than it is, and
+    /// as many for junk as for digits of that length: sshd sends junk for people who may not log in.
+    #[must_use]
+    pub fn work(&self) -> usize {
+        let length = match self {
+            Self::Codes(typed) => typed.length,
+            Self::Help => 0,
+            Self::Junk { length } => *length,
+        };
+        length.checked_div(usize::from(Digits::Six.count())).unwrap_or(0).min(MOST_CODES)
     }
 }
 
 /// Digits as typed, 1 to 24 of them. A secret: one of them may be good.
-pub struct TypedDigits(Zeroizing<Vec<u8>>);
+pub struct TypedDigits {
+    digits: Zeroizing<Vec<u8>>,
+    /// Bytes typed, spaces and all.
+    length: usize,
+}
 
 impl fmt::Debug for TypedDigits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TypedDigits({})", self.0.len())
+        write!(f, "TypedDigits({})", self.digits.len())
     }
 }
 
@@ -54,12 +84,21 @@ impl TypedDigits {
     /// The codes of `digits` digits that this is, if it is that; none otherwise.
     fn codes(&self, digits: Digits) -> impl Iterator<Item = u32> {
         let length = usize::from(digits.count());
-        let whole = self.0.len().checked_rem(length) == Some(0);
-        let digits = if whole { self.0.as_slice() } else { &[] };
+        let whole = self.digits.len().checked_rem(length) == Some(0);
+        let digits = if whole { self.digits.as_slice() } else { &[] };
         digits.chunks(length).map(|code| {
             code.iter().fold(0u32, |n, d| n.saturating_mul(10).saturating_add(u32::from(*d)))
         })
     }
+}
+
+/// More than any code of eight digits.
+const NO_CODE: u32 = u32::MAX;
+
+/// How many codes all answers of a dialogue are computed for: 0 to 3.
+#[must_use]
+pub fn work(answers: &[Answer]) -> usize {
+    answers.iter().fold(0usize, |sum, answer| sum.saturating_add(answer.work())).min(MOST_CODES)
 }
 
 /// The last codes of all answers of a dialogue, oldest first: at most three. Wiped when dropped.
@@ -82,7 +121,7 @@ impl Sequence {
         if !last_counts {
             codes.clear();
         }
-        let superfluous = codes.len().saturating_sub(3);
+        let superfluous = codes.len().saturating_sub(MOST_CODES);
         codes.drain(..superfluous);
         Self(codes)
     }
@@ -91,6 +130,15 @@ impl Sequence {
     #[must_use]
     pub fn last(&self, n: usize) -> Option<&[u32]> {
         self.0.get(self.0.len().checked_sub(n)?..)
+    }
+
+    /// The same, with something that no code is in front, so that it has `n` codes.
+    #[must_use]
+    pub fn padded(&self, n: usize) -> Zeroizing<Vec<u32>> {
+        let mut codes = Zeroizing::new(Vec::with_capacity(MOST_CODES));
+        codes.resize(n.saturating_sub(self.0.len()), NO_CODE);
+        codes.extend_from_slice(self.last(n.min(self.0.len())).unwrap_or_default());
+        codes
     }
 
     /// How many there are: 0 to 3.
@@ -156,12 +204,36 @@ mod tests {
             "\x08\n\r\x7fINCORRECT",
             "-",
         ] {
-            assert!(matches!(Answer::read(typed.as_bytes()), Answer::Junk), "{typed:?}");
+            assert!(matches!(Answer::read(typed.as_bytes()), Answer::Junk { .. }), "{typed:?}");
         }
-        assert!(matches!(Answer::read(b" ?\n"), Answer::Help));
+    }
+
+    #[test]
+    fn the_junk_that_sshd_sends_for_an_answer_is_taken_as_that_answer() {
+        let junk = |typed: &str| {
+            let junk = b"\x08\n\r\x7fINCORRECT".iter().cycle().take(typed.len());
+            Answer::read(&junk.copied().collect::<Vec<u8>>())
+        };
+        assert!(matches!(Answer::read(b"?"), Answer::Help));
+        assert!(matches!(junk("?"), Answer::Help));
+        for typed in ["? ", "12345", "123456", "418 203", "123456 654321", "111111222222333333"] {
+            assert!(matches!(junk(typed), Answer::Junk { .. }));
+            assert_eq!(junk(typed).work(), Answer::read(typed.as_bytes()).work(), "{typed}");
+        }
     }
 
     proptest! {
+        #[test]
+        fn the_work_suffices_for_the_codes_and_depends_on_the_length_alone(
+            typed in "[0-9 -]{0,40}", other in "[a-z]{40}",
+        ) {
+            let answers = [Answer::read(typed.as_bytes())];
+            for digits in Digits::ALL {
+                prop_assert!(Sequence::of(&answers, digits).len() <= work(&answers));
+            }
+            prop_assert_eq!(work(&answers), Answer::read(&other.as_bytes()[..typed.len()]).work());
+        }
+
         #[test]
         fn any_answer_is_read_without_a_panic(typed in proptest::collection::vec(any::<u8>(), 0..64)) {
             let answers = [Answer::read(&typed)];

@@ -6,17 +6,17 @@
 
 use alloc::vec::Vec;
 
-use crate::answer::{Answer, Sequence};
+use crate::answer::{Answer, Sequence, work};
 use crate::budget::{Debit, Kind, Price, Spending, Standing, YearlyChance};
 use crate::event::{EventKind, Place, QueuedEvent};
 use crate::name::AuthenticatorName;
 use crate::origin::Origin;
-use crate::otp::{Digits, Totp};
+use crate::otp::{Algorithm, Digits, Totp};
 use crate::record::Record;
-use crate::search::{Codebook, Computed, Matches, PAIR_REACH, Span, computed_now, needed};
+use crate::search::{Codebook, Computed, Findings, PAIR_REACH, Span, Spans, computed_now, needed};
 use crate::state::{MOST_DRIFT, Meter, Spent, State, TotpSpent, Visit};
 use crate::store::{Change, Enrolled, Found, StateRead, View, Volatile, Writes};
-use crate::time::{DAY, Step, UnixTime};
+use crate::time::{DAY, Period, Step, UnixTime};
 
 /// What a site decides about evaluating.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,11 +25,28 @@ pub struct Rules {
     pub window: u64,
     /// What guessing may win in a year.
     pub chance: YearlyChance,
+    /// What authenticators are usually like: what is computed for people who have none.
+    pub usual: Usual,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { window: 1, chance: YearlyChance::DEFAULT }
+        Self { window: 1, chance: YearlyChance::DEFAULT, usual: Usual::default() }
+    }
+}
+
+/// What new authenticators are like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usual {
+    /// The hash under the HMAC.
+    pub algorithm: Algorithm,
+    /// The length of a step.
+    pub period: Period,
+}
+
+impl Default for Usual {
+    fn default() -> Self {
+        Self { algorithm: Algorithm::default(), period: Period::DEFAULT }
     }
 }
 
@@ -172,7 +189,7 @@ pub fn evaluate(rules: &Rules, view: &View, attempt: &Attempt<'_>) -> Change<Ver
 
 /// The same work on a decoy, refused.
 fn of_nobody(rules: &Rules, view: &View, attempt: &Attempt<'_>) -> Change<Verdict> {
-    attempt.codebook.compare_decoys(0, attempt.answers);
+    attempt.codebook.search_decoys(0, attempt.answers);
     let mut meter = view.meter.clone();
     meter.spending = meter.spending.refilled(rules.chance, attempt.now);
     meter.last_failure = Some(Visit { time: attempt.now, place: attempt.place.clone() });
@@ -193,7 +210,7 @@ fn of_enrolled(
 ) -> Change<Verdict> {
     let base = Base::of(rules, view, enrolled, attempt);
     let looks = base.look_at_all(rules, enrolled, attempt);
-    attempt.codebook.compare_decoys(looks.len(), attempt.answers);
+    attempt.codebook.search_decoys(looks.len(), attempt.answers);
     let debit = base.debit(rules, &looks);
     let mut meter = base.meter.clone();
     meter.spending = meter.spending.with(&debit);
@@ -210,6 +227,7 @@ struct Base {
     meter: Meter,
     standing: Standing,
     open: Open,
+    volatile: bool,
 }
 
 /// Which evaluations the budget can still pay for.
@@ -224,13 +242,14 @@ impl Base {
     fn of(rules: &Rules, view: &View, enrolled: &Enrolled, attempt: &Attempt<'_>) -> Self {
         let now = attempt.now;
         let mut meter = view.meter.clone();
+        meter.spending = meter.spending.refilled(rules.chance, now);
         let (mut state, rebuilt) = match &enrolled.state {
             StateRead::Good(state) => (state.clone(), false),
             StateRead::Lost { seq } => {
-                let spending = Spending::singles_used_up();
-                meter.spending.known = spending.known;
-                meter.spending.unknown = spending.unknown;
-                (begun_anew(rules, &enrolled.record, &meter, *seq, now), true)
+                let used_up = Spending::singles_used_up();
+                let Spending { known, unknown, .. } = used_up;
+                meter.spending = Spending { known, unknown, ..meter.spending };
+                (begun_anew(rules, &enrolled.record, *seq, now), true)
             }
         };
         if rebuilt {
@@ -239,12 +258,12 @@ impl Base {
         if view.volatile.is_some_and(|volatile| volatile.first) {
             meter.events.push(event(EventKind::StateVolatile, attempt, 1));
         }
-        raise_floors(rules, &mut state, &enrolled.record, view.volatile, now);
-        meter.spending = meter.spending.refilled(rules.chance, now);
+        raise_floors(rules, &mut state, &enrolled.record, &meter, view.volatile, now);
         let standing =
             if state.knows(attempt.origin, now) { Standing::Known } else { Standing::Unknown };
         let open = open(rules, &meter.spending, &enrolled.record, standing);
-        Self { state, rebuilt, meter, standing, open }
+        let volatile = view.volatile.is_some();
+        Self { state, rebuilt, meter, standing, open, volatile }
     }
 
     fn look_at_all<'a>(
@@ -254,37 +273,22 @@ impl Base {
         attempt: &Attempt<'_>,
     ) -> Vec<Look<'a>> {
         let record = &enrolled.record;
+        let n = work(attempt.answers);
         let looks = record.authenticators.iter().enumerate().map(|(slot, authenticator)| {
             let totp = authenticator.kind.totp();
             let spent = self.spent(&authenticator.name);
             let one = Computed { totp, drift: spent.drift };
-            let sequence = Sequence::of(attempt.answers, totp.digits);
-            let needs = needed(one, sequence.len(), rules.window, attempt.now);
+            let needs = needed(one, n, rules, attempt.now);
             let fresh;
             let codes = match attempt.codebook.slot(record.enrollment, slot, needs) {
                 Some(codes) => codes,
                 None => {
-                    fresh = computed_now(one, sequence.len(), rules.window, attempt.now);
+                    fresh = computed_now(one, n, rules, attempt.now);
                     &fresh
                 }
             };
-            let span = |n| {
-                Span::searched(n, totp.step(attempt.now), spent.drift, rules.window, totp.period)
-            };
-            let search = |n: usize, span| {
-                sequence
-                    .last(n)
-                    .map_or_else(Matches::default, |c| codes.search(c, span, spent.floor))
-            };
-            let part = |n: usize, from: usize, length: usize| {
-                let part = sequence.last(n).and_then(|c| c.get(from..from.saturating_add(length)));
-                part.is_some_and(|c| codes.search(c, span(n), spent.floor).fresh().is_some())
-            };
-            let triples_in = if self.open.triple {
-                span(3)
-            } else {
-                Span::around(totp.step(attempt.now), PAIR_REACH)
-            };
+            let sequence = Sequence::of(attempt.answers, totp.digits);
+            let spans = self.spans(rules, one, attempt.now);
             Look {
                 name: &authenticator.name,
                 kind: authenticator.kind.as_str(),
@@ -292,15 +296,32 @@ impl Base {
                 now: totp.step(attempt.now),
                 spent,
                 typed: sequence.len(),
-                single: search(1, span(1)),
-                pair: search(2, span(2)),
-                triple: search(3, triples_in),
-                half_of_pair: part(2, 0, 1) | part(2, 1, 1),
-                two_of_triple: part(3, 0, 2) | part(3, 1, 2),
+                found: codes.search_all(&sequence.padded(n), spans, spent.floor),
                 open: self.open,
+                volatile: self.volatile,
             }
         });
-        looks.collect()
+        let mut looks: Vec<Look<'_>> = looks.collect();
+        // A code that was used is refused even where, by chance, it is also that of a step not used yet: a replay is
+        // free, so it must have no chance.
+        if looks.iter().any(Look::is_replayed) {
+            looks.iter_mut().for_each(|look| look.open.single = false);
+        }
+        looks
+    }
+
+    /// Where an authenticator's codes are searched at the moment.
+    fn spans(&self, rules: &Rules, one: Computed<'_>, now: UnixTime) -> Spans {
+        let mut spans = Spans::of(one, rules, now);
+        if !self.open.triple {
+            spans.triple = Span::around(one.totp.step(now), PAIR_REACH);
+        }
+        if self.volatile {
+            let last = ahead(one.totp.step(now), one.drift, rules);
+            spans.pair = spans.pair.until(last);
+            spans.triple = spans.triple.until(last);
+        }
+        spans
     }
 
     fn spent(&self, name: &AuthenticatorName) -> TotpSpent {
@@ -310,7 +331,7 @@ impl Base {
     /// The chance this evaluation had.
     fn debit(&self, rules: &Rules, looks: &[Look<'_>]) -> Debit {
         let mut debit = Debit::none(self.standing);
-        let replayed = looks.iter().any(|look| look.single.spent().is_some());
+        let replayed = looks.iter().any(Look::is_replayed);
         for digits in Digits::ALL {
             let looks = || looks.iter().filter(|look| look.totp.digits == digits);
             let n = looks().count();
@@ -319,11 +340,11 @@ impl Base {
                 debit.single = debit.single.plus(single_price(rules, digits, n));
             }
             if typed >= 2 && self.open.pair {
-                let half = looks().any(|look| look.half_of_pair);
+                let half = looks().any(|look| look.found.half_of_pair);
                 debit.pair = debit.pair.plus(pair_price(digits, n, half));
             }
             if typed >= 3 && self.open.triple {
-                let two = looks().any(|look| look.two_of_triple);
+                let two = looks().any(|look| look.found.two_of_triple);
                 let steps = looks().map(|l| l.totp.period.steps_a_day()).max().unwrap_or(0);
                 debit.triple = debit.triple.plus(triple_price(digits, n, steps, two));
             }
@@ -416,22 +437,24 @@ struct Look<'a> {
     now: Step,
     spent: TotpSpent,
     typed: usize,
-    single: Matches,
-    pair: Matches,
-    triple: Matches,
-    half_of_pair: bool,
-    two_of_triple: bool,
+    found: Findings,
     open: Open,
+    volatile: bool,
 }
 
 impl<'a> Look<'a> {
     /// What lets in here, if anything does.
     fn hit(&self) -> Option<Hit<'_>> {
         let hit = |codes, step| Hit { look: self, codes, step };
-        let single = self.single.fresh().filter(|_| self.open.single).map(|s| hit(1, s));
-        let pair = self.pair.fresh().filter(|_| self.open.pair).map(|s| hit(2, s));
-        let triple = self.triple.fresh().map(|s| hit(3, s));
+        let single = self.found.single.fresh().filter(|_| self.open.single).map(|s| hit(1, s));
+        let pair = self.found.pair.fresh().filter(|_| self.open.pair).map(|s| hit(2, s));
+        let triple = self.found.triple.fresh().map(|s| hit(3, s));
         single.or(pair).or(triple)
+    }
+
+    /// Whether the last code is one that was used.
+    fn is_replayed(&self) -> bool {
+        self.found.single.spent().is_some()
     }
 
     /// The highest step of the window for one code.
@@ -455,8 +478,10 @@ impl Hit<'_> {
         let offset = self.step.ahead_of(self.look.now);
         let away = offset.saturating_sub(before.drift);
         let floor = before.floor.max(self.step);
-        if offset.saturating_abs() > MOST_DRIFT && self.codes > 1 {
-            return TotpSpent { floor, ..before }; // too far to be learned
+        let too_far = offset.saturating_abs() > MOST_DRIFT && self.codes > 1;
+        // In memory nothing is learned either: a restart would forget it, and with it what it had let in.
+        if too_far || self.look.volatile {
+            return TotpSpent { floor, ..before };
         }
         if away.unsigned_abs() > rules.window {
             return TotpSpent { floor, drift: within(offset), lean: 0, ..before };
@@ -493,13 +518,13 @@ fn why(
 ) -> (Reason, Option<AuthenticatorName>) {
     let name = |look: &Look<'_>| Some(look.name.clone());
     let typed = || looks.iter().filter(|look| look.typed > 0);
-    if let Some(look) = typed().find(|look| look.single.spent() == Some(look.spent.floor)) {
+    if let Some(look) = typed().find(|look| look.found.single.spent() == Some(look.spent.floor)) {
         return (Reason::Replay, name(look));
     }
     if let Some(look) = typed().find(|look| look.window_top(rules) <= look.spent.floor) {
         return (Reason::Clock { seconds: seconds_to_wait(rules, look, now) }, name(look));
     }
-    if let Some(look) = typed().find(|look| look.single.spent().is_some()) {
+    if let Some(look) = typed().find(|look| look.is_replayed()) {
         return (Reason::Replay, name(look));
     }
     let most = typed().map(|look| look.typed).max().unwrap_or(0);
@@ -586,16 +611,10 @@ pub fn codes_required(rules: &Rules, record: &Record, meter: &Meter, now: UnixTi
     }
 }
 
-/// A state in place of one that was lost: floors above now, and above what the meter remembers of them.
-fn begun_anew(rules: &Rules, record: &Record, meter: &Meter, seq: u64, now: UnixTime) -> State {
-    let remembered = |name: &AuthenticatorName| {
-        let (enrollment, floors) = meter.floors.as_ref()?;
-        let floor = floors.iter().find(|(n, _)| n == name).map(|(_, floor)| *floor);
-        floor.filter(|_| *enrollment == record.enrollment)
-    };
+/// A state in place of one that was lost, with floors above now.
+fn begun_anew(rules: &Rules, record: &Record, seq: u64, now: UnixTime) -> State {
     let spent = record.authenticators.iter().map(|authenticator| {
-        let above_now = Step(authenticator.kind.totp().step(now).0.saturating_add(rules.window));
-        let floor = remembered(&authenticator.name).unwrap_or_default().max(above_now);
+        let floor = ahead(authenticator.kind.totp().step(now), 0, rules);
         (authenticator.name.clone(), Spent::Totp(TotpSpent { floor, ..TotpSpent::default() }))
     });
     State::new(record.enrollment, seq, spent.collect())
@@ -603,29 +622,42 @@ fn begun_anew(rules: &Rules, record: &Record, meter: &Meter, seq: u64, now: Unix
 
 /// Raises floors where the state says too little.
 ///
-/// An authenticator that the state doesn't know has spent everything up to now. And while the state is volatile, only
-/// steps after the start of process 1 count: what a restart has forgotten was accepted before it.
+/// - The meter repeats the floors: they survive the loss of the newest block, or of both.
+/// - An authenticator that the state doesn't know has spent everything up to now.
+/// - While the state is volatile, only steps after the start of process 1 count, and beyond all that could have been
+///   accepted then: a restart has forgotten it.
 fn raise_floors(
     rules: &Rules,
     state: &mut State,
     record: &Record,
+    meter: &Meter,
     volatile: Option<Volatile>,
     now: UnixTime,
 ) {
     for authenticator in &record.authenticators {
-        let totp = authenticator.kind.totp();
-        if state.spent(&authenticator.name).is_none() {
-            let floor = Step(totp.step(now).0.saturating_add(rules.window));
-            let spent = TotpSpent { floor, ..TotpSpent::default() };
-            state.spent.push((authenticator.name.clone(), Spent::Totp(spent)));
+        let (name, totp) = (&authenticator.name, authenticator.kind.totp());
+        if state.spent(name).is_none() {
+            let spent =
+                TotpSpent { floor: ahead(totp.step(now), 0, rules), ..TotpSpent::default() };
+            state.spent.push((name.clone(), Spent::Totp(spent)));
         }
-        let least = volatile.map_or(Step(0), |volatile| totp.step(volatile.since));
-        for (name, Spent::Totp(spent)) in &mut state.spent {
-            if *name == authenticator.name {
-                spent.floor = spent.floor.max(least);
-            }
+        let repeated = meter
+            .floors
+            .as_ref()
+            .filter(|(enrollment, _)| *enrollment == record.enrollment)
+            .and_then(|(_, floors)| floors.iter().find(|(n, _)| n == name))
+            .map_or(Step(0), |(_, floor)| *floor);
+        for (_, Spent::Totp(spent)) in state.spent.iter_mut().filter(|(n, _)| n == name) {
+            let forgotten = volatile
+                .map_or(Step(0), |volatile| ahead(totp.step(volatile.since), spent.drift, rules));
+            spent.floor = spent.floor.max(repeated).max(forgotten);
         }
     }
+}
+
+/// The highest step that one code can be accepted for at step `now`, or at an earlier one.
+fn ahead(now: Step, drift: i64, rules: &Rules) -> Step {
+    Step(now.moved(drift.max(0)).0.saturating_add(rules.window))
 }
 
 fn floors(state: &State) -> (crate::record::EnrollmentId, Vec<(AuthenticatorName, Step)>) {

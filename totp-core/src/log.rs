@@ -34,10 +34,10 @@ impl Failure<'_> {
             "authentication failure; logname= uid={} euid={} tty={} ruser={} rhost={}  user={}",
             self.uid,
             self.euid,
-            bare(self.tty),
-            bare(self.ruser),
-            bare(self.rhost),
-            bare(self.user)
+            one_word(self.tty),
+            one_word(self.ruser),
+            one_word(self.rhost),
+            one_word(self.user)
         )
     }
 }
@@ -59,7 +59,7 @@ pub fn reason_alone(
     reason: Reason,
     authenticator: Option<&AuthenticatorName>,
 ) -> String {
-    let mut line = format!("reason={} user={}", reason.as_str(), bare(user.as_str()));
+    let mut line = format!("reason={} user={}", reason.as_str(), one_word(user.as_str()));
     if let Some(name) = authenticator {
         let _ = write!(line, " authenticator={name}"); // a String takes everything
     }
@@ -74,11 +74,11 @@ pub fn accepted(
     accepted: &Accepted,
     durability: Durability,
 ) -> String {
-    let from = if rhost.is_empty() { String::from("local") } else { bare(rhost) };
+    let from = if rhost.is_empty() { String::from("local") } else { one_word(rhost) };
     let mut line = format!(
         "accepted {} for {} from {from} authenticator={} drift={}",
         accepted.kind(),
-        bare(user.as_str()),
+        one_word(user.as_str()),
         accepted.authenticator(),
         accepted.drift()
     );
@@ -94,11 +94,12 @@ pub fn accepted(
 /// A login isn't asked.
 #[must_use]
 pub fn not_asked(user: &UserName, skip: Skip) -> String {
-    format!("not asked for {}: {}", bare(user.as_str()), skip.as_str())
+    format!("not asked for {}: {}", one_word(user.as_str()), skip.as_str())
 }
 
 /// Outside text as one word of a line: escaped, without spaces that could end it, of bounded length.
-fn bare(text: &str) -> String {
+#[must_use]
+pub fn one_word(text: &str) -> String {
     let mut word = escaped(text).replace(' ', "\\x20");
     word.truncate(512); // ASCII by now
     word

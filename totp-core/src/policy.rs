@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use thiserror::Error;
 
 use crate::budget::YearlyChance;
-use crate::evaluate::Rules;
+use crate::evaluate::{Rules, Usual};
 use crate::otp::{Algorithm, Digits};
 use crate::time::Period;
 
@@ -224,7 +224,8 @@ impl Config {
     #[must_use]
     pub fn rules(&self) -> Option<Rules> {
         let chance = YearlyChance::new(self.guessing.yearly_chance.0, self.guessing.hosts.0)?;
-        Some(Rules { window: self.totp.window.0, chance })
+        let usual = Usual { algorithm: self.totp.algorithm.0, period: self.totp.period() };
+        Some(Rules { window: self.totp.window.0, chance, usual })
     }
 }
 

@@ -2,12 +2,14 @@
 //! of them is compared, in constant time, without an early exit.
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use subtle::{ConditionallySelectable as _, ConstantTimeEq as _};
 use zeroize::Zeroizing;
 
-use crate::answer::{Answer, Sequence};
-use crate::otp::{Algorithm, Digits, Totp};
+use crate::answer::{Answer, Sequence, work};
+use crate::evaluate::Rules;
+use crate::otp::{Digits, Totp};
 use crate::record::{EnrollmentId, MOST_AUTHENTICATORS};
 use crate::secret::Secret;
 use crate::state::MOST_DRIFT;
@@ -50,6 +52,12 @@ impl Span {
         let single = Self::searched(1, now, drift, window, period);
         let widest = Self::searched(n, now, drift, window, period);
         Self { from: single.from.min(widest.from), to: single.to.max(widest.to) }
+    }
+
+    /// The same, ending no later than `to`.
+    #[must_use]
+    pub(crate) fn until(self, to: Step) -> Self {
+        Self { to: self.to.min(to), ..self }
     }
 
     fn holds(self, other: Self) -> bool {
@@ -116,11 +124,67 @@ impl Matches {
     }
 }
 
+/// What all searches of one authenticator found.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Findings {
+    /// The last code, in its window.
+    pub(crate) single: Matches,
+    /// The last two.
+    pub(crate) pair: Matches,
+    /// Whether one of the last two alone was found.
+    pub(crate) half_of_pair: bool,
+    /// The last three.
+    pub(crate) triple: Matches,
+    /// Whether two adjacent ones of the last three alone were found.
+    pub(crate) two_of_triple: bool,
+}
+
+/// Where one, two and three codes are searched.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spans {
+    pub(crate) single: Span,
+    pub(crate) pair: Span,
+    pub(crate) triple: Span,
+    /// Where parts of a triple are looked for.
+    pub(crate) parts: Span,
+}
+
+impl Spans {
+    /// As far as each number of codes is searched.
+    pub(crate) fn of(one: Computed<'_>, rules: &Rules, now: UnixTime) -> Self {
+        let span =
+            |n| Span::searched(n, one.totp.step(now), one.drift, rules.window, one.totp.period);
+        Self { single: span(1), pair: span(2), triple: span(3), parts: span(3) }
+    }
+}
+
+impl Codes {
+    /// All searches that so many codes are due, whatever comes out of the first ones.
+    pub(crate) fn search_all(&self, typed: &[u32], spans: Spans, floor: Step) -> Findings {
+        let last = |n: usize| typed.get(typed.len().checked_sub(n)?..);
+        let search = |part: Option<&[u32]>, span| {
+            part.map_or_else(Matches::default, |part| self.search(part, span, floor))
+        };
+        let found = |part: Option<&[u32]>, span| search(part, span).fresh().is_some();
+        let pair = |range| last(2).and_then(|pair: &[u32]| pair.get::<Range<usize>>(range));
+        let triple = |range| last(3).and_then(|triple: &[u32]| triple.get::<Range<usize>>(range));
+        Findings {
+            single: search(last(1), spans.single),
+            pair: search(last(2), spans.pair),
+            half_of_pair: found(pair(0..1), spans.pair) | found(pair(1..2), spans.pair),
+            triple: search(last(3), spans.triple),
+            two_of_triple: found(triple(0..2), spans.parts) | found(triple(1..3), spans.parts),
+        }
+    }
+}
+
 /// Codes computed before the lock is taken, for as many authenticators whoever it is.
 pub struct Codebook {
     /// Whose secrets these are from: another enrollment's codes must never be compared.
     enrollment: Option<EnrollmentId>,
     slots: Vec<Codes>,
+    /// Where the decoys among them are searched.
+    decoys: Option<Spans>,
 }
 
 /// An authenticator as far as computing its codes goes.
@@ -133,40 +197,36 @@ pub struct Computed<'a> {
 }
 
 impl Codebook {
-    /// Computes what evaluating `answers` can need. Work depends on the answers: users with fewer authenticators,
-    /// or none, cost as much.
+    /// Computes what evaluating `answers` can need. Work depends on the length of the answers: users with fewer
+    /// authenticators, or none, cost as much. Decoys are of the kind that `rules` call usual.
     #[must_use]
     pub fn compute(
         enrollment: Option<EnrollmentId>,
         authenticators: &[Computed<'_>],
         answers: &[Answer],
-        window: u64,
+        rules: &Rules,
         now: UnixTime,
     ) -> Self {
-        let n = most_codes(answers);
+        let n = work(answers);
         let mut slots = Vec::with_capacity(MOST_AUTHENTICATORS);
         if n == 0 {
-            return Self { enrollment, slots };
+            return Self { enrollment, slots, decoys: None };
         }
-        let decoy = decoy();
+        let decoy = decoy(rules);
+        let fallback = Computed { totp: &decoy, drift: 0 };
         for slot in 0..MOST_AUTHENTICATORS {
-            let fallback = Computed { totp: &decoy, drift: 0 };
-            let Computed { totp, drift } = authenticators.get(slot).copied().unwrap_or(fallback);
-            let span = Span::computed(n, totp.step(now), drift, window, totp.period);
-            slots.push(Codes::compute(totp, span));
+            let one = authenticators.get(slot).copied().unwrap_or(fallback);
+            slots.push(Codes::compute(one.totp, needed(one, n, rules, now)));
         }
-        Self { enrollment, slots }
+        Self { enrollment, slots, decoys: Some(Spans::of(fallback, rules, now)) }
     }
 
-    /// Compares the slots from `first` on as if they were somebody's, and forgets what came out.
-    pub(crate) fn compare_decoys(&self, first: usize, answers: &[Answer]) {
-        let sequences = Digits::ALL.map(|digits| Sequence::of(answers, digits));
-        let Some(sequence) = sequences.iter().max_by_key(|sequence| sequence.len()) else { return };
+    /// Searches the slots from `first` on as if they were somebody's, and forgets what came out.
+    pub(crate) fn search_decoys(&self, first: usize, answers: &[Answer]) {
+        let Some(spans) = self.decoys else { return };
+        let typed = Sequence::of(answers, Digits::Six).padded(work(answers));
         for codes in self.slots.iter().skip(first) {
-            for n in 1..=sequence.len() {
-                let typed = sequence.last(n).unwrap_or_default();
-                core::hint::black_box(codes.search(typed, codes.span, Step(0)));
-            }
+            core::hint::black_box(codes.search_all(&typed, spans, Step(0)));
         }
     }
 
@@ -180,29 +240,23 @@ impl Codebook {
 
 /// The codes of one authenticator as far as `n` codes need them, computed on the spot.
 #[must_use]
-pub(crate) fn computed_now(one: Computed<'_>, n: usize, window: u64, now: UnixTime) -> Codes {
-    let Computed { totp, drift } = one;
-    Codes::compute(totp, Span::computed(n, totp.step(now), drift, window, totp.period))
+pub(crate) fn computed_now(one: Computed<'_>, n: usize, rules: &Rules, now: UnixTime) -> Codes {
+    Codes::compute(one.totp, needed(one, n, rules, now))
 }
 
 /// What has to be at hand for evaluating `n` codes.
 #[must_use]
-pub(crate) fn needed(one: Computed<'_>, n: usize, window: u64, now: UnixTime) -> Span {
-    Span::computed(n, one.totp.step(now), one.drift, window, one.totp.period)
-}
-
-/// How many codes the answers can be at most, whatever their length.
-fn most_codes(answers: &[Answer]) -> usize {
-    Digits::ALL.into_iter().map(|d| Sequence::of(answers, d).len()).max().unwrap_or(0)
+pub(crate) fn needed(one: Computed<'_>, n: usize, rules: &Rules, now: UnixTime) -> Span {
+    Span::computed(n, one.totp.step(now), one.drift, rules.window, one.totp.period)
 }
 
 /// Stands in where a user has fewer authenticators; nothing is ever accepted from it.
-fn decoy() -> Totp {
+fn decoy(rules: &Rules) -> Totp {
     Totp {
         secret: Secret::fresh(&[0x5a; Secret::FRESH]),
-        algorithm: Algorithm::default(),
+        algorithm: rules.usual.algorithm,
         digits: Digits::default(),
-        period: Period::DEFAULT,
+        period: rules.usual.period,
     }
 }
 
@@ -217,21 +271,28 @@ mod tests {
     const ID: EnrollmentId = EnrollmentId::fresh([1; 8]);
 
     fn book(answers: &[Answer]) -> Codebook {
-        let totp = decoy();
-        Codebook::compute(Some(ID), &[Computed { totp: &totp, drift: 0 }], answers, 1, NOW)
+        let totp = decoy(&Rules::default());
+        Codebook::compute(
+            Some(ID),
+            &[Computed { totp: &totp, drift: 0 }],
+            answers,
+            &Rules::default(),
+            NOW,
+        )
     }
 
     #[test]
     fn the_work_depends_on_what_was_typed_and_not_on_the_user() {
         let work = |authenticators: &[Computed<'_>], typed: &str| {
             let answers = [Answer::read(typed.as_bytes())];
-            let book = Codebook::compute(None, authenticators, &answers, 1, NOW);
+            let book = Codebook::compute(None, authenticators, &answers, &Rules::default(), NOW);
             book.slots.iter().map(|codes| codes.codes.len()).collect::<Vec<_>>()
         };
-        let totp = decoy();
+        let totp = decoy(&Rules::default());
         let one = Computed { totp: &totp, drift: 3 };
         for (typed, expected) in [
             ("junk", 0),
+            ("junkjunk", 3),
             ("123456", 3),
             ("12345678", 3),
             ("123456123456", 41),

@@ -60,7 +60,7 @@ pub fn explain(
             return None;
         }
         let one = Computed { totp, drift: spent.drift };
-        let codes = computed_now(one, 3, rules.window, now);
+        let codes = computed_now(one, 3, rules, now);
         let here = totp.step(now);
         let mut outlook = Outlook::Wrong;
         let mut place = None;
@@ -144,7 +144,7 @@ pub fn resynchronise(
         let spent = *state.spent(&authenticator.name)?.totp();
         let sequence = Sequence::of(typed, totp.digits);
         let pair = sequence.last(2)?;
-        let codes = computed_now(Computed { totp, drift: 0 }, 3, 0, now);
+        let codes = computed_now(Computed { totp, drift: 0 }, 3, &Rules::default(), now);
         let day = Span::searched(3, totp.step(now), 0, 0, totp.period);
         let step = codes.search(pair, day, spent.floor).fresh()?;
         Some((authenticator, spent, step))

@@ -18,7 +18,7 @@ use totp_core::event::{EventKind, Place};
 use totp_core::otp::Digits;
 use totp_core::record::EnrollmentId;
 use totp_core::search::{Codebook, Computed};
-use totp_core::state::{MOST_DRIFT, Meter};
+use totp_core::state::{MOST_DRIFT, Meter, Spent};
 use totp_core::store::{Durability, Found, StateRead, View, Volatile};
 use totp_core::time::{DAY, Period, Step, UnixTime};
 
@@ -425,9 +425,83 @@ fn in_volatile_memory_only_steps_after_the_start_of_process_1_count() {
     let _ = refused(alice.enter(&code));
     assert_eq!(alice.view.meter.events.iter().next().unwrap().kind, EventKind::StateVolatile);
     alice.view.volatile = Some(Volatile { since: NOW, first: false });
-    let code = alice.code(1);
+    alice.now = alice.now.plus(60);
+    let code = alice.code(0);
     let _ = accepted(alice.enter(&code));
     assert_eq!(alice.view.meter.events.iter().count(), 1);
+}
+
+#[test]
+fn what_was_accepted_in_memory_stays_used_after_a_restart_has_forgotten_it() {
+    for (drift, offsets) in [(0, vec![1]), (0, vec![-5, -4]), (3, vec![4]), (-3, vec![-3])] {
+        let mut alice = House::alice();
+        let Spent::Totp(spent) = &mut alice.state().spent[0].1;
+        spent.drift = drift;
+        let on_disk = alice.state().clone();
+        alice.view.volatile = Some(Volatile { since: NOW.minus(86_400), first: false });
+        let typed = alice.codes(offsets);
+        let _ = accepted(alice.enter(&typed));
+        // The machine restarts at once, and still can't write its disk.
+        alice.enrolled().state = StateRead::Good(on_disk);
+        alice.view.meter = Meter::default();
+        alice.view.volatile = Some(Volatile { since: NOW, first: true });
+        for _ in 0..90 {
+            alice.now = alice.now.plus(10);
+            let _ = refused(alice.enter(&typed));
+        }
+    }
+}
+
+#[test]
+fn in_volatile_memory_codes_ahead_of_the_window_are_refused_and_no_drift_is_learned() {
+    let mut alice = House::alice();
+    alice.view.volatile = Some(Volatile { since: NOW.minus(86_400), first: false });
+    for offsets in [5..7, 600..603] {
+        let typed = alice.codes(offsets);
+        let _ = refused(alice.enter(&typed));
+    }
+    let typed = alice.codes([-8, -7]);
+    assert_eq!(accepted(alice.enter(&typed)).drift(), 0);
+}
+
+#[test]
+fn an_older_block_does_not_make_a_used_code_good_again() {
+    let mut alice = House::alice();
+    let older = alice.state().clone();
+    let code = alice.code(0);
+    let _ = accepted(alice.enter(&code));
+    alice.enrolled().state = StateRead::Good(older); // the newest can't be read
+    assert_eq!(alice.reason(&code), Reason::Replay);
+}
+
+#[test]
+fn a_used_code_is_refused_even_where_it_is_that_of_a_fresh_step_too() {
+    let nine = totp(9, Digits::Six);
+    let step = (0..40_000_000u64).step_by(100_000).find_map(|from| {
+        let codes = nine.codes(Step(from), Step(from + 100_001));
+        let at = codes.windows(3).position(|w| w[0] == w[2])?;
+        Some(Step(from + at as u64))
+    });
+    let mut alice = House::with(vec![("phone", totp(9, Digits::Six))]);
+    alice.now = step.unwrap().moved(-1).start(Period::DEFAULT);
+    let code = alice.code(1);
+    let _ = accepted(alice.enter(&code));
+    alice.now = step.unwrap().moved(1).start(Period::DEFAULT);
+    assert_eq!(alice.code(1), code);
+    assert_eq!(alice.reason(&code), Reason::Replay);
+}
+
+#[test]
+fn a_lost_state_has_no_singles_left_however_long_it_was_quiet() {
+    let mut alice = House::alice();
+    let wrong = alice.wrong();
+    let _ = refused(alice.enter(&wrong));
+    alice.enrolled().state = StateRead::Lost { seq: 2 };
+    alice.now = alice.now.plus(60 * DAY);
+    assert_eq!(alice.reason(&wrong), Reason::Clock { seconds: 30 });
+    alice.now = alice.now.plus(90);
+    let code = alice.code(0);
+    assert_eq!(alice.reason(&code), Reason::Budget);
 }
 
 #[test]
@@ -440,7 +514,7 @@ fn nobody_is_let_in_who_is_not_enrolled() {
         let place = Place::new("sshd", "");
         let attempt = Attempt {
             answers: &answers,
-            codebook: &Codebook::compute(None, &[], &answers, 1, NOW),
+            codebook: &Codebook::compute(None, &[], &answers, &RULES, NOW),
             first: None,
             origin: &HOME,
             place: &place,
@@ -469,7 +543,7 @@ fn a_try_is_debited_before_it_is_known_to_be_right() {
     let place = Place::new("sshd", "");
     let attempt = Attempt {
         answers: &answers,
-        codebook: &Codebook::compute(None, &[], &answers, 1, NOW),
+        codebook: &Codebook::compute(None, &[], &answers, &RULES, NOW),
         first: None,
         origin: &HOME,
         place: &place,
@@ -497,7 +571,7 @@ fn a_codebook_of_another_enrollment_is_not_used() {
     let place = Place::new("sshd", "");
     let computed = [Computed { totp: &stranger, drift: 0 }];
     let codebook =
-        Codebook::compute(Some(EnrollmentId::fresh([9; 8])), &computed, &answers, 1, NOW);
+        Codebook::compute(Some(EnrollmentId::fresh([9; 8])), &computed, &answers, &RULES, NOW);
     let attempt = Attempt {
         answers: &answers,
         codebook: &codebook,

@@ -214,7 +214,7 @@ impl House {
 
     fn type_in(&self, name: &str, typed: &str, now: UnixTime) -> Result<Durability, Reason> {
         let answers = [Answer::read(typed.as_bytes())];
-        let codebook = Codebook::compute(None, &[], &answers, 1, now);
+        let codebook = Codebook::compute(None, &[], &answers, &Rules::default(), now);
         let attempt = Attempt {
             answers: &answers,
             codebook: &codebook,

@@ -4,8 +4,8 @@
 //!            ?, three times at most
 //!              ┌──┐
 //!   ask first ─┴──┴─► judge ──accepted──────────────────► done
-//!                       └─refused─► ask again ─► judge ──┘  ▲
-//!                                       └─ same answer ─────┘
+//!                       └─refused─► ask again ─► judge ──┘
+//!                                       └─ same answer ─► judge, pretending
 //! ```
 
 use alloc::string::{String, ToString};
@@ -67,6 +67,9 @@ pub enum Next<'a> {
         answers: &'a [Answer],
         /// What the first evaluation was debited with, where this is the second.
         first: Option<Debit>,
+        /// The same answer again, neither evaluated nor debited: do the work on a decoy, so that nobody sees by the
+        /// time whether the two answers reached us as they were typed.
+        pretend: bool,
     },
     /// It is over.
     Done(End),
@@ -97,7 +100,7 @@ enum Stage {
     AskFirst,
     JudgeFirst,
     AskAgain,
-    JudgeAgain,
+    JudgeAgain { pretend: bool },
     Done(End),
 }
 
@@ -136,8 +139,12 @@ impl Login {
             Stage::AskFirst => Next::Ask(self.settings.prompt.clone()),
             Stage::AskAgain if self.help => Next::Ask(HELP.to_string()),
             Stage::AskAgain => Next::Ask(AGAIN.to_string()),
-            Stage::JudgeFirst => Next::Judge { answers: &self.answers, first: None },
-            Stage::JudgeAgain => Next::Judge { answers: &self.answers, first: self.first_debit },
+            Stage::JudgeFirst => {
+                Next::Judge { answers: &self.answers, first: None, pretend: false }
+            }
+            Stage::JudgeAgain { pretend } => {
+                Next::Judge { answers: &self.answers, first: self.first_debit, pretend: *pretend }
+            }
             Stage::Done(end) => Next::Done(end.clone()),
         }
     }
@@ -156,12 +163,11 @@ impl Login {
                 self.stage = Stage::JudgeFirst;
             }
             // Clients that answer every prompt alike would pay twice for one guess.
-            Stage::AskAgain if *self.first_typed == typed.trim_ascii() => {
-                self.stage = Stage::Done(End::Refused);
-                return;
+            Stage::AskAgain => {
+                let pretend = *self.first_typed == typed.trim_ascii();
+                self.stage = Stage::JudgeAgain { pretend };
             }
-            Stage::AskAgain => self.stage = Stage::JudgeAgain,
-            Stage::JudgeFirst | Stage::JudgeAgain | Stage::Done(_) => return,
+            Stage::JudgeFirst | Stage::JudgeAgain { .. } | Stage::Done(_) => return,
         }
         self.answers.push(answer);
     }
@@ -169,9 +175,10 @@ impl Login {
     /// What became of [`Next::Judge`].
     pub fn judged(&mut self, verdict: Verdict) {
         self.stage = match (&self.stage, verdict) {
-            (Stage::JudgeFirst | Stage::JudgeAgain, Verdict::Accepted(accepted)) => {
-                Stage::Done(End::Accepted(accepted))
-            }
+            (
+                Stage::JudgeFirst | Stage::JudgeAgain { pretend: false },
+                Verdict::Accepted(accepted),
+            ) => Stage::Done(End::Accepted(accepted)),
             (Stage::JudgeFirst, Verdict::Refused(Refusal { debit, .. }))
                 if self.settings.second_chance =>
             {
@@ -218,7 +225,7 @@ mod tests {
 
     fn judging(login: &Login) -> (usize, bool) {
         match login.next() {
-            Next::Judge { answers, first } => (answers.len(), first.is_some()),
+            Next::Judge { answers, first, pretend: false } => (answers.len(), first.is_some()),
             other => panic!("{other:?}"),
         }
     }
@@ -242,11 +249,13 @@ mod tests {
     }
 
     #[test]
-    fn the_same_answer_again_is_not_evaluated() {
+    fn the_same_answer_again_is_only_pretended_to_be_evaluated() {
         let mut login = Login::new(Settings::default());
         login.reply(b"123456");
         login.judged(refused());
         login.reply(b" 123456\n");
+        assert!(matches!(login.next(), Next::Judge { pretend: true, .. }));
+        login.judged(refused());
         assert!(is_refused(&login));
     }
 

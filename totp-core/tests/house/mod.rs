@@ -10,7 +10,7 @@
 
 use totp_core::answer::Answer;
 use totp_core::budget::{Debit, Spending, YearlyChance};
-use totp_core::evaluate::{Accepted, Attempt, Reason, Refusal, Rules, Verdict, evaluate};
+use totp_core::evaluate::{Accepted, Attempt, Reason, Refusal, Rules, Usual, Verdict, evaluate};
 use totp_core::event::Place;
 use totp_core::name::{AuthenticatorName, UserName};
 use totp_core::origin::Origin;
@@ -23,7 +23,11 @@ use totp_core::store::{Durability, Enrolled, Found, StateRead, View, Writes};
 use totp_core::time::{Period, UnixTime};
 
 pub const NOW: UnixTime = UnixTime(1_763_000_010);
-pub const RULES: Rules = Rules { window: 1, chance: YearlyChance::DEFAULT };
+pub const RULES: Rules = Rules {
+    window: 1,
+    chance: YearlyChance::DEFAULT,
+    usual: Usual { algorithm: Algorithm::Sha1, period: Period::DEFAULT },
+};
 pub const HOME: Origin = Origin::Net4([192, 0, 2]);
 pub const ELSEWHERE: Origin = Origin::Net4([198, 51, 100]);
 
@@ -121,7 +125,7 @@ impl House {
                 .collect(),
             _ => Vec::new(),
         };
-        let codebook = Codebook::compute(Some(enrollment), &computed, &answers, 1, self.now);
+        let codebook = Codebook::compute(Some(enrollment), &computed, &answers, &RULES, self.now);
         let place = Place::new("sshd", "192.0.2.1");
         let attempt = Attempt {
             answers: &answers,

@@ -163,7 +163,7 @@ pub(super) fn try_code(
     now: UnixTime,
 ) -> Result<(Verdict, Durability), Fault> {
     let answers = [Answer::read(typed.as_bytes())];
-    let codebook = Codebook::compute(None, &[], &answers, 1, now);
+    let codebook = Codebook::compute(None, &[], &answers, &Rules::default(), now);
     let place = Place::new("sshd", "192.0.2.1");
     let attempt = Attempt {
         answers: &answers,

@@ -125,7 +125,13 @@ fn a_pretended_login_leaves_the_users_own_state_alone() {
     let house = House::with_alice();
     let before = fs::read(house.state_file()).unwrap();
     let answers = [totp_core::answer::Answer::read(code(NOW).as_bytes())];
-    let codebook = totp_core::search::Codebook::compute(None, &[], &answers, 1, NOW);
+    let codebook = totp_core::search::Codebook::compute(
+        None,
+        &[],
+        &answers,
+        &totp_core::evaluate::Rules::default(),
+        NOW,
+    );
     let attempt = totp_core::evaluate::Attempt {
         answers: &answers,
         codebook: &codebook,
