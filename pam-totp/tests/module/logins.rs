@@ -196,6 +196,17 @@ fn the_mark_is_for_who_passed_and_gone_at_the_next_auth() {
 }
 
 #[test]
+fn in_account_it_lets_nobody_in_by_itself() {
+    let Some((site, _)) = house("") else { return };
+    let account = site.line("").replacen("auth", "account", 1);
+    let stack = Stack::new(&format!("{}\n{account}", site.line("")));
+    let code = format!("={}", code());
+    let shown = stack.run(&[], &["auth", &code, "account"]);
+    // Every module has said PAM_IGNORE, which libpam refuses (PAM_PERM_DENIED).
+    assert!(shown.contains(SUCCESS) && shown.contains("account = 6\n"), "{shown}");
+}
+
+#[test]
 fn a_hostile_name_writes_no_line_of_its_own() {
     let Some((_site, stack)) = house("") else { return };
     let options = ["rhost=192.0.2.1", "ruser=x rhost=203.0.113.9"];

@@ -5,7 +5,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
-use pam_totp_tests::{House, Outcome, Pam, Phone};
+use pam_totp_tests::{Answer, House, Outcome, Pam, Phone};
 
 use crate::{CODE, NEXT};
 
@@ -212,6 +212,20 @@ fn a_record_of_a_recycled_name_is_refused_until_an_administrator_decides() {
         let text = fs::read_to_string(&passwd).unwrap();
         fs::write(&passwd, text.replace("alice:x:20000:", "alice:x:29999:")).unwrap();
     });
+}
+
+#[test]
+fn a_record_spoilt_while_the_prompt_is_open_denies_like_a_wrong_code() {
+    let house = House::build();
+    let phone = house.enroll("alice");
+    let mut application = house.application();
+    let mut login = application.login("code", "alice");
+    assert_eq!(login.begin("auth 0").hear().prompt(), Some(CODE));
+    mode(&house.path(RECORD), 0o644);
+    login.answer(Answer::from(&phone.now()));
+    let outcome = login.rest([&phone.in_steps(1)]);
+    assert_eq!((outcome.code, outcome.prompts()), (Pam::AuthErr, vec![NEXT]), "{outcome:?}");
+    assert_one_line_about(&house, RECORD);
 }
 
 #[test]

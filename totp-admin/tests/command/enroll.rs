@@ -147,6 +147,19 @@ fn replace_starts_over_and_a_secret_that_stays_keeps_what_it_has_spent() {
 }
 
 #[test]
+fn every_enrollment_has_an_id_of_its_own() {
+    let Some(house) = House::new("") else { return };
+    let mut seen = Vec::new();
+    for more in [&[][..], &["--replace"], &["--add", "--name", "tablet"]] {
+        house.run(&[&["enroll", USER, "--no-confirm"], more].concat()).done();
+        let record = fs::read_to_string(house.file_of(USER)).unwrap();
+        let id = record.lines().find(|line| line.starts_with("enrollment = ")).unwrap().to_owned();
+        assert!(!seen.contains(&id), "{more:?}: {id}");
+        seen.push(id);
+    }
+}
+
+#[test]
 fn an_otpauth_address_brings_its_own_parameters() {
     let Some(house) = House::new("") else { return };
     let file = house.path("secret");

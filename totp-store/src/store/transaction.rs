@@ -37,6 +37,8 @@ impl FileStore {
     ) -> Result<Committed<T>, Fault> {
         let own = Seat::own(user, record_of);
         let decoy = Seat::decoy(user, record_of);
+        // Before the first write, be it a decoy's.
+        self.room_for_files(&own.name)?;
         let mut made = None;
         for _ in 0..TRIES {
             let turn = match record_of.map(|_| self.open_state(&own.name)).transpose()?.flatten() {
@@ -138,7 +140,6 @@ impl FileStore {
         entry: Option<Entry>,
         f: &dyn Fn(&View) -> Change<T>,
     ) -> Result<Turn<T>, Fault> {
-        self.room_for_files(&seat.name)?;
         let blocks = self.read(seat, &opened.file)?;
         let enrollment = enrollment(entry.as_ref());
         let mut view = View { found: found(entry, &blocks), meter: blocks.meter(), volatile: None };
@@ -172,7 +173,6 @@ impl FileStore {
         entry: Option<Entry>,
         f: &dyn Fn(&View) -> Change<T>,
     ) -> Result<Turn<T>, Fault> {
-        self.room_for_files(&seat.name)?;
         let enrollment = enrollment(entry.as_ref());
         let volatile = Some(self.volatile(memory.is_short())?);
         let view = View { found: found(entry, memory), meter: memory.meter(), volatile };
@@ -196,7 +196,6 @@ impl FileStore {
         if !opened.writable {
             return Ok(false);
         }
-        self.room_for_files(&seat.name)?;
         let on_disk = self.read(seat, &opened.file)?;
         let writes = on_disk.taking_back(enrollment, memory);
         let disk = &*self.disk;
