@@ -60,13 +60,15 @@ fn build_workspace(directory: &Path) {
 /// The module once more, with the argument `test_panic`, which no release build knows.
 #[must_use]
 pub fn module_that_can_panic() -> PathBuf {
-    // A directory of its own, so that the module under test isn't overwritten.
-    let directory = workspace().join("target/test-panic");
+    // A directory of its own, so that the module under test isn't overwritten; the module's own tests
+    // build the same there.
+    let target = target_directory();
+    let directory = target.parent().expect("the profile lies in the target dir").join("tmp/module");
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
-        .args(["build", "--quiet", "--package", "pam-totp", "--features", "test-panic"])
+        .args(["build", "--quiet", "--lib", "--features", "test-panic"])
         .arg("--manifest-path")
-        .arg(workspace().join("Cargo.toml"))
+        .arg(workspace().join("pam-totp/Cargo.toml"))
         .arg("--target-dir")
         .arg(&directory)
         .status()
