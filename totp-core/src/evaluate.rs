@@ -611,6 +611,19 @@ pub fn codes_required(rules: &Rules, record: &Record, meter: &Meter, now: UnixTi
     }
 }
 
+/// The same for an untouched budget, and `authenticators` of `digits` digits: more than 1 where the chance is divided among
+/// so many hosts that one code is never enough.
+#[must_use]
+pub fn codes_always_required(rules: &Rules, digits: Digits, authenticators: usize) -> u8 {
+    let budget = Spending::default();
+    let single = single_price(rules, digits, authenticators);
+    if budget.can_pay(rules.chance, Kind::Single(Standing::Unknown), single) {
+        return 1;
+    }
+    let pair = pair_price(digits, authenticators, true);
+    if budget.can_pay(rules.chance, Kind::Pair, pair) { 2 } else { 3 }
+}
+
 /// A state in place of one that was lost, with floors above now.
 fn begun_anew(rules: &Rules, record: &Record, seq: u64, now: UnixTime) -> State {
     let spent = record.authenticators.iter().map(|authenticator| {

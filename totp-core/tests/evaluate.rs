@@ -12,8 +12,8 @@ mod house;
 use house::{ELSEWHERE, HOME, House, NOW, RULES, accepted, refused, totp};
 use proptest::prelude::*;
 use totp_core::answer::Answer;
-use totp_core::budget::{Debit, Kind, Price, Spending, Standing};
-use totp_core::evaluate::{Attempt, Reason, Verdict, evaluate};
+use totp_core::budget::{Debit, Kind, Price, Spending, Standing, YearlyChance};
+use totp_core::evaluate::{Attempt, Reason, Rules, Verdict, codes_always_required, evaluate};
 use totp_core::event::{EventKind, Place};
 use totp_core::otp::Digits;
 use totp_core::record::EnrollmentId;
@@ -585,6 +585,17 @@ fn a_codebook_of_another_enrollment_is_not_used() {
     let _ = alice.enrolled();
     let verdict = evaluate(&RULES, &alice.view, &attempt).commit(|_| Ok::<_, ()>(Durability::Disk));
     let _ = refused(verdict.unwrap().into_outcome());
+}
+
+#[test]
+fn a_chance_divided_among_many_hosts_leaves_no_single_code() {
+    let rules = |hosts| Rules { chance: YearlyChance::new(0.001, hosts).unwrap(), ..RULES };
+    for (hosts, authenticators, codes) in
+        [(1, 4, 1), (74, 1, 1), (75, 1, 3), (18, 4, 1), (19, 4, 3)]
+    {
+        let always = codes_always_required(&rules(hosts), Digits::Six, authenticators);
+        assert_eq!(always, codes, "{hosts} hosts, {authenticators} authenticators");
+    }
 }
 
 proptest! {

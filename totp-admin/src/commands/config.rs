@@ -8,6 +8,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use serde_json::json;
+use totp_core::evaluate::codes_always_required;
 use totp_core::policy::{Config as Settings, ConfigError, Policy, PolicyKeys};
 
 use crate::cli::{Config, ConfigCheck, Global};
@@ -51,11 +52,23 @@ fn check(ui: &Ui, global: &Global, args: &ConfigCheck) -> Result<()> {
         }
     };
     match Settings::parse(&text) {
-        Ok(_) => {
+        Ok(settings) => {
             ui.document(&json!({"path": path, "valid": true, "error": null}))?;
+            warn_of_many_hosts(ui, &settings);
             ui.done(format_args!("{} is valid", path.display()))
         }
         Err(error) => not_valid(ui, &path, &error),
+    }
+}
+
+/// A chance divided among many hosts is too small for single codes: better said here than found out at a login.
+fn warn_of_many_hosts(ui: &Ui, settings: &Settings) {
+    let Some(rules) = settings.rules() else { return };
+    let codes = codes_always_required(&rules, settings.totp.digits(), 1);
+    if codes > 1 {
+        ui.warn(format_args!(
+            "[guessing] leaves each host so small a chance that {codes} codes in a row are always asked for."
+        ));
     }
 }
 
