@@ -1,11 +1,12 @@
 //! Who holds a lock, and how to end them. The caller of su may stop it (SIGSTOP) while it holds the lock on somebody's
 //! state, or on the permanent record; nobody may be kept out by that.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
 
-use nix::sys::stat::{FileStat, fstat};
+use nix::sys::stat::{FileStat, fstat, major, minor};
 use rustix::process::{Pid, PidfdFlags, Signal, getpid, pidfd_open, pidfd_send_signal};
 
 /// A process that holds a lock. The descriptor names this process, even after its number is another's.
@@ -35,20 +36,21 @@ pub(super) enum State {
 }
 
 impl Holder {
-    /// Who holds the flock on `file`. `None` where nobody does, where it can't be told, and where it is this process itself.
-    pub(super) fn of(file: impl AsFd) -> Option<Self> {
-        let file = fstat(file).ok()?;
-        let inode = file.st_ino;
-        let pid = holding_pid(inode)?;
-        if pid == getpid() {
-            return None;
-        }
+    /// Who holds the flock on `file`: nobody where it can't be told, and never this process itself. More than one only where
+    /// lines of `/proc/locks` can't be told apart.
+    pub(super) fn all_of(file: impl AsFd) -> Vec<Self> {
+        let Ok(file) = fstat(file) else { return Vec::new() };
+        let pids = holding_pids(&file);
+        let opened: Vec<Self> = pids.into_iter().filter_map(Self::opened).collect();
+        // A number may have passed to another process before its descriptor was open: look again, now that it can't.
+        let still = if opened.is_empty() { Vec::new() } else { holding_pids(&file) };
+        opened.into_iter().filter(|holder| still.contains(&holder.pid)).collect()
+    }
+
+    fn opened(pid: Pid) -> Option<Self> {
         let fd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
-        // The number may have passed to another process before the descriptor was open: look again, now that it can't. The
-        // inode may be another file system's: the process must have this very file open.
-        let confirmed = holding_pid(inode) == Some(pid) && has_open(pid, &file);
         let started = stat(pid)?.1;
-        confirmed.then_some(Self { pid, started, fd })
+        Some(Self { pid, started, fd })
     }
 
     pub(super) fn state(&self) -> State {
@@ -66,22 +68,54 @@ impl Holder {
     }
 }
 
-/// The first process that `/proc/locks` names as holder of a flock on an inode (proc_locks(5)).
-fn holding_pid(inode: u64) -> Option<Pid> {
-    let locks = fs::read_to_string("/proc/locks").ok()?;
-    let pid = locks.lines().find_map(|line| holder_in(line, inode))?;
-    Pid::from_raw(pid)
+/// The processes that `/proc/locks` names as holders of a flock on this file (proc_locks(5)), other than this one.
+fn holding_pids(file: &FileStat) -> Vec<Pid> {
+    // Line by line: anybody can make it long.
+    let Ok(locks) = File::open("/proc/locks") else { return Vec::new() };
+    let lines = BufReader::new(locks).lines().map_while(Result::ok);
+    let device = (major(file.st_dev), minor(file.st_dev));
+    let (exact, shadows): (Vec<_>, Vec<_>) = claims(lines, file.st_ino)
+        .filter(|claim| claim.pid != getpid())
+        .partition(|claim| claim.device == device);
+    let found: Vec<Pid> = if exact.is_empty() {
+        // btrfs shows another device there than stat does. Anybody can have a file with this inode number on yet another
+        // one, but not have this very file open.
+        shadows.into_iter().map(|claim| claim.pid).filter(|pid| has_open(*pid, file)).collect()
+    } else {
+        exact.into_iter().map(|claim| claim.pid).collect()
+    };
+    found.into_iter().fold(Vec::new(), |mut once, pid| {
+        if !once.contains(&pid) {
+            once.push(pid);
+        }
+        once
+    })
+}
+
+/// A line of `/proc/locks`: who holds a flock on a file of the wanted inode number, and on which device that is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Claim {
+    pid: Pid,
+    /// Major and minor number.
+    device: (u64, u64),
+}
+
+/// All claims to an inode number, on whatever device.
+fn claims(lines: impl Iterator<Item = String>, inode: u64) -> impl Iterator<Item = Claim> {
+    lines.filter_map(move |line| claim(&line, inode))
 }
 
 /// `1: FLOCK  ADVISORY  WRITE 1234 fe:00:5678 0 EOF`; a line with `->` is a waiter's.
-fn holder_in(line: &str, inode: u64) -> Option<i32> {
+fn claim(line: &str, inode: u64) -> Option<Claim> {
     let mut words = line.split_ascii_whitespace().skip(1);
     if words.next()? != "FLOCK" {
         return None;
     }
-    let pid = words.nth(2)?;
-    let (_, found) = words.next()?.rsplit_once(':')?;
-    if found.parse() == Ok(inode) { pid.parse().ok() } else { None }
+    let pid = Pid::from_raw(words.nth(2)?.parse().ok()?)?;
+    let mut place = words.next()?.split(':');
+    let mut number = || u64::from_str_radix(place.next()?, 16).ok();
+    let device = (number()?, number()?);
+    (place.next()?.parse() == Ok(inode)).then_some(Claim { pid, device })
 }
 
 fn has_open(pid: Pid, wanted: &FileStat) -> bool {
@@ -107,14 +141,23 @@ fn parse_stat(stat: &str) -> Option<(char, u64)> {
 mod tests {
     use super::*;
 
+    fn claims_to(inode: u64, text: &str) -> Vec<(i32, (u64, u64))> {
+        let found = claims(text.lines().map(str::to_owned), inode);
+        found.map(|claim| (claim.pid.as_raw_nonzero().get(), claim.device)).collect()
+    }
+
     #[test]
-    fn a_holder_is_found_in_the_lines_of_proc_locks() {
-        let line = "1: FLOCK  ADVISORY  WRITE 1234 fe:00:5678 0 EOF";
-        assert_eq!(holder_in(line, 5678), Some(1234));
-        assert_eq!(holder_in(line, 567), None);
-        assert_eq!(holder_in("1: -> FLOCK  ADVISORY  WRITE 1234 fe:00:5678 0 EOF", 5678), None);
-        assert_eq!(holder_in("1: POSIX  ADVISORY  WRITE 1234 fe:00:5678 0 EOF", 5678), None);
-        assert_eq!(holder_in("", 5678), None);
+    fn every_holder_of_an_inode_number_is_found_in_proc_locks_with_its_device() {
+        let text = "1: FLOCK  ADVISORY  WRITE 77 00:2a:5678 0 EOF\n\
+                    2: POSIX  ADVISORY  WRITE 78 fe:00:5678 0 EOF\n\
+                    3: FLOCK  ADVISORY  WRITE 79 fe:00:567 0 EOF\n\
+                    4: FLOCK  ADVISORY  WRITE 1234 fe:01:5678 0 EOF\n\
+                    4: -> FLOCK  ADVISORY  WRITE 80 fe:01:5678 0 EOF\n\
+                    5: FLOCK  ADVISORY  WRITE 0 fe:01:5678 0 EOF\n\
+                    \n\
+                    6: FLOCK  ADVISORY  WRITE";
+        assert_eq!(claims_to(5678, text), [(77, (0, 0x2a)), (1234, (0xfe, 1))]);
+        assert_eq!(claims_to(56, text), []);
     }
 
     #[test]

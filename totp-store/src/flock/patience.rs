@@ -58,8 +58,10 @@ fn watching(file: &impl AsFd, wait: Wait, stuck: Duration) -> Result<Held<'_>, N
 struct Watch {
     next_look: Duration,
     stuck: Duration,
-    /// Who was seen, the file's last change, and how much of the wait was left then.
-    seen: Option<(Holder, LastChange, Duration)>,
+    /// The file's last change, when it was seen.
+    change: LastChange,
+    /// Who was seen since then, and how much of the wait was left at first.
+    seen: Vec<(Holder, Duration)>,
 }
 
 /// Seconds and nanoseconds.
@@ -67,7 +69,8 @@ type LastChange = (i64, i64);
 
 impl Watch {
     fn new(wait: Duration, stuck: Duration) -> Self {
-        Self { next_look: wait.saturating_sub(LOOK), stuck, seen: None }
+        let next_look = wait.saturating_sub(LOOK);
+        Self { next_look, stuck, change: (0, 0), seen: Vec::new() }
     }
 
     /// `left` is what is left of the wait.
@@ -76,23 +79,30 @@ impl Watch {
             return;
         }
         self.next_look = left.saturating_sub(LOOK);
-        let Some(holder) = Holder::of(file) else {
-            self.seen = None;
-            return;
-        };
         // One process may log many people in and be seen again and again: it writes each time.
         let change = last_change(file);
-        let since = match self.seen.take() {
-            Some((seen, then, since)) if seen == holder && then == change => since,
-            _ => left,
-        };
-        let unchanged_for = since.saturating_sub(left);
-        match holder.state() {
-            State::Stopped => holder.end(),
-            State::Other if unchanged_for >= self.stuck => holder.end(),
-            State::Other | State::DiskWait => {}
+        if change != self.change {
+            self.seen.clear();
         }
-        self.seen = Some((holder, change, since));
+        self.change = change;
+        let before = std::mem::take(&mut self.seen);
+        for holder in Holder::all_of(file) {
+            let since =
+                before.iter().find(|(seen, _)| *seen == holder).map_or(left, |(_, since)| *since);
+            if is_to_be_ended(holder.state(), since.saturating_sub(left), self.stuck) {
+                holder.end();
+            }
+            self.seen.push((holder, since));
+        }
+    }
+}
+
+/// Whether a holder that has changed nothing for so long is ended.
+fn is_to_be_ended(state: State, unchanged_for: Duration, stuck: Duration) -> bool {
+    match state {
+        State::Stopped => true,
+        State::Other => unchanged_for >= stuck,
+        State::DiskWait => false,
     }
 }
 
