@@ -14,8 +14,12 @@ use crate::files::errno_of;
 /// As long as anybody waits.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// A holder that makes no progress for so long, and doesn't wait for the disk, is ended.
+/// A holder that makes no progress for so long is ended.
 const STUCK: Duration = Duration::from_secs(2);
+
+/// So many times longer has one that waits for the disk, or seems to: short of memory in a group of its own making
+/// (cgroups), a process looks the same. What it has committed survives its end.
+const DISK_FACTOR: u32 = 5;
 
 /// How often the holder is looked at. An ordinary one is long gone before the first look.
 const LOOK: Duration = Duration::from_millis(100);
@@ -102,7 +106,7 @@ fn is_to_be_ended(state: State, unchanged_for: Duration, stuck: Duration) -> boo
     match state {
         State::Stopped => true,
         State::Other => unchanged_for >= stuck,
-        State::DiskWait => false,
+        State::DiskWait => unchanged_for >= stuck.saturating_mul(DISK_FACTOR),
     }
 }
 
@@ -163,6 +167,14 @@ mod tests {
         assert!(watching(&waiter, Wait::AtMost(LONGEST), stuck).is_ok());
         assert!(begin.elapsed() >= stuck);
         child.wait().unwrap();
+    }
+
+    #[test]
+    fn a_holder_that_waits_for_the_disk_gets_more_time_but_not_all_of_it() {
+        let ended = |state, seconds| is_to_be_ended(state, Duration::from_secs(seconds), STUCK);
+        assert!(ended(State::Stopped, 0));
+        assert!(!ended(State::Other, 1) && ended(State::Other, 2));
+        assert!(!ended(State::DiskWait, 9) && ended(State::DiskWait, 10));
     }
 
     #[test]
