@@ -205,7 +205,7 @@ impl FileStore {
         self.room_for_files(&seat.name)?;
         if let Some(file) = self.memory.open(&seat.name, Access::Write)? {
             let _held = lock(&file).map_err(|no| self.no_lock(&seat.name, no))?;
-            let memory = self.read(seat, &file)?;
+            let memory = self.read(seat, &file);
             if !self.take_back(seat, opened, enrollment, &memory)? {
                 return Err(self.unwritable(seat));
             }
@@ -213,7 +213,7 @@ impl FileStore {
         if !opened.writable {
             return Err(self.unwritable(seat));
         }
-        let blocks = self.read(seat, &opened.file)?;
+        let blocks = self.read(seat, &opened.file);
         Ok(if blocks.is_short() { Blocks::unwritten(&seat.whose) } else { blocks })
     }
 

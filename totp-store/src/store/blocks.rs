@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::FileExt as _;
 
 use totp_core::name::UserName;
 use totp_core::record::EnrollmentId;
@@ -61,19 +60,19 @@ pub(super) struct Blocks {
 }
 
 impl Blocks {
-    /// Reads `file`, which is `user`'s.
-    pub(super) fn read(user: &UserName, file: &File) -> io::Result<Self> {
+    /// Reads `file`, which is `user`'s. A block that can't be read counts as damaged: the others are as good as before.
+    pub(super) fn read(user: &UserName, disk: &dyn Disk, file: &File) -> Self {
         let mut bytes = vec![0; SIZE];
-        let mut filled: usize = 0;
-        while let Some(space) = bytes.get_mut(filled..).filter(|space| !space.is_empty()) {
-            match file.read_at(space, u64::try_from(filled).unwrap_or(u64::MAX)) {
-                Ok(0) => break,
-                Ok(more) => filled = filled.saturating_add(more),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+        let mut short = false;
+        for slot in [Slot::A, Slot::B, Slot::Meter] {
+            if let Some(space) = bytes.get_mut(slot.range()) {
+                match read_block(disk, file, slot, space) {
+                    Ok(filled) => short |= filled < BLOCK,
+                    Err(_) => space.fill(0),
+                }
             }
         }
-        Ok(Self { short: filled < SIZE, ..Self::parse(user, bytes) })
+        Self { short, ..Self::parse(user, bytes) }
     }
 
     /// As read from a file of exactly these bytes.
@@ -269,6 +268,21 @@ impl Blocks {
             place.copy_from_slice(block);
         }
     }
+}
+
+/// Reads one block; how many bytes of it there are.
+fn read_block(disk: &dyn Disk, file: &File, slot: Slot, space: &mut [u8]) -> io::Result<usize> {
+    let mut filled: usize = 0;
+    while let Some(rest) = space.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        let offset = slot.offset().saturating_add(u64::try_from(filled).unwrap_or(u64::MAX));
+        match disk.read(file, rest, offset) {
+            Ok(0) => break,
+            Ok(more) => filled = filled.saturating_add(more),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
 }
 
 fn block(bytes: &[u8], slot: Slot) -> &[u8] {

@@ -1,12 +1,15 @@
-//! The two operations on which it depends whether an accepted code stays used; tests put their own in this place.
+//! The operations on which it depends whether an accepted code stays used; tests put their own in this place.
 
 use std::fmt::Debug;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 
-/// Overwriting, and knowing it done.
+/// Reading, overwriting, and knowing it done.
 pub(super) trait Disk: Debug + Send + Sync {
+    /// Reads some bytes at `offset`; how many: 0 at the end of the file.
+    fn read(&self, file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize>;
+
     /// Writes all of `bytes` at `offset`.
     fn write(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()>;
 
@@ -14,11 +17,15 @@ pub(super) trait Disk: Debug + Send + Sync {
     fn flush(&self, file: &File) -> io::Result<()>;
 }
 
-/// pwrite(2) and fdatasync(2).
+/// pread(2), pwrite(2) and fdatasync(2).
 #[derive(Debug)]
 pub(super) struct RealDisk;
 
 impl Disk for RealDisk {
+    fn read(&self, file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+        file.read_at(bytes, offset)
+    }
+
     fn write(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
         file.write_all_at(bytes, offset)
     }

@@ -85,7 +85,7 @@ impl FileStore {
         if !self.memory.names(&seat.name, &in_memory)? {
             return Ok(Turn::Again);
         }
-        let memory = self.read(seat, &in_memory)?;
+        let memory = self.read(seat, &in_memory);
         if self.take_back(seat, &opened, enrollment, &memory)? {
             return self.on_disk(seat, &opened, entry, f);
         }
@@ -108,7 +108,7 @@ impl FileStore {
             return Ok(Turn::Again);
         }
         let Some(entry) = self.entry(seat)? else { return Ok(Turn::StateWanted) };
-        let memory = self.read(seat, &file)?;
+        let memory = self.read(seat, &file);
         self.in_memory(seat, &file, &memory, entry, f)
     }
 
@@ -140,7 +140,7 @@ impl FileStore {
         entry: Option<Entry>,
         f: &dyn Fn(&View) -> Change<T>,
     ) -> Result<Turn<T>, Fault> {
-        let blocks = self.read(seat, &opened.file)?;
+        let blocks = self.read(seat, &opened.file);
         let enrollment = enrollment(entry.as_ref());
         let mut view = View { found: found(entry, &blocks), meter: blocks.meter(), volatile: None };
         let written = f(&view).commit(|writes| {
@@ -196,7 +196,7 @@ impl FileStore {
         if !opened.writable {
             return Ok(false);
         }
-        let on_disk = self.read(seat, &opened.file)?;
+        let on_disk = self.read(seat, &opened.file);
         let writes = on_disk.taking_back(enrollment, memory);
         let disk = &*self.disk;
         let written = on_disk

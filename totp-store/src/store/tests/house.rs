@@ -208,6 +208,8 @@ pub(super) enum Trouble {
     Writes(Errno),
     /// Writes seem to be taken, flushes fail.
     Flushes(Errno),
+    /// Nothing can be read in the 4 KiB at this offset.
+    Reads(u64, Errno),
 }
 
 /// The real disk, watched.
@@ -240,6 +242,16 @@ impl TestDisk {
 }
 
 impl Disk for TestDisk {
+    fn read(&self, file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+        if let Trouble::Reads(bad, errno) = *self.trouble.lock().unwrap() {
+            let end = offset + u64::try_from(bytes.len()).unwrap();
+            if offset < bad + 4096 && bad < end {
+                return Err(errno.into());
+            }
+        }
+        RealDisk.read(file, bytes, offset)
+    }
+
     fn write(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
         if let Trouble::Writes(errno) = *self.trouble.lock().unwrap() {
             return Err(errno.into());

@@ -3,11 +3,14 @@
 use std::fs;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 
+use nix::errno::Errno;
 use totp_core::evaluate::Reason;
 use totp_core::store::{Durability, FaultKind, Found, StateRead, Store as _, View};
 use totp_core::upkeep::read;
 
-use super::house::{Done, House, NOW, code, first_state, is_accepted, try_code, user, wrong};
+use super::house::{
+    Done, House, NOW, Trouble, code, first_state, is_accepted, try_code, user, wrong,
+};
 use crate::flock::Held;
 use crate::store::Expected;
 use crate::store::blocks::SIZE_ON_DISK;
@@ -241,6 +244,27 @@ fn an_unreadable_meter_asks_for_more_codes_and_keeps_nobody_out() {
     assert_eq!(house.reason(&code(NOW), NOW), Reason::Budget);
     let pair = code(NOW.minus(30)) + &code(NOW);
     assert!(is_accepted(&house.enter(&pair, NOW)));
+}
+
+#[test]
+fn a_block_that_cannot_be_read_counts_as_damaged_and_lets_no_code_in_twice() {
+    for logins in 1..=2 {
+        for bad in [0, 4096, 8192] {
+            let house = House::with_alice();
+            for n in 0..logins {
+                assert!(is_accepted(&house.enter(&code(NOW.plus(30 * n)), NOW.plus(30 * n))));
+            }
+            let last = NOW.plus(30 * (logins - 1));
+            house.disk.fail(Trouble::Reads(bad, Errno::EIO));
+            let used = format!("{} {}", code(last.minus(30)), code(last));
+            for used in [code(last), used] {
+                assert!(!is_accepted(&house.enter(&used, last)), "{logins} {bad}");
+            }
+            let later = last.plus(90);
+            let pair = format!("{} {}", code(later.minus(30)), code(later));
+            assert!(is_accepted(&house.enter(&pair, later)), "{logins} {bad}");
+        }
+    }
 }
 
 #[test]
