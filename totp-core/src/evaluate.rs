@@ -379,7 +379,7 @@ impl Base {
         if let Some(first) = &attempt.first {
             settled.spending = settled.spending.without(first);
         }
-        settled.floors = Some(floors(&self.state));
+        settled.floors = Some(self.state.floors());
         let accepted = Accepted {
             authenticator: hit.look.name.clone(),
             kind: hit.look.kind,
@@ -420,7 +420,7 @@ impl Base {
             // Kept even though nobody gets in: otherwise every refused try would move the floors further.
             let mut state = self.state;
             state.seq = state.seq.saturating_add(1);
-            meter.floors = Some(floors(&state));
+            meter.floors = Some(state.floors());
             writes.state = Some(state);
             writes.settle = Some(meter);
         }
@@ -671,11 +671,6 @@ fn raise_floors(
 /// The highest step that one code can be accepted for at step `now`, or at an earlier one.
 fn ahead(now: Step, drift: i64, rules: &Rules) -> Step {
     Step(now.moved(drift.max(0)).0.saturating_add(rules.window))
-}
-
-fn floors(state: &State) -> (crate::record::EnrollmentId, Vec<(AuthenticatorName, Step)>) {
-    let floors = state.spent.iter().map(|(name, spent)| (name.clone(), spent.totp().floor));
-    (state.enrollment, floors.collect())
 }
 
 fn event(kind: EventKind, attempt: &Attempt<'_>, nth: usize) -> QueuedEvent {

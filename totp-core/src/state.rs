@@ -69,6 +69,12 @@ impl State {
         self.spent.iter().find(|(n, _)| n == name).map(|(_, spent)| spent)
     }
 
+    /// What the meter is to remember of this, for the case that both blocks are lost.
+    pub(crate) fn floors(&self) -> (EnrollmentId, Vec<(AuthenticatorName, Step)>) {
+        let floors = self.spent.iter().map(|(name, spent)| (name.clone(), spent.totp().floor));
+        (self.enrollment, floors.collect())
+    }
+
     /// Whether a login from `origin` was accepted in the last 30 days.
     #[must_use]
     pub fn knows(&self, origin: &Origin, now: UnixTime) -> bool {

@@ -167,7 +167,8 @@ pub fn resynchronise(
         ahead: offset.saturating_mul(period),
         learned,
     };
-    Change::new(Writes { state: Some(state), ..Writes::default() }, Ok(done))
+    let settle = Meter { floors: Some(state.floors()), ..view.meter.clone() };
+    Change::new(Writes { state: Some(state), settle: Some(settle), debit: None }, Ok(done))
 }
 
 /// Gives the guess budget back. Never lowers a floor.
@@ -316,6 +317,14 @@ mod tests {
         let spent = state.spent(&phone()).unwrap().totp();
         assert_eq!((state.seq, spent.drift), (6, 11));
         assert_eq!(spent.floor, totp().step(NOW).moved(11));
+    }
+
+    #[test]
+    fn what_two_codes_spent_is_remembered_beside_the_state_too() {
+        let typed = [code(600), code(601)].map(|c| Answer::read(c.as_bytes()));
+        let (written, _) = committed(resynchronise(&view(0), ID, &typed, NOW));
+        let floors = vec![(phone(), totp().step(NOW).moved(601))];
+        assert_eq!(written.settle.unwrap().floors, Some((ID, floors)));
     }
 
     #[test]
