@@ -13,10 +13,10 @@ use totp_core::store::{Fault, FaultKind, StateRead};
 
 use super::blocks::Blocks;
 use super::decoy;
-use super::fault::{fault, state_fault, takes_no_writes, unavailable};
+use super::fault::{fault, state_fault, unavailable};
 use super::states::{DEMAND, Made, Opened, Seat};
 use super::{Directories, FileStore, enrollment};
-use crate::files::{Access, FileError, errno_of};
+use crate::files::{Access, FileError};
 use crate::flock::{Held, NoLock, lock};
 
 /// What a change was prepared against.
@@ -232,14 +232,8 @@ impl FileStore {
             .fill(disk, file)
             .and_then(|()| blocks.write_state(disk, file, current, state))
             .and_then(|()| file.sync_all());
-        written.map_err(|error| {
-            let errno = errno_of(&error);
-            if takes_no_writes(errno) {
-                return self.unwritable(seat);
-            }
-            self.failed(&seat.name, "write", &error)
-        })?;
-        self.directories()?.states.sync().map_err(state_fault)
+        written.map_err(|_| self.unwritable(seat))?;
+        self.directories()?.states.sync().map_err(unavailable)
     }
 
     fn unwritable(&self, seat: &Seat<'_>) -> Fault {

@@ -37,9 +37,9 @@ pub(super) fn state_fault(error: FileError) -> Fault {
     fault(kind, error.to_string())
 }
 
-/// Whether an error means that the disk doesn't take what is written, now: read-only, full, broken.
-pub(super) fn takes_no_writes(errno: Errno) -> bool {
-    matches!(errno, Errno::EROFS | Errno::ENOSPC | Errno::EDQUOT | Errno::EIO)
+/// Whether an error says that this process or the system is short of something, rather than what a file is like.
+pub(super) fn is_the_processs(errno: Errno) -> bool {
+    matches!(errno, Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM)
 }
 
 impl FileStore {

@@ -7,7 +7,7 @@ use totp_core::name::UserName;
 use totp_core::store::Fault;
 
 use super::blocks::{Blocks, SIZE_ON_DISK};
-use super::fault::{state_fault, takes_no_writes};
+use super::fault::{is_the_processs, state_fault, unavailable};
 use super::{FileStore, decoy};
 use crate::files::{Access, Demand};
 
@@ -78,12 +78,16 @@ impl FileStore {
     /// Makes an empty state on disk: what is to be locked. The first write fills it.
     pub(super) fn make_state(&self, name: &str) -> Result<Made, Fault> {
         let states = &self.directories()?.states;
-        match states.create(name).and_then(|_| states.sync()) {
-            Ok(()) => Ok(Made::OnDisk),
+        match states.create(name) {
+            Ok(_) => Ok(if states.sync().is_ok() { Made::OnDisk } else { Made::Nowhere }),
             Err(error) => match error.errno_if_system() {
                 Some(Errno::EEXIST) => Ok(Made::OnDisk),
-                Some(errno) if takes_no_writes(errno) => Ok(Made::Nowhere),
-                _ => Err(state_fault(error)),
+                // The directory was removed; or it is the process that is short of something.
+                Some(errno) if errno == Errno::ENOENT || is_the_processs(errno) => {
+                    Err(unavailable(error))
+                }
+                Some(_) => Ok(Made::Nowhere),
+                None => Err(state_fault(error)),
             },
         }
     }

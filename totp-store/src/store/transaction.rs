@@ -10,10 +10,10 @@ use totp_core::store::{Change, Committed, Durability, Fault, FaultKind, View, Vo
 
 use super::blocks::Blocks;
 use super::disk::RealDisk;
-use super::fault::{fault, state_fault, takes_no_writes};
+use super::fault::{fault, state_fault};
 use super::states::{DEMAND, Made, Opened, Seat};
 use super::{FileStore, decoy, enrollment, found};
-use crate::files::{Access, errno_of};
+use crate::files::Access;
 use crate::flock::lock;
 
 /// How often a transaction begins again because a file was replaced while its lock was waited for.
@@ -151,10 +151,9 @@ impl FileStore {
             }
             Ok::<_, std::io::Error>(Durability::Disk)
         });
-        match written {
-            Ok(committed) => return Ok(Turn::Done(committed)),
-            Err(error) if takes_no_writes(errno_of(&error)) => {}
-            Err(error) => return Err(self.failed(&seat.name, "write", &error)),
+        // Whatever the disk says: a right code is the one that is flushed, and must not be told from a wrong one.
+        if let Ok(committed) = written {
+            return Ok(Turn::Done(committed));
         }
         view.volatile = Some(self.volatile(true)?);
         let committed = f(&view).commit(|writes| {

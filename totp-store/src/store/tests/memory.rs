@@ -9,13 +9,19 @@ use totp_core::time::UnixTime;
 
 use super::house::{House, NOW, Trouble, code, is_accepted, wrong};
 
-const TROUBLES: [Trouble; 6] = [
+const TROUBLES: [Trouble; 11] = [
     Trouble::Writes(Errno::ENOSPC),
     Trouble::Writes(Errno::EDQUOT),
     Trouble::Writes(Errno::EROFS),
     Trouble::Writes(Errno::EIO),
     Trouble::Flushes(Errno::EIO),
     Trouble::Flushes(Errno::ENOSPC),
+    // What broken disks and file systems say, each in its own words.
+    Trouble::Flushes(Errno::ENODATA),
+    Trouble::Flushes(Errno::EUCLEAN),
+    Trouble::Flushes(Errno::EBADMSG),
+    Trouble::Writes(Errno::ETIMEDOUT),
+    Trouble::Writes(Errno::EREMOTEIO),
 ];
 
 #[test]
