@@ -21,8 +21,14 @@ pub(super) fn unavailable(error: FileError) -> Fault {
 /// A record's file.
 pub(super) fn record_fault(error: FileError) -> Fault {
     let kind = match error.problem {
+        _ if is_nobodys(&error) => FaultKind::Unavailable,
         Problem::Size { .. } | Problem::NotUtf8 => FaultKind::RecordDamaged,
-        Problem::System { .. } | Problem::NoDirectory => FaultKind::Unavailable,
+        // May not be opened, or is nothing to be opened; every other error is about its content.
+        Problem::System {
+            errno: Errno::EPERM | Errno::EACCES | Errno::ELOOP | Errno::ENXIO,
+            ..
+        } => FaultKind::RecordRefused,
+        Problem::System { .. } => FaultKind::RecordDamaged,
         _ => FaultKind::RecordRefused,
     };
     fault(kind, error.to_string())
@@ -30,11 +36,18 @@ pub(super) fn record_fault(error: FileError) -> Fault {
 
 /// A state's file.
 pub(super) fn state_fault(error: FileError) -> Fault {
-    let kind = match error.problem {
-        Problem::System { .. } | Problem::NoDirectory => FaultKind::Unavailable,
-        _ => FaultKind::StateDamaged,
-    };
+    let kind = if is_nobodys(&error) { FaultKind::Unavailable } else { FaultKind::StateDamaged };
     fault(kind, error.to_string())
+}
+
+/// Whether this would happen to every user: the directory is gone, or the process is short of something. Anything else
+/// about a user's file is that user's, and is answered like a wrong code.
+fn is_nobodys(error: &FileError) -> bool {
+    match error.problem {
+        Problem::NoDirectory => true,
+        Problem::System { errno, .. } => is_the_processs(errno),
+        _ => false,
+    }
 }
 
 /// Whether an error says that this process or the system is short of something, rather than what a file is like.
@@ -73,5 +86,46 @@ impl FileStore {
         let detail =
             format!("{path}: another process has held its lock for too long; fuser -v {path}");
         fault(FaultKind::Busy, detail)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn failed(errno: Errno) -> FileError {
+        FileError::errno(Path::new("/x"), "open", errno)
+    }
+
+    #[test]
+    fn what_is_wrong_with_one_users_files_is_that_users_own_fault() {
+        for errno in [
+            Errno::EIO,
+            Errno::EPERM,
+            Errno::EACCES,
+            Errno::ELOOP,
+            Errno::ENXIO,
+            Errno::EBADMSG,
+            Errno::EUCLEAN,
+            Errno::ENODATA,
+        ] {
+            assert!(record_fault(failed(errno)).kind.is_the_users_own(), "{errno}");
+            assert_eq!(state_fault(failed(errno)).kind, FaultKind::StateDamaged, "{errno}");
+        }
+        assert_eq!(record_fault(failed(Errno::EIO)).kind, FaultKind::RecordDamaged);
+        assert_eq!(record_fault(failed(Errno::EACCES)).kind, FaultKind::RecordRefused);
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_process_or_a_directory_is_nobodys_in_particular() {
+        for errno in [Errno::EMFILE, Errno::ENFILE, Errno::ENOMEM] {
+            assert_eq!(record_fault(failed(errno)).kind, FaultKind::Unavailable, "{errno}");
+            assert_eq!(state_fault(failed(errno)).kind, FaultKind::Unavailable, "{errno}");
+        }
+        let gone = || FileError::new(Path::new("/x"), Problem::NoDirectory);
+        assert_eq!(record_fault(gone()).kind, FaultKind::Unavailable);
+        assert_eq!(state_fault(gone()).kind, FaultKind::Unavailable);
     }
 }

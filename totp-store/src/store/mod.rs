@@ -70,6 +70,12 @@ pub struct Inspected {
     pub volatile: bool,
 }
 
+/// A look at a user: the record, and the state with whether it is in memory.
+struct Peeked {
+    entry: Option<Entry>,
+    state: Result<(Blocks, bool), Fault>,
+}
+
 /// A record's file name, without its extension, and what it says.
 pub type Listed = (String, Result<Entry, Fault>);
 
@@ -92,15 +98,22 @@ impl FileStore {
     /// # Errors
     /// Anything but a proven answer.
     pub fn inspect(&self, user: &UserName) -> Result<Inspected, Fault> {
+        let peeked = self.peeked(user)?;
+        let enrolled = matches!(peeked.entry, Some(Entry::Enrolled(_)));
+        let (blocks, volatile) = match peeked.state {
+            Err(_) if !enrolled => (Blocks::blank(user), false),
+            state => state?,
+        };
+        let meter = blocks.meter();
+        Ok(Inspected { found: found(peeked.entry, &blocks), meter, volatile })
+    }
+
+    /// The record, and the state or what stands in for it, read without a lock.
+    fn peeked(&self, user: &UserName) -> Result<Peeked, Fault> {
         let entry = self.directories()?.records.read(user)?;
         let enrolled = matches!(entry, Some(Entry::Enrolled(_)));
         let seat = if enrolled { Seat::own(user, None) } else { Seat::decoy(user, None) };
-        let (blocks, volatile) = match self.peek(&seat) {
-            Err(_) if !enrolled => (Blocks::blank(&seat.whose), false),
-            peeked => peeked?,
-        };
-        let meter = blocks.meter();
-        Ok(Inspected { found: found(entry, &blocks), meter, volatile })
+        Ok(Peeked { entry, state: self.peek(&seat) })
     }
 
     /// The last login that a user's state remembers, of whichever enrollment: also of somebody who has been switched
@@ -137,8 +150,12 @@ impl FileStore {
 }
 
 impl Store for FileStore {
+    /// A state that can't be read is as good as none here: its fault comes up under the lock, after the prompts, so that
+    /// whoever is enrolled is asked like everybody else.
     fn look(&self, user: &UserName) -> Result<Found, Fault> {
-        Ok(self.inspect(user)?.found)
+        let peeked = self.peeked(user)?;
+        let blocks = peeked.state.map_or_else(|_| Blocks::blank(user), |(blocks, _)| blocks);
+        Ok(found(peeked.entry, &blocks))
     }
 
     fn transact<T>(

@@ -105,10 +105,27 @@ fn directories_that_are_missing_or_shared_are_nobodys_absence() {
 fn a_state_that_is_not_a_trusted_file_denies_its_user_alone() {
     let house = House::with_alice();
     chmod(&house.state_file(), 0o604);
-    assert_eq!(fault(&house).kind, FaultKind::StateDamaged);
+    // A login is asked all the same, and finds out after the prompts; an administrator sees it at once.
+    assert!(matches!(house.store.look(&user("alice")), Ok(Found::Enrolled(_))));
+    let tried = house.try_code("alice", &code(NOW), NOW).unwrap_err();
+    assert_eq!(tried.kind, FaultKind::StateDamaged);
+    assert_eq!(house.store.inspect(&user("alice")).unwrap_err(), tried);
     assert!(matches!(house.store.look(&user("bob")), Ok(Found::Absent)));
     chmod(&house.state_file(), 0o600);
     assert!(is_accepted(&house.enter(&code(NOW), NOW)));
+}
+
+#[test]
+fn who_is_enrolled_does_not_show_while_no_state_can_be_looked_at() {
+    let mut house = House::with_alice();
+    chmod(&house.run(""), 0o777);
+    house.store = house.another_store();
+    for name in ["alice", "bob"] {
+        assert!(house.store.look(&user(name)).is_ok(), "{name}");
+        let fault = house.try_code(name, &code(NOW), NOW).unwrap_err();
+        assert_eq!(fault.kind, FaultKind::Unavailable, "{name}");
+    }
+    assert!(house.store.inspect(&user("alice")).is_err());
 }
 
 #[test]
