@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
 
@@ -10,6 +10,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2};
 use nix::sys::stat::{FileStat, Mode, fstatat, mkdirat};
 use rustix::fs::Dir;
+use rustix::io::fcntl_dupfd_cloexec;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::{Demand, FileError, Owner, Problem, check};
@@ -363,11 +364,21 @@ pub(super) fn open_beneath(
     }
 }
 
+/// Every descriptor of this crate that outlives a call comes from here.
 fn retried(mut open: impl FnMut() -> nix::Result<OwnedFd>) -> nix::Result<OwnedFd> {
     loop {
         match open() {
             Err(Errno::EINTR) => {}
-            other => return other,
+            other => return other.and_then(no_standard_stream),
         }
     }
+}
+
+/// In a host with closed standard streams the next file opened becomes one, and what somebody prints is written into it.
+fn no_standard_stream(fd: OwnedFd) -> nix::Result<OwnedFd> {
+    const FIRST_OTHER: RawFd = 3;
+    if fd.as_raw_fd() >= FIRST_OTHER {
+        return Ok(fd);
+    }
+    fcntl_dupfd_cloexec(&fd, FIRST_OTHER).map_err(|errno| Errno::from_raw(errno.raw_os_error()))
 }

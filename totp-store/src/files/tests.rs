@@ -232,3 +232,33 @@ fn messages_name_the_path_and_the_remedy() {
         "/x/alice.toml: open: I/O error"
     );
 }
+
+/// Runs an ignored test alone in a process of its own, which may spoil itself.
+fn alone(inner: &str) {
+    let me = std::env::current_exe().unwrap();
+    let run =
+        std::process::Command::new(me).args(["--exact", "--ignored", inner]).output().unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stdout));
+}
+
+#[test]
+fn no_file_takes_the_place_of_a_standard_stream() {
+    alone("files::tests::inner_without_standard_input");
+}
+
+#[test]
+#[ignore = "runs inside the one above"]
+fn inner_without_standard_input() {
+    use std::os::fd::{AsFd as _, AsRawFd as _};
+    let (temp, _) = directory();
+    write(&temp.path().join("alice"), b"x");
+    nix::unistd::close(0).unwrap();
+    let directory = Directory::open(temp.path(), Owner::this_process(), Shared::Nobody).unwrap();
+    let file = directory.file("alice", Access::Write, DEMAND).unwrap().unwrap();
+    let made = directory.create("bob").unwrap();
+    for fd in [directory.as_fd(), file.as_fd(), made.as_fd()] {
+        assert!(fd.as_raw_fd() > 2);
+        let flags = nix::fcntl::fcntl(fd, nix::fcntl::FcntlArg::F_GETFD).unwrap();
+        assert_eq!(flags & 1, 1, "close-on-exec");
+    }
+}
