@@ -82,9 +82,10 @@ impl FileStore {
         first: &dyn Fn(Option<&State>) -> State,
     ) -> Result<(), NotChanged> {
         let user = record.decision.user.clone();
+        let seat = Seat::own(&user, Some(&user));
+        self.room_for_files(&seat.name)?;
         let directories = self.directories()?;
         let _alone = self.alone(directories)?;
-        let seat = Seat::own(&user, Some(&user));
         let opened = self.opened_for_change(&seat)?;
         let _held = lock(&opened.file).map_err(|no| self.no_lock(&seat.name, no))?;
         let current = self.as_expected(directories, &user, expected)?;
@@ -137,9 +138,10 @@ impl FileStore {
         expected: Expected,
         change: impl FnOnce(&Directories) -> Result<T, Fault>,
     ) -> Result<T, NotChanged> {
+        let seat = Seat::own(user, Some(user));
+        self.room_for_files(&seat.name)?;
         let directories = self.directories()?;
         let _alone = self.alone(directories)?;
-        let seat = Seat::own(user, Some(user));
         // A state that can't be trusted can't be locked either, and must not keep anybody from switching off.
         let opened = self.open_state(&seat.name).ok().flatten();
         let _held = match &opened {
@@ -202,7 +204,6 @@ impl FileStore {
         opened: &Opened,
         enrollment: Option<EnrollmentId>,
     ) -> Result<Blocks, Fault> {
-        self.room_for_files(&seat.name)?;
         if let Some(file) = self.memory.open(&seat.name, Access::Write)? {
             let _held = lock(&file).map_err(|no| self.no_lock(&seat.name, no))?;
             let memory = self.read(seat, &file);

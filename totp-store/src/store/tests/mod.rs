@@ -4,6 +4,7 @@
 mod administration;
 mod crashes;
 mod house;
+mod limits;
 mod logins;
 mod memory;
 mod trust;
