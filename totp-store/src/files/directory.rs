@@ -216,10 +216,14 @@ impl Directory {
     /// # Errors
     /// Where it can't be read.
     pub fn list(&self) -> Result<Vec<String>, FileError> {
-        Ok(self.all_names()?.into_iter().filter(|name| !name.starts_with('.')).collect())
+        self.names_that(|name| !name.starts_with('.'))
     }
 
-    pub(crate) fn all_names(&self) -> Result<Vec<String>, FileError> {
+    /// The names in this directory that are `wanted`, unsorted.
+    pub(crate) fn names_that(
+        &self,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<Vec<String>, FileError> {
         let failed =
             |e: rustix::io::Errno| FileError::system(&self.path, "readdir", &io::Error::from(e));
         let mut names = Vec::new();
@@ -227,7 +231,8 @@ impl Directory {
             // What is not UTF-8 was not made here.
             let entry = entry.map_err(failed)?;
             let name = entry.file_name().to_str().ok();
-            names.extend(name.filter(|name| *name != "." && *name != "..").map(str::to_owned));
+            let name = name.filter(|name| *name != "." && *name != ".." && wanted(name));
+            names.extend(name.map(str::to_owned));
         }
         Ok(names)
     }

@@ -78,7 +78,7 @@ impl Directory {
     /// # Errors
     /// Where the directory can't be read. A file that can't be removed stays.
     pub fn sweep(&self, now: UnixTime) -> Result<(), FileError> {
-        for name in self.all_names()?.iter().filter(|name| name.starts_with(UNFINISHED)) {
+        for name in self.names_that(|name| name.starts_with(UNFINISHED))? {
             let Ok(found) = fstatat(self.fd(), name.as_str(), AtFlags::AT_SYMLINK_NOFOLLOW) else {
                 continue;
             };

@@ -16,6 +16,7 @@ use super::decoy;
 use super::fault::{fault, state_fault, unavailable};
 use super::states::{DEMAND, Made, Opened, Seat};
 use super::{Directories, FileStore, enrollment};
+use crate::clock;
 use crate::files::{Access, FileError};
 use crate::flock::{Held, NoLock, lock};
 
@@ -152,10 +153,11 @@ impl FileStore {
         Ok(change(directories)?)
     }
 
-    /// Nobody else administrates while this is held.
+    /// Nobody else administrates while this is held. What killed changes and logins left is taken away: it may hold a
+    /// secret.
     fn alone<'a>(&self, directories: &'a Directories) -> Result<Held<'a>, Fault> {
         let directory = directories.records.directory();
-        lock(directory).map_err(|no_lock| match no_lock {
+        let held = lock(directory).map_err(|no_lock| match no_lock {
             NoLock::Failed(errno) => {
                 unavailable(FileError::errno(directory.path(), "flock", errno))
             }
@@ -166,7 +168,11 @@ impl FileStore {
                 );
                 fault(FaultKind::Busy, detail)
             }
-        })
+        })?;
+        let now = clock::now();
+        let _ = directory.sweep(now); // that it stays must not keep anybody from switching off
+        self.memory.sweep(now);
+        Ok(held)
     }
 
     /// Whether the record still is what the change was prepared against; gives its enrollment.

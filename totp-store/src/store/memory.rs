@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use nix::errno::Errno;
 use totp_core::store::Fault;
+use totp_core::time::UnixTime;
 
 use super::blocks::SIZE_ON_DISK;
 use super::fault::{state_fault, unavailable};
@@ -56,6 +57,13 @@ impl Memory {
     pub(super) fn remove(&self, name: &str) -> Result<(), Fault> {
         self.existing()?
             .map_or(Ok(()), |directory| directory.remove(name).map(|_| ()).map_err(state_fault))
+    }
+
+    /// Takes away what killed logins left half written.
+    pub(super) fn sweep(&self, now: UnixTime) {
+        if let Ok(Some(directory)) = self.existing() {
+            let _ = directory.sweep(now); // it harms nobody
+        }
     }
 
     fn existing(&self) -> Result<Option<&Directory>, Fault> {

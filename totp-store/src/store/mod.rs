@@ -131,6 +131,7 @@ impl FileStore {
     /// # Errors
     /// Where the directory can't be read.
     pub fn everybody(&self, now: UnixTime) -> Result<Vec<Listed>, Fault> {
+        self.memory.sweep(now);
         self.directories()?.records.all(now)
     }
 

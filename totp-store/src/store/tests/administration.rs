@@ -163,6 +163,30 @@ fn an_enrollment_broken_off_before_its_record_leaves_the_old_one_whole() {
 }
 
 #[test]
+fn every_change_takes_away_what_killed_ones_left() {
+    let leftovers = |house: &House| {
+        for path in [house.lib("users/.new-0011223344556677"), house.run(".new-0011223344556677")] {
+            let file = fs::File::create(&path).unwrap();
+            file.set_modified(std::time::UNIX_EPOCH).unwrap();
+        }
+    };
+    let none_left = |house: &House| {
+        !house.lib("users/.new-0011223344556677").exists()
+            && !house.run(".new-0011223344556677").exists()
+    };
+    let house = House::with_alice();
+    leftovers(&house);
+    house.enroll("bob", 2, Expected::Absent);
+    assert!(none_left(&house));
+    leftovers(&house);
+    house.store.switch_off(tombstone("alice"), enrolled(1)).unwrap();
+    assert!(none_left(&house));
+    leftovers(&house);
+    let _ = house.store.everybody(NOW);
+    assert!(none_left(&house));
+}
+
+#[test]
 fn everybody_is_listed_with_what_is_wrong() {
     let house = House::with_alice();
     house.enroll("carol", 3, Expected::Absent);
