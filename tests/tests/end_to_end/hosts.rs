@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use pam_totp_tests::{Answer, Application, Heard, House, PASSWORD, Pam};
+use pam_totp_tests::{Answer, Heard, House, PASSWORD, Pam};
 
 use crate::{CODE, NEXT};
 
@@ -72,8 +72,8 @@ fn valgrind_finds_no_error_and_nothing_lost() {
 }
 
 /// What a module could leave behind in a process, except for memory.
-fn shape(application: &Application) -> BTreeMap<String, String> {
-    let process = format!("/proc/{}", application.pid());
+fn shape(pid: u32) -> BTreeMap<String, String> {
+    let process = format!("/proc/{pid}");
     let mut shape = BTreeMap::new();
     let status = fs::read_to_string(format!("{process}/status")).unwrap();
     for key in
@@ -96,7 +96,7 @@ fn shape(application: &Application) -> BTreeMap<String, String> {
         let target = fs::read_link(format!("{process}/{link}")).unwrap();
         shape.insert(link.to_string(), target.display().to_string());
     }
-    let children = format!("{process}/task/{}/children", application.pid());
+    let children = format!("{process}/task/{pid}/children");
     shape.insert("children".to_string(), fs::read_to_string(children).unwrap_or_default());
     shape
 }
@@ -106,11 +106,17 @@ fn a_login_leaves_the_process_as_it_was() {
     let house = House::build();
     let phone = house.enroll("alice");
     let mut application = house.application();
-    let at_first = shape(&application);
+    let pid = application.pid();
+    let mut login = application.login("both", "bob");
+    // The password's prompt: ours has not run yet.
+    assert!(login.begin("auth 0").hear().prompt().is_some());
+    let at_first = shape(pid);
+    login.answer(PASSWORD);
     // libpam and libc open what they keep open (the connection to syslog) at the first failure.
-    let outcome = application.login("both", "bob").authenticate([PASSWORD, "123456", "234567"]);
+    let outcome = login.rest(["123456", "234567"]);
+    drop(login);
     assert_eq!(outcome.code, Pam::AuthErr);
-    let before = shape(&application);
+    let before = shape(application.pid());
     for (what, was) in at_first.iter().filter(|(what, _)| !what.starts_with("fd ")) {
         assert_eq!(before.get(what), Some(was), "{what}");
     }
@@ -121,7 +127,7 @@ fn a_login_leaves_the_process_as_it_was() {
         application.login("code", "alice").authenticate([Answer::NoArray]).code,
         Pam::ConvErr
     );
-    assert_eq!(shape(&application), before);
+    assert_eq!(shape(application.pid()), before);
     assert_eq!(application.complaints(), "");
 }
 
@@ -130,7 +136,7 @@ fn no_descriptor_survives_into_a_program_that_is_started_during_a_login() {
     let house = House::build();
     let _phone = house.enroll("alice");
     let mut application = house.application();
-    let before = shape(&application);
+    let before = shape(application.pid());
     let pid = application.pid();
     let mut login = application.login("code", "alice");
     assert_eq!(login.begin("auth 0").hear().prompt(), Some(CODE));
