@@ -9,6 +9,7 @@
 //! - [`config`]: finding and reading the configuration
 //! - [`accounts`], [`actor`]: who is who, and who acts
 //! - [`store`]: records and states
+//! - [`limits`]: what a caller has limited
 //! - [`permanent`]: the permanent record
 #![forbid(unsafe_code)]
 
@@ -19,7 +20,7 @@ pub mod config;
 pub mod entropy;
 pub mod files;
 mod flock;
-mod limits;
+pub mod limits;
 pub mod permanent;
 pub mod store;
 

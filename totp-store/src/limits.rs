@@ -1,10 +1,28 @@
-//! The file-size limit of the process, which a caller of su or sudo hands on (`ulimit -f 0; su`): a write past it kills the
-//! process or fails, so it is looked at before.
+//! Limits of the process, which a caller of su or sudo hands on (`ulimit -f 0; su`). They are looked at before anything is
+//! evaluated or written, so that they refuse everybody alike, and nothing ends in the middle.
 
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit};
 
-/// Whether a file may have `size` bytes. An unknown limit counts as none left.
+/// Bytes of memory that a transaction takes at most, at once, and then some. Below the size from which malloc asks the
+/// system for each piece alone (mmap), so that what was free once stays with the process.
+const ROOM: usize = 96 * 1024;
+
+/// Whether there is memory for a login or a change. A limit (`ulimit -v`) that is reached later would end the process, and
+/// when depends on what is computed. Ask before computing codes, too; a transaction asks by itself.
+///
+/// # Errors
+/// `ENOMEM` where not.
+pub fn room_in_memory() -> Result<(), Errno> {
+    let mut room = Vec::<u8>::new();
+    room.try_reserve_exact(ROOM).map_err(|_| Errno::ENOMEM)?;
+    // What nobody looks at need not be asked for.
+    std::hint::black_box(&mut room);
+    Ok(())
+}
+
+/// Whether a file may have `size` bytes: a write past the limit kills the process or fails. An unknown limit counts as none
+/// left.
 ///
 /// # Errors
 /// `EFBIG` where not.

@@ -71,6 +71,16 @@ impl FileStore {
         })
     }
 
+    pub(super) fn room_in_memory(&self) -> Result<(), Fault> {
+        limits::room_in_memory().map_err(|_| {
+            let path = self.path.display();
+            let detail = format!(
+                "{path}: the process has no memory for a login; its limit (ulimit -v) may be too low"
+            );
+            fault(FaultKind::Unavailable, detail)
+        })
+    }
+
     pub(super) fn no_lock(&self, name: &str, no_lock: NoLock) -> Fault {
         match no_lock {
             NoLock::Busy => self.busy(name),

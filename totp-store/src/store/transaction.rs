@@ -35,6 +35,7 @@ impl FileStore {
         record_of: Option<&UserName>,
         f: &dyn Fn(&View) -> Change<T>,
     ) -> Result<Committed<T>, Fault> {
+        self.room_in_memory()?;
         let own = Seat::own(user, record_of);
         let decoy = Seat::decoy(user, record_of);
         // Before the first write, be it a decoy's.

@@ -2,11 +2,13 @@
 
 use std::fs;
 
+use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use totp_core::record::EnrollmentId;
-use totp_core::store::FaultKind;
+use totp_core::store::{FaultKind, Store as _, View};
+use totp_core::upkeep::read;
 
-use super::house::{House, NOW, code, first_state, record, tombstone};
+use super::house::{House, NOW, code, first_state, record, tombstone, user};
 use crate::store::Expected;
 
 fn alone(inner: &str) {
@@ -49,4 +51,49 @@ fn inner_file_size() {
     assert_eq!(alice.detail.replace("alice", "bob"), bob.detail);
     assert_eq!(fs::read_dir(house.lib("state")).unwrap().count(), 0);
     assert_eq!(fs::read_dir(house.lib("users")).unwrap().count(), 1);
+}
+
+#[test]
+fn a_process_without_memory_is_refused_before_anything_is_evaluated() {
+    alone("inner_memory");
+}
+
+#[test]
+#[ignore = "runs inside the one above"]
+fn inner_memory() {
+    let house = House::with_alice();
+    let evaluated = std::cell::Cell::new(false);
+    let (name, note) = (user("alice"), |_: &View| {
+        evaluated.set(true);
+        read(())
+    });
+    let before = fs::read(house.state_file()).unwrap();
+    let limits = [Resource::RLIMIT_AS, Resource::RLIMIT_DATA]
+        .map(|limit| (limit, getrlimit(limit).unwrap()));
+    let mut taken: Vec<Vec<u8>> = Vec::with_capacity(10_000);
+    for (limit, (_, hard)) in limits {
+        setrlimit(limit, 0, hard).unwrap();
+    }
+    // Everything that malloc still has at hand, down to pieces that are too small.
+    while taken.len() < 10_000 {
+        let mut piece = Vec::new();
+        if piece.try_reserve_exact(64 * 1024).is_err() {
+            break;
+        }
+        taken.push(piece);
+    }
+    let room = crate::limits::room_in_memory();
+    let refused = house.store.transact(&name, &note).map(|_| ());
+    for (limit, (soft, hard)) in limits {
+        setrlimit(limit, soft, hard).unwrap();
+    }
+    drop(taken);
+    assert_eq!(room, Err(Errno::ENOMEM));
+    let fault = refused.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Unavailable);
+    assert!(fault.detail.contains("ulimit -v"), "{fault}");
+    assert!(!evaluated.get());
+    assert_eq!(fs::read(house.state_file()).unwrap(), before);
+    assert_eq!(crate::limits::room_in_memory(), Ok(()));
+    assert!(house.store.transact(&name, &note).is_ok() && evaluated.get());
 }
