@@ -15,7 +15,7 @@ use totp_core::store::{
 };
 use totp_core::time::UnixTime;
 use totp_core::upkeep::waiting_events;
-use totp_store::{clock, entropy};
+use totp_store::{clock, entropy, limits};
 
 /// Against what answers are evaluated.
 #[derive(Debug)]
@@ -62,6 +62,10 @@ impl<S: Store> Judge<'_, S> {
         first: Option<Debit>,
         pretended: bool,
     ) -> Result<Judged, Fault> {
+        limits::room_in_memory().map_err(|errno| Fault {
+            kind: FaultKind::Unavailable,
+            detail: format!("{errno}: this process has too little memory left (ulimit -v)"),
+        })?;
         let now = clock::now();
         let entropy = random_bits()?;
         let codebook = self.codebook(answers, now);
