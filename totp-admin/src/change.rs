@@ -160,6 +160,9 @@ impl Administrator {
         let recorded = append(site, &entry).context("nothing was changed")?;
         match change(recorded) {
             Ok(made) => Ok((recorded, made)),
+            Err(error) if is_in_place(&error) => {
+                Err(error.context(format!("recorded as {}, and done", recorded.seq)))
+            }
             Err(error) => {
                 let undone = Entry {
                     of: Some(recorded.seq),
@@ -185,6 +188,11 @@ impl Administrator {
             ..Entry::new(site.now(), event)
         }
     }
+}
+
+/// Whether a change was made although it failed: only whether it lasts is uncertain.
+fn is_in_place(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(NotChanged::NotDurable(_)))
 }
 
 fn append(site: &Site, entry: &Entry) -> Result<Recorded> {
@@ -229,6 +237,17 @@ fn beginning(text: &str, most: usize) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_in_place_is_not_recorded_as_not_done() {
+        let fault = || totp_core::store::Fault {
+            kind: totp_core::store::FaultKind::Unavailable,
+            detail: String::new(),
+        };
+        assert!(is_in_place(&NotChanged::NotDurable(fault()).into()));
+        assert!(is_in_place(&anyhow::Error::from(NotChanged::NotDurable(fault())).context("more")));
+        assert!(!is_in_place(&NotChanged::Fault(fault()).into()));
+    }
 
     #[test]
     fn a_long_text_is_cut_between_characters() {

@@ -48,6 +48,9 @@ pub struct Directory {
     fd: OwnedFd,
     path: PathBuf,
     owner: Owner,
+    /// What fsync says of it, in tests.
+    #[cfg(test)]
+    pub(super) sync_fails: Option<Errno>,
 }
 
 impl Directory {
@@ -114,7 +117,19 @@ impl Directory {
             let (found, forbidden) = (found.st_mode & 0o7777, shared.forbidden());
             return Err(FileError::new(&path, Problem::Mode { found, forbidden }));
         }
-        Ok(Self { fd, path, owner })
+        Ok(Self {
+            fd,
+            path,
+            owner,
+            #[cfg(test)]
+            sync_fails: None,
+        })
+    }
+
+    /// As on a disk that breaks.
+    #[cfg(test)]
+    pub(crate) fn that_fails_to_sync(self, errno: Errno) -> Self {
+        Self { sync_fails: Some(errno), ..self }
     }
 
     /// Where this directory is, for messages.

@@ -56,6 +56,8 @@ pub enum Problem {
     NotUtf8,
     /// A name with a slash, or none.
     BadName,
+    /// The file was replaced or removed, but its directory couldn't be brought to stable storage (fsync).
+    NotDurable(Errno),
     /// A system call that failed.
     System {
         /// Which.
@@ -78,11 +80,17 @@ impl FileError {
         Self::new(path, Problem::System { call, errno })
     }
 
+    /// Whether what was asked for has been done all the same.
+    #[must_use]
+    pub fn is_in_place(&self) -> bool {
+        matches!(self.problem, Problem::NotDurable(_))
+    }
+
     /// The system's error number, if a system call failed.
     #[must_use]
     pub fn errno_if_system(&self) -> Option<Errno> {
         match self.problem {
-            Problem::System { errno, .. } => Some(errno),
+            Problem::System { errno, .. } | Problem::NotDurable(errno) => Some(errno),
             _ => None,
         }
     }
@@ -131,6 +139,11 @@ impl fmt::Display for FileError {
             }
             Problem::NotUtf8 => write!(f, "{path}: is not UTF-8 text"),
             Problem::BadName => write!(f, "{path}: is not a file name"),
+            Problem::NotDurable(errno) => write!(
+                f,
+                "{path}: the change is in place, but may not survive a power failure (fsync: {}); look at the disk",
+                errno.desc()
+            ),
             Problem::System { call, errno } => write!(f, "{path}: {call}: {}", errno.desc()),
         }
     }

@@ -11,7 +11,7 @@ use nix::sys::stat::fstatat;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use totp_core::time::UnixTime;
 
-use super::{Directory, FileError};
+use super::{Directory, FileError, Problem};
 use crate::entropy;
 
 /// What unfinished files are called: no user's file begins with a dot.
@@ -24,8 +24,7 @@ impl Directory {
     /// Puts `bytes` in the place of the file `name`, mode 0600, on stable storage when this returns.
     ///
     /// # Errors
-    /// The old file is untouched, unless the last step failed (the directory's fsync), when the new one is
-    /// in place but may not survive a power failure.
+    /// The old file is untouched, unless it is [`Problem::NotDurable`]: then the new one is in place.
     pub fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), FileError> {
         let mode = 0o600;
         self.replace_with_mode(name, bytes, mode)
@@ -49,17 +48,17 @@ impl Directory {
             let _ = unlinkat(self.fd(), unfinished.as_str(), UnlinkatFlags::NoRemoveDir);
         }
         done?;
-        self.sync()
+        self.made_durable(&path)
     }
 
     /// Removes a file; `false` where there was none. On stable storage when this returns.
     ///
     /// # Errors
-    /// Where it can't be removed.
+    /// Where it can't be removed; it is removed where that is [`Problem::NotDurable`].
     pub fn remove(&self, name: &str) -> Result<bool, FileError> {
         let path = self.at(name)?;
         match unlinkat(self.fd(), name, UnlinkatFlags::NoRemoveDir) {
-            Ok(()) => self.sync().map(|()| true),
+            Ok(()) => self.made_durable(&path).map(|()| true),
             Err(Errno::ENOENT) => Ok(false),
             Err(errno) => Err(FileError::errno(&path, "unlink", errno)),
         }
@@ -70,7 +69,20 @@ impl Directory {
     /// # Errors
     /// Where the disk refuses.
     pub fn sync(&self) -> Result<(), FileError> {
-        nix::unistd::fsync(self.fd()).map_err(|errno| FileError::errno(self.path(), "fsync", errno))
+        self.fsync().map_err(|errno| FileError::errno(self.path(), "fsync", errno))
+    }
+
+    fn fsync(&self) -> nix::Result<()> {
+        #[cfg(test)]
+        if let Some(errno) = self.sync_fails {
+            return Err(errno);
+        }
+        nix::unistd::fsync(self.fd())
+    }
+
+    /// The last step of a change to `path`, which is in place already.
+    fn made_durable(&self, path: &Path) -> Result<(), FileError> {
+        self.fsync().map_err(|errno| FileError::new(path, Problem::NotDurable(errno)))
     }
 
     /// Removes what a killed replacement left behind more than an hour before `now`.

@@ -195,6 +195,21 @@ fn a_failed_replacement_leaves_the_old_file_and_nothing_else() {
 }
 
 #[test]
+fn a_change_that_may_be_lost_says_that_it_is_in_place() {
+    let (temp, directory) = directory();
+    let directory = directory.that_fails_to_sync(nix::errno::Errno::EIO);
+    let error = directory.replace("alice", b"new").unwrap_err();
+    assert!(error.is_in_place());
+    assert!(
+        error.to_string().contains("alice: the change is in place, but may not survive"),
+        "{error}"
+    );
+    assert_eq!(read(&directory, "alice", DEMAND), "new");
+    assert!(directory.remove("alice").unwrap_err().is_in_place());
+    assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn only_abandoned_unfinished_files_are_swept() {
     let (temp, directory) = directory();
     write(&temp.path().join(".new-0011223344556677"), b"secret");

@@ -13,7 +13,7 @@ use totp_core::store::{Fault, FaultKind, StateRead};
 
 use super::blocks::Blocks;
 use super::decoy;
-use super::fault::{fault, state_fault, unavailable};
+use super::fault::{InPlace, fault, in_place, state_fault, unavailable};
 use super::states::{DEMAND, Made, Opened, Seat};
 use super::{Directories, FileStore, enrollment};
 use crate::clock;
@@ -33,7 +33,7 @@ pub enum Expected {
     Unusable,
 }
 
-/// Why nothing was changed.
+/// Why nothing was changed, or not for good.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum NotChanged {
     /// Somebody else changed the user meanwhile.
@@ -42,6 +42,13 @@ pub enum NotChanged {
     /// The store is in trouble.
     #[error(transparent)]
     Fault(#[from] Fault),
+    /// It was changed all the same: that may not survive a power failure.
+    #[error("{0}")]
+    NotDurable(Fault),
+}
+
+fn lasting<T>((made, undurable): InPlace<T>) -> Result<T, NotChanged> {
+    undurable.map_or(Ok(made), |fault| Err(NotChanged::NotDurable(fault)))
 }
 
 impl Expected {
@@ -72,7 +79,8 @@ impl FileStore {
     }
 
     /// Enrolls, or replaces an enrollment by another. `first` makes the first state out of the present one; its number is
-    /// set here. State and record are on disk when this returns; nothing has changed where it fails.
+    /// set here. State and record are on disk when this returns; nothing has changed where it fails, unless it is
+    /// [`NotChanged::NotDurable`].
     ///
     /// # Errors
     /// [`NotChanged`] says why.
@@ -97,11 +105,11 @@ impl FileStore {
             _ => first(None),
         };
         self.write_first(&seat, &opened.file, &blocks, current, &State { seq, ..state })?;
-        directories.records.write(&Entry::Enrolled(record))?;
+        let written = directories.records.write(&Entry::Enrolled(record))?;
         // Only a note: without it the next login flushes once more.
         let _ = blocks.write_meter(&*self.disk, &opened.file, &blocks.meter(), seq);
         self.make_decoys(directories);
-        Ok(())
+        lasting(written)
     }
 
     /// Switches off: puts a tombstone in the record's place.
@@ -111,9 +119,9 @@ impl FileStore {
     pub fn switch_off(&self, tombstone: Tombstone, expected: Expected) -> Result<(), NotChanged> {
         let user = tombstone.decision.user.clone();
         self.change(&user, expected, |directories| {
-            directories.records.write(&Entry::Disabled(tombstone))?;
+            let written = directories.records.write(&Entry::Disabled(tombstone))?;
             directories.records.make_decoy();
-            Ok(())
+            Ok(written)
         })
     }
 
@@ -124,11 +132,12 @@ impl FileStore {
     pub fn remove(&self, user: &UserName, expected: Expected) -> Result<bool, NotChanged> {
         let name = user.file_name();
         self.change(user, expected, |directories| {
-            let record = directories.records.remove(user)?;
+            let (record, undurable) = directories.records.remove(user)?;
             // A login that waits for this state's lock finds it gone, and begins again.
-            let state = directories.states.remove(&name).map_err(state_fault)?;
+            let removed = in_place(directories.states.remove(&name), true);
+            let (state, too) = removed.map_err(state_fault)?;
             self.memory.remove(&name)?;
-            Ok(record || state)
+            Ok((record || state, undurable.or(too)))
         })
     }
 
@@ -137,7 +146,7 @@ impl FileStore {
         &self,
         user: &UserName,
         expected: Expected,
-        change: impl FnOnce(&Directories) -> Result<T, Fault>,
+        change: impl FnOnce(&Directories) -> Result<InPlace<T>, Fault>,
     ) -> Result<T, NotChanged> {
         let seat = Seat::own(user, Some(user));
         self.room_for_files(&seat.name)?;
@@ -150,7 +159,7 @@ impl FileStore {
             None => None,
         };
         self.as_expected(directories, user, expected)?;
-        Ok(change(directories)?)
+        lasting(change(directories)?)
     }
 
     /// Nobody else administrates while this is held. What killed changes and logins left is taken away: it may hold a

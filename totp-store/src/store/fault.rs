@@ -18,6 +18,18 @@ pub(super) fn unavailable(error: FileError) -> Fault {
     fault(FaultKind::Unavailable, error.to_string())
 }
 
+/// What a change came to that is in place, with the fault for which it may not survive a power failure.
+pub(super) type InPlace<T> = (T, Option<Fault>);
+
+/// Parts what wasn't done from what was; `made` is what it came to where it wasn't said.
+pub(super) fn in_place<T>(change: Result<T, FileError>, made: T) -> Result<InPlace<T>, FileError> {
+    match change {
+        Ok(made) => Ok((made, None)),
+        Err(error) if error.is_in_place() => Ok((made, Some(unavailable(error)))),
+        Err(error) => Err(error),
+    }
+}
+
 /// A record's file.
 pub(super) fn record_fault(error: FileError) -> Fault {
     let kind = match error.problem {

@@ -1,5 +1,6 @@
 //! Where states are kept while the disk can't be written: a directory in memory, which a restart forgets. As long as
-//! a state is here it is the state, and what the disk has is old.
+//! a state is here it is the state, and what the disk has is old. Nothing in it need survive a
+//! power failure.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use totp_core::store::Fault;
 use totp_core::time::UnixTime;
 
 use super::blocks::SIZE_ON_DISK;
-use super::fault::{state_fault, unavailable};
+use super::fault::{in_place, state_fault, unavailable};
 use crate::files::{Access, Demand, Directory, FileError, Owner, Problem, Shared};
 
 /// The directory `run_dir`, which comes into being when it is first needed: after a restart it is gone.
@@ -42,7 +43,7 @@ impl Memory {
 
     /// Puts a whole state here, at once.
     pub(super) fn put(&self, name: &str, bytes: &[u8]) -> Result<(), Fault> {
-        self.made()?.replace(name, bytes).map_err(unavailable)
+        in_place(self.made()?.replace(name, bytes), ()).map(|_| ()).map_err(unavailable)
     }
 
     /// Makes an empty state, if there is none.
@@ -55,8 +56,9 @@ impl Memory {
     }
 
     pub(super) fn remove(&self, name: &str) -> Result<(), Fault> {
-        self.existing()?
-            .map_or(Ok(()), |directory| directory.remove(name).map(|_| ()).map_err(state_fault))
+        self.existing()?.map_or(Ok(()), |directory| {
+            in_place(directory.remove(name), true).map(|_| ()).map_err(state_fault)
+        })
     }
 
     /// Takes away what killed logins left half written.

@@ -5,7 +5,7 @@ use totp_core::record::{Entry, MOST_BYTES, parse, print};
 use totp_core::store::{Fault, FaultKind};
 use totp_core::time::UnixTime;
 
-use super::fault::{fault, record_fault, unavailable};
+use super::fault::{InPlace, fault, in_place, record_fault, unavailable};
 use super::{Listed, decoy};
 use crate::files::{Access, Demand, Directory};
 
@@ -54,19 +54,19 @@ impl Records {
     }
 
     /// The commit point of an administrative change.
-    pub(super) fn write(&self, entry: &Entry) -> Result<(), Fault> {
+    pub(super) fn write(&self, entry: &Entry) -> Result<InPlace<()>, Fault> {
         let user = &entry.decision().user;
         let name = file_name(user);
         let text = print(entry).map_err(|error| {
             let path = self.directory.path().join(&name);
             fault(FaultKind::RecordDamaged, format!("{}: {error}", path.display()))
         })?;
-        self.directory.replace(&name, text.as_bytes()).map_err(unavailable)
+        in_place(self.directory.replace(&name, text.as_bytes()), ()).map_err(unavailable)
     }
 
     /// Removes a record; `false` where there is none.
-    pub(super) fn remove(&self, user: &UserName) -> Result<bool, Fault> {
-        self.directory.remove(&file_name(user)).map_err(unavailable)
+    pub(super) fn remove(&self, user: &UserName) -> Result<InPlace<bool>, Fault> {
+        in_place(self.directory.remove(&file_name(user)), true).map_err(unavailable)
     }
 
     /// Whom there is anything decided about, by the file names, and what; a damaged file gives its fault.

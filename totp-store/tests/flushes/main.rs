@@ -54,14 +54,17 @@ fn an_entry_that_is_not_flushed_is_not_recorded_and_leaves_nothing() {
 #[ignore = "runs inside those above"]
 fn inner_replacing() {
     let error = directory().replace("file", b"new").unwrap_err();
-    assert!(matches!(error.problem, Problem::System { errno: Errno::EIO, .. }), "{error}");
+    assert_eq!(error.errno_if_system(), Some(Errno::EIO), "{error}");
+    let is_new = fs::read(place().join("file")).is_ok_and(|file| file == b"new");
+    assert_eq!(error.is_in_place(), is_new, "{error}");
 }
 
 #[test]
 #[ignore = "runs inside those above"]
 fn inner_removing() {
     let error = directory().remove("file").unwrap_err();
-    assert!(matches!(error.problem, Problem::System { errno: Errno::EIO, .. }), "{error}");
+    assert_eq!(error.problem, Problem::NotDurable(Errno::EIO));
+    assert!(!place().join("file").exists());
 }
 
 #[test]

@@ -187,6 +187,33 @@ fn every_change_takes_away_what_killed_ones_left() {
 }
 
 #[test]
+fn a_change_that_may_not_survive_a_power_failure_is_made_whole_and_says_so() {
+    use crate::store::{Directories, NotChanged, Records};
+    let house = House::empty();
+    let another = house.another_store();
+    another.directories().unwrap();
+    let Directories { states, .. } = another.directories.into_inner().unwrap();
+    let users = crate::files::Directory::open(
+        &house.lib("users"),
+        crate::files::Owner::this_process(),
+        crate::files::Shared::Nobody,
+    );
+    let records = Records::new(users.unwrap().that_fails_to_sync(Errno::EIO));
+    house.store.directories.set(Directories { records, states }).unwrap();
+    let is_in_place = |result: Result<(), NotChanged>| {
+        let Err(error @ NotChanged::NotDurable(_)) = result else { panic!("{result:?}") };
+        assert!(error.to_string().contains("the change is in place"), "{error}");
+    };
+    is_in_place(house.store.install(record("alice", 1), Expected::Absent, &|_| first_state(1)));
+    assert!(is_accepted(&house.enter(&code(NOW), NOW)));
+    is_in_place(house.store.switch_off(tombstone("alice"), enrolled(1)));
+    assert!(matches!(house.store.look(&user("alice")), Ok(Found::Disabled(_))));
+    is_in_place(house.store.remove(&user("alice"), Expected::Disabled).map(|_| ()));
+    assert!(matches!(house.store.look(&user("alice")), Ok(Found::Absent)));
+    assert!(!house.state_file().exists());
+}
+
+#[test]
 fn everybody_is_listed_with_what_is_wrong() {
     let house = House::with_alice();
     house.enroll("carol", 3, Expected::Absent);
