@@ -86,7 +86,9 @@ impl<S: Store> Judge<'_, S> {
         };
         let (committed, fault) = match &self.against {
             Against::Decoy(reason) => (pretend(*reason)?, None),
-            Against::Own(..) if pretended => (pretend(Reason::Wrong)?, None),
+            Against::Own(_, pretext) if pretended => {
+                (pretend(pretext.unwrap_or(Reason::Wrong))?, None)
+            }
             Against::Own(_, pretext) => {
                 let attempt = attempt(*pretext);
                 let (events, lost) = (Cell::new(false), Cell::new(false));
