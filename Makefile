@@ -3,6 +3,7 @@
 PREFIX     ?= /usr/local
 DESTDIR    ?=
 SBINDIR    ?= $(PREFIX)/sbin
+MANDIR     ?= $(PREFIX)/share/man
 # Where libpam looks for modules: a directory named after the architecture on Debian.
 SECURITYDIR ?= $(shell scripts/security-directory)
 CARGO      ?= cargo
@@ -30,6 +31,8 @@ install:
 	install -d -m 755 $(DESTDIR)/etc/pam-totp
 	install -d -m 700 $(DESTDIR)/var/lib/pam-totp $(DESTDIR)/var/lib/pam-totp/users \
 		$(DESTDIR)/var/lib/pam-totp/state $(DESTDIR)/var/log/pam-totp
+	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man8 docs/man/*.8
+	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man5 docs/man/*.5
 	install -D -m 644 scripts/pam-totp.tmpfiles $(DESTDIR)/usr/lib/tmpfiles.d/pam-totp.conf
 	@if [ -z "$(DESTDIR)" ]; then install -d -m 700 /run/pam-totp; fi
 	@echo "Installed. No login is changed yet: README.md says how to switch it on."
@@ -38,6 +41,8 @@ install:
 uninstall:
 	@if [ -z "$(DESTDIR)" ] && grep -ls pam_totp.so /etc/pam.d/*; then \
 		echo "these files still name pam_totp.so; without the module they let nobody in" >&2; exit 1; fi
+	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man8/,$(notdir $(wildcard docs/man/*.8))) \
+		$(addprefix $(DESTDIR)$(MANDIR)/man5/,$(notdir $(wildcard docs/man/*.5)))
 	rm -f $(DESTDIR)$(SECURITYDIR)/pam_totp.so $(DESTDIR)$(SBINDIR)/totp-admin \
 		$(DESTDIR)/usr/lib/tmpfiles.d/pam-totp.conf
 	@echo "Kept: /etc/pam-totp, /var/lib/pam-totp, /var/log/pam-totp"

@@ -49,6 +49,9 @@ fn make_install_puts_everything_where_it_belongs_and_uninstall_keeps_what_was_re
         ("var/lib/pam-totp/state", "700"),
         ("var/log/pam-totp", "700"),
         ("usr/lib/tmpfiles.d/pam-totp.conf", "644"),
+        ("usr/share/man/man8/totp-admin-enroll.8", "644"),
+        ("usr/share/man/man8/pam_totp.8", "644"),
+        ("usr/share/man/man5/pam-totp-config.5", "644"),
     ] {
         assert_eq!(found.get(place).map(String::as_str), Some(mode), "{place} in {found:#?}");
     }
@@ -58,5 +61,6 @@ fn make_install_puts_everything_where_it_belongs_and_uninstall_keeps_what_was_re
     make(&house, "/var/lib/root", "uninstall");
     assert!(!root.join(&module).exists());
     assert!(!root.join("usr/sbin/totp-admin").exists());
+    assert!(!root.join("usr/share/man/man8/pam_totp.8").exists());
     assert!(root.join("var/lib/pam-totp/users/alice.toml").exists());
 }
