@@ -55,6 +55,7 @@ impl<S: Store> Trial<'_, S> {
     }
 
     fn converse(&mut self, mut login: Login) -> Result<End, Broken> {
+        let mut refused = None;
         loop {
             match login.next() {
                 Next::Ask(prompt) => {
@@ -62,8 +63,15 @@ impl<S: Store> Trial<'_, S> {
                     login.reply(answer.as_bytes());
                 }
                 Next::Judge { answers, first, pretend } => {
-                    let judged =
+                    let mut judged =
                         self.judge.judge(answers, first, pretend).map_err(Broken::Fault)?;
+                    // The same answer is refused for the same reason; what the decoy said means nothing.
+                    if let (true, Some(earlier)) = (pretend, refused.take()) {
+                        judged.verdict = Verdict::Refused(earlier);
+                    }
+                    if let Verdict::Refused(refusal) = &judged.verdict {
+                        refused = Some(refusal.clone());
+                    }
                     self.note(&judged);
                     login.judged(judged.verdict);
                 }
