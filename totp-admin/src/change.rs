@@ -97,6 +97,23 @@ impl Administrator {
         }
     }
 
+    /// Where being switched off keeps somebody out, nobody takes that back for themselves: their open session may be
+    /// the very reason for it.
+    pub fn not_out_of_own_denial(
+        &self,
+        site: &Site,
+        whom: &Whom,
+        expected: Expected,
+    ) -> Result<()> {
+        if expected == Expected::Disabled && self.is(whom) && site.switched_off_is_denied() {
+            bail!(Advice::new(
+                format!("{whom} is your own account, and kept out: disabled = \"denied\""),
+                "That is for another administrator.",
+            ));
+        }
+        Ok(())
+    }
+
     /// As at a login: the code is spent, and a wrong one is paid for from the guess budget.
     fn evaluate(
         &self,

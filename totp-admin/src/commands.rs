@@ -51,12 +51,13 @@ fn enrolled(site: &Site, whom: &Whom) -> Result<(Box<Enrolled>, Meter)> {
         Found::Disabled(_) => bail!(Advice::new(
             format!("{whom}'s second factor is switched off"),
             format!(
-                "totp-admin show {whom} says by whom; totp-admin enroll {whom} gives a new one."
+                "totp-admin show {whom} says by whom; {} gives a new one.",
+                whom.enroll_command()
             ),
         )),
         Found::Absent => bail!(Advice::new(
             format!("{whom} is not enrolled"),
-            format!("totp-admin enroll {whom} gives a second factor."),
+            format!("{} gives a second factor.", whom.enroll_command()),
         )),
     }
 }

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use totp_core::evaluate::Rules;
 use totp_core::name::UserName;
-use totp_core::policy::{Config, ConfigError};
+use totp_core::policy::{Config, ConfigError, Disabled};
+use totp_core::record::Decision;
 use totp_core::store::Found;
 use totp_core::time::UnixTime;
 use totp_store::accounts::{self, Account};
@@ -79,19 +80,11 @@ impl Site {
         clock::now()
     }
 
-    /// Who is meant by `typed`: an account by the name the name service gives it, else a name that
-    /// something is known about. Somebody else is an error.
+    /// Who is meant by `typed`: see [`Self::meant`]. Somebody about whom nothing is known is an error.
     pub fn known(&self, typed: &str) -> Result<Whom> {
-        if let Some(account) = accounts::account(typed)? {
-            return Ok(Whom { name: account.name.clone(), account: Some(account) });
-        }
-        // An account that is gone first, then a name without an account.
-        for name in [UserName::new(typed), UserName::without_account(typed)] {
-            let name = name.with_context(|| printable(typed))?;
-            // A record that can't be read is something known, and its fault is the command's to tell.
-            if !matches!(self.store.inspect(&name).map(|found| found.found), Ok(Found::Absent)) {
-                return Ok(Whom { name, account: None });
-            }
+        let whom = self.meant(typed)?;
+        if whom.account.is_some() || self.keeps_something(&whom.name) {
+            return Ok(whom);
         }
         bail!(Advice::new(
             format!("there is no user {}", printable(typed)),
@@ -99,25 +92,52 @@ impl Site {
         ))
     }
 
+    /// Who is meant by `typed`: an account by the name the name service gives it; an account that is gone; else
+    /// the name of somebody without one. That is folded, and whatever it is then, an account goes by it too: nobody's
+    /// own second factor is somebody else's because the name was typed in capitals.
+    pub fn meant(&self, typed: &str) -> Result<Whom> {
+        if let Some(account) = accounts::account(typed)? {
+            return Ok(Whom::of(account));
+        }
+        let gone = UserName::new(typed).with_context(|| printable(typed))?;
+        if self.keeps_something(&gone) {
+            return Ok(Whom { name: gone, account: None });
+        }
+        let name = UserName::without_account(typed).with_context(|| printable(typed))?;
+        let account = accounts::account(name.as_str())?;
+        Ok(account.map_or(Whom { name, account: None }, Whom::of))
+    }
+
+    /// A record that can't be read is something, too, and its fault is the command's to tell.
+    fn keeps_something(&self, name: &UserName) -> bool {
+        !matches!(self.store.inspect(name).map(|found| found.found), Ok(Found::Absent))
+    }
+
     /// Who is to be enrolled: an account, or, where `no_account` says so, a name that is none.
     pub fn to_enroll(&self, typed: &str, no_account: bool) -> Result<Whom> {
-        match (accounts::account(typed)?, no_account) {
-            (Some(account), false) => {
-                Ok(Whom { name: account.name.clone(), account: Some(account) })
-            }
-            (Some(account), true) => bail!(Advice::new(
-                format!("{} is an account of this system", account.name),
-                "Leave --no-account out.",
-            )),
-            (None, true) => {
-                let name = UserName::without_account(typed).with_context(|| printable(typed))?;
-                Ok(Whom { name, account: None })
-            }
-            (None, false) => bail!(Advice::new(
-                format!("there is no account {}", printable(typed)),
-                "Look at the spelling; --no-account enrolls a name that is no account of this system.",
-            )),
+        if !no_account {
+            let advice = "Look at the spelling; --no-account enrolls a name that is no account of this system.";
+            let none = || Advice::new(format!("there is no account {}", printable(typed)), advice);
+            return Ok(accounts::account(typed)?.map(Whom::of).ok_or_else(none)?);
         }
+        let name = UserName::without_account(typed).with_context(|| printable(typed))?;
+        for one in [typed, name.as_str()] {
+            if let Some(account) = accounts::account(one)? {
+                bail!(Advice::new(
+                    format!("{} is an account of this system", account.name),
+                    "Leave --no-account out.",
+                ));
+            }
+        }
+        Ok(Whom { name, account: None })
+    }
+
+    /// Whether being switched off keeps somebody out, at any service.
+    pub fn switched_off_is_denied(&self) -> bool {
+        let services = self.config.service.keys().map(String::as_str);
+        std::iter::once("")
+            .chain(services)
+            .any(|service| self.config.policy(service).disabled == Disabled::Denied)
     }
 }
 
@@ -131,6 +151,21 @@ pub struct Whom {
 }
 
 impl Whom {
+    fn of(account: Account) -> Self {
+        Self { name: account.name.clone(), account: Some(account) }
+    }
+
+    /// What enrolls them, for advice.
+    pub fn enroll_command(&self) -> String {
+        let option = if self.account.is_some() { "" } else { " --no-account" };
+        format!("totp-admin enroll {self}{option}")
+    }
+
+    /// Whether `decision` is about another account that had this name before.
+    pub fn took_the_name_over(&self, decision: &Decision) -> bool {
+        matches!((decision.uid, self.uid()), (Some(then), Some(now)) if then != now)
+    }
+
     /// The account's uid.
     pub fn uid(&self) -> Option<u32> {
         self.account.as_ref().map(|account| account.uid)

@@ -17,18 +17,22 @@ use crate::{people, times, view};
 pub fn run(ui: &Ui, site: &Site, args: &Disable) -> Result<()> {
     let whom = site.known(&args.user)?;
     let (expected, entry) = site.store().expect(&whom.name)?;
-    if expected == Expected::Disabled {
+    if matches!(&entry, Some(Entry::Disabled(tombstone)) if !whom.took_the_name_over(&tombstone.decision))
+    {
         ui.document(&json!({"user": whom.name.as_str(), "changed": false, "record": null}))?;
         return ui.done(format_args!("{whom} is switched off already"));
     }
     let who = Administrator::here();
-    say_what_happens(ui, site, &whom)?;
+    if let Some(reason) = &args.reason {
+        fits(reason)?;
+    }
+    say_what_happens(ui, site, &whom, expected)?;
     let enrolled = match &entry {
         Some(Entry::Enrolled(record)) => Some(record),
         _ => None,
     };
-    who.prove_if_own(ui, site, &whom, enrolled)?;
     let reason = reason(ui, args)?;
+    who.prove_if_own(ui, site, &whom, enrolled)?;
     ui.insist(format_args!("Switch off {whom}'s second factor?"))?;
 
     who.nobody_else_was_faster(site, &whom, expected)?;
@@ -44,7 +48,8 @@ pub fn run(ui: &Ui, site: &Site, args: &Disable) -> Result<()> {
             Ok(site.store().switch_off(Tombstone { decision, reason: reason.clone() }, expected)?)
         })?;
     ui.document(&json!({"user": whom.name.as_str(), "changed": true, "record": recorded.seq}))?;
-    let erased = if enrolled.is_some() { "; secrets erased" } else { "" };
+    let had_secrets = matches!(expected, Expected::Enrolled(_) | Expected::Unusable);
+    let erased = if had_secrets { "; secrets erased" } else { "" };
     ui.done(format_args!("Off{erased}. Record {}, {}.", recorded.seq, who.signature()))?;
     if whom.account.is_some() {
         ui.note(format_args!("  Open sessions continue: loginctl terminate-user {whom}"));
@@ -52,7 +57,12 @@ pub fn run(ui: &Ui, site: &Site, args: &Disable) -> Result<()> {
     Ok(())
 }
 
-fn say_what_happens(ui: &Ui, site: &Site, whom: &Whom) -> Result<()> {
+fn say_what_happens(ui: &Ui, site: &Site, whom: &Whom, expected: Expected) -> Result<()> {
+    if expected == Expected::Unusable {
+        let fault = site.store().inspect(&whom.name).err();
+        let fault = fault.map_or_else(|| "it cannot be used".to_owned(), |fault| fault.to_string());
+        ui.warn(format_args!("{whom}'s record is damaged: {}", printable(&fault)));
+    }
     if let Some(person) = people::person(site, whom).ok().flatten() {
         let (now, zone) = (site.now(), times::zone());
         let devices: Vec<String> = person
@@ -78,7 +88,7 @@ fn say_what_happens(ui: &Ui, site: &Site, whom: &Whom) -> Result<()> {
             "From now on {whom} cannot log in: the configuration says disabled = \"denied\"."
         )),
     }
-    ui.note(format_args!("  New phone: totp-admin enroll {whom} --replace"));
+    ui.note(format_args!("  New phone: {}", whom.enroll_command()));
     Ok(())
 }
 
@@ -91,8 +101,13 @@ fn reason(ui: &Ui, args: &Disable) -> Result<Option<String>> {
         None => String::new(),
     };
     let reason = reason.trim();
-    if reason.len() > LONGEST_REASON {
+    fits(reason)?;
+    Ok((!reason.is_empty()).then(|| reason.to_owned()))
+}
+
+fn fits(reason: &str) -> Result<()> {
+    if reason.trim().len() > LONGEST_REASON {
         bail!(Usage(format!("the reason is longer than {LONGEST_REASON} bytes")));
     }
-    Ok((!reason.is_empty()).then(|| reason.to_owned()))
+    Ok(())
 }

@@ -42,11 +42,12 @@ pub fn run(ui: &Ui, site: impl FnOnce() -> Result<Site>, args: &Enroll) -> Resul
     let whom = site.to_enroll(&args.user, args.no_account)?;
     let Some(base) = Base::of(site, &whom, args, &name)? else { return unchanged(ui, &whom) };
     let who = Administrator::here();
+    who.not_out_of_own_denial(site, &whom, base.expected)?;
+    let totp = totp(ui, site, args)?;
+    base.refuse_same_secret(&totp, args)?;
     if base.weakens {
         who.prove_if_own(ui, site, &whom, base.enrolled())?;
     }
-    let totp = totp(ui, site, args)?;
-    base.refuse_same_secret(&totp, args)?;
     let shown = shown(site, args, &whom, &totp);
     let confirmed = if args.no_confirm {
         let picture = display.show(ui, whom.name.as_str(), &shown, false)?;
@@ -117,6 +118,11 @@ impl Base {
         let mut kept = Vec::new();
         let weakens = matches!(expected, Expected::Enrolled(_) | Expected::Unusable);
         match &entry {
+            Some(Entry::Enrolled(record)) if whom.took_the_name_over(&record.decision) => {
+                if !args.replace {
+                    return Err(for_another_uid(whom).into());
+                }
+            }
             Some(Entry::Enrolled(_)) if args.if_missing => return Ok(None),
             Some(Entry::Enrolled(record)) if args.add => {
                 can_be_added(whom, record, name)?;
@@ -227,10 +233,7 @@ fn first_state(
 
 fn can_be_added(whom: &Whom, record: &Record, name: &AuthenticatorName) -> Result<()> {
     if record.decision.uid != whom.uid() {
-        bail!(Advice::new(
-            format!("{whom} was enrolled for another uid: the name is somebody else's now"),
-            "--replace starts over.",
-        ));
+        bail!(for_another_uid(whom));
     }
     if record.authenticator(name).is_some() {
         bail!(Advice::new(
@@ -247,6 +250,13 @@ fn can_be_added(whom: &Whom, record: &Record, name: &AuthenticatorName) -> Resul
     Ok(())
 }
 
+fn for_another_uid(whom: &Whom) -> Advice {
+    Advice::new(
+        format!("{whom} was enrolled for another uid: the name is somebody else's now"),
+        "--replace starts over.",
+    )
+}
+
 fn enrolled_already(whom: &Whom, record: &Record) -> anyhow::Error {
     let names: Vec<&str> = record.authenticators.iter().map(|one| one.name.as_str()).collect();
     Advice::new(
@@ -261,8 +271,8 @@ fn unusable(site: &Site, whom: &Whom) -> anyhow::Error {
         Err(fault) => fault.to_string(),
         Ok(_) => "the record cannot be used".to_owned(),
     };
-    Advice::new(fault, format!("Once that is understood: totp-admin enroll {whom} --replace"))
-        .into()
+    let command = whom.enroll_command();
+    Advice::new(fault, format!("Once that is understood: {command} --replace")).into()
 }
 
 /// The new authenticator: with the secret that was brought along, or a fresh one.

@@ -14,13 +14,14 @@ use crate::ui::Ui;
 
 /// Erases.
 pub fn run(ui: &Ui, site: &Site, args: &User) -> Result<()> {
-    let whom = site.known(&args.user)?;
+    let whom = site.meant(&args.user)?;
     let (expected, entry) = site.store().expect(&whom.name)?;
     if expected == Expected::Absent {
         ui.document(&json!({"user": whom.name.as_str(), "changed": false, "record": null}))?;
         return ui.done(format_args!("Nothing is kept about {whom}."));
     }
     let who = Administrator::here();
+    who.not_out_of_own_denial(site, &whom, expected)?;
     if whom.account.is_some() {
         let then = if people::is_locked_out(site.config(), "", &whom)? {
             "it cannot log in then. To let it in: totp-admin disable"

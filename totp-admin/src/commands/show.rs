@@ -13,7 +13,7 @@ pub fn run(ui: &Ui, site: &Site, args: &User) -> Result<()> {
     let Some(person) = people::person(site, &whom)? else {
         bail!(Advice::new(
             format!("{whom} is not enrolled, and needs no second factor"),
-            format!("totp-admin enroll {whom} gives one."),
+            format!("{} gives one.", whom.enroll_command()),
         ));
     };
     ui.document(&person)?;

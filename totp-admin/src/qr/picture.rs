@@ -75,17 +75,30 @@ impl Drop for Picture {
     }
 }
 
+/// Whether a file could be made there, as far as that can be told without making it.
+pub fn look_for_room(path: &Path) -> Result<()> {
+    if fs::symlink_metadata(path).is_ok() {
+        return Err(cannot_make(path, &io::Error::from(io::ErrorKind::AlreadyExists)));
+    }
+    // An empty parent is the working directory.
+    let above = path.parent().filter(|above| !above.as_os_str().is_empty());
+    fs::metadata(above.unwrap_or(Path::new("."))).map_err(|error| cannot_make(path, &error))?;
+    Ok(())
+}
+
 fn create(path: &Path) -> Result<File> {
     // O_EXCL follows no link and opens nothing that is there.
     let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    made.map_err(|error| {
-        let advice = match error.kind() {
-            io::ErrorKind::AlreadyExists => "Name a file that does not exist yet.",
-            io::ErrorKind::NotFound => "Name a file in a directory that exists.",
-            _ => "Name a file in a directory where root can write.",
-        };
-        Advice::new(format!("cannot make {}: {error}", path.display()), advice).into()
-    })
+    made.map_err(|error| cannot_make(path, &error))
+}
+
+fn cannot_make(path: &Path, error: &io::Error) -> anyhow::Error {
+    let advice = match error.kind() {
+        io::ErrorKind::AlreadyExists => "Name a file that does not exist yet.",
+        io::ErrorKind::NotFound => "Name a file in a directory that exists.",
+        _ => "Name a file in a directory where root can write.",
+    };
+    Advice::new(format!("cannot make {}: {error}", path.display()), advice).into()
 }
 
 fn svg(code: &Code) -> String {

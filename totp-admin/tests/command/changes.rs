@@ -36,7 +36,7 @@ fn an_account_that_was_never_enrolled_can_be_let_in_and_a_name_nobody_knows_cann
     let Some(house) = House::new("") else { return };
     assert_eq!(house.run(&["disable", USER, "--json"]).done().json()["changed"], true);
     assert_eq!(house.run(&["show", USER, "--json"]).done().json()["status"], "disabled");
-    for command in ["disable", "remove", "show", "verify", "unlock"] {
+    for command in ["disable", "show", "verify", "unlock"] {
         house.run(&[command, "no-such-user", "--yes"]).refused(&["there is no user no-such-user"]);
     }
     assert_eq!(house.events(), ["disabled"]);
@@ -201,4 +201,108 @@ fn resync_learns_the_drift_from_two_codes_in_their_order() {
     assert!((-300..=-240).contains(&done["ahead"].as_i64().unwrap()), "{done}");
     house.run(&["resync", USER, &first, &second]).refused(&["unused"]);
     assert_eq!(house.run(&["verify", USER, &code(SECRET, -240)]).code, 0);
+}
+
+#[test]
+fn ones_own_account_is_ones_own_however_the_name_is_typed() {
+    let Some(house) = House::new("") else { return };
+    house.enroll(USER);
+    let capitals = USER.to_ascii_uppercase();
+    for command in ["disable", "remove"] {
+        house.run_with(&[command, &capitals], "", &[AS_USER]).refused(&["no code was entered"]);
+    }
+    for more in ["--replace", "--add", "--if-missing"] {
+        let args = ["enroll", &capitals, "--no-account", "--no-confirm", more];
+        house.run_with(&args, "", &[AS_USER]).refused(&["daemon is an account of this system"]);
+    }
+    assert_eq!(house.run(&["show", &capitals, "--json"]).done().json()["status"], "active");
+    assert_eq!(house.events(), ["enrolled"]);
+    // Somebody else's is what it is under its own name, too: a warning about the account that still exists.
+    let output = house.run(&["remove", &capitals]).done();
+    assert!(output.err.contains("The account daemon still exists"), "{}", output.err);
+}
+
+#[test]
+fn removing_what_nobody_knows_is_no_error_and_no_record() {
+    let Some(house) = House::new("") else { return };
+    let output = house.run(&["remove", "no-such-user", "--json"]).done().json();
+    assert_eq!((&output["changed"], &output["record"]), (&false.into(), &serde_json::Value::Null));
+    let output = house.run(&["remove", "no-such-user"]).done();
+    assert!(output.out.contains("Nothing is kept about no-such-user."), "{}", output.out);
+    assert_eq!(house.events(), Vec::<String>::new());
+}
+
+#[test]
+fn who_is_kept_out_does_not_let_themselves_in_again() {
+    let Some(house) = House::new("[policy]\ndisabled = \"denied\"") else { return };
+    house.run(&["disable", USER]).done();
+    for args in [&["remove", USER][..], &["enroll", USER, "--no-confirm"]] {
+        house.run_with(args, "", &[AS_USER]).refused(&["your own", "for another administrator"]);
+    }
+    house.run(&["remove", USER]).done();
+    house.configure("");
+    house.run(&["disable", USER]).done();
+    house.run_with(&["remove", USER], "", &[AS_USER]).done();
+}
+
+#[test]
+fn what_was_decided_about_another_account_of_the_name_is_not_done_already() {
+    let Some(house) = House::new("") else { return };
+    let recycle = || {
+        let text = fs::read_to_string(house.file_of(USER)).unwrap();
+        assert!(text.contains("\nuid = 1\n"), "{text}");
+        fs::write(house.file_of(USER), text.replace("\nuid = 1\n", "\nuid = 4711\n")).unwrap();
+    };
+    house.run(&["disable", USER]).done();
+    recycle();
+    assert_eq!(house.run(&["disable", USER, "--json"]).done().json()["changed"], true);
+    assert_eq!(house.run(&["disable", USER, "--json"]).done().json()["changed"], false);
+    house.enroll(USER);
+    recycle();
+    house
+        .run(&["enroll", USER, "--if-missing", "--no-confirm"])
+        .refused(&["enrolled for another uid", "--replace"]);
+}
+
+#[test]
+fn a_damaged_record_is_switched_off_and_said_to_be_damaged() {
+    let Some(house) = House::new("") else { return };
+    house.enroll(USER);
+    fs::write(house.file_of(USER), "nonsense").unwrap();
+    let output = house.run(&["disable", USER]).done();
+    assert!(output.err.contains("daemon's record is damaged: "), "{}", output.err);
+    assert!(output.out.contains("Off; secrets erased."), "{}", output.out);
+}
+
+#[test]
+fn a_code_is_not_spent_on_arguments_that_are_wrong() {
+    let Some(house) = House::new("") else { return };
+    house.enroll_with(USER, SECRET, &[]);
+    let right = format!("{}\n", code(SECRET, 0));
+    let reason = "x".repeat(501);
+    house.run_with(&["disable", USER, "--reason", &reason], &right, &[AS_USER]).wrong_usage();
+    let taken = house.config().with_extension("png");
+    fs::write(&taken, "").unwrap();
+    let replace = ["enroll", USER, "--replace", "--no-confirm"];
+    for (more, word) in [
+        (["--qr-file", taken.to_str().unwrap()], "does not exist yet"),
+        (["--qr-file", "/nonexistent/x.png"], "in a directory that exists"),
+        (["--secret-file", "/nonexistent"], "cannot read"),
+    ] {
+        let output = house.run_with(&[&replace[..], &more].concat(), &right, &[AS_USER]);
+        output.refused(&[word]);
+    }
+    house.run_with(&["disable", USER], &right, &[AS_USER]).done();
+}
+
+#[test]
+fn the_way_back_that_is_named_is_one_that_works() {
+    let Some(house) = House::new("") else { return };
+    house.run(&["enroll", "vpn", "--no-account", "--no-confirm"]).done();
+    for (user, more) in [(USER, ""), ("vpn", " --no-account")] {
+        let said = house.run(&["disable", user]).done().err;
+        let command = format!("New phone: totp-admin enroll {user}{more}\n");
+        assert!(said.contains(&command), "{said}");
+        house.run(&["unlock", user]).refused(&[&format!("totp-admin enroll {user}{more} gives")]);
+    }
 }

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use crate::cli::{Enroll, Qr};
 use crate::qr::Code;
-use crate::qr::picture::{Format, Picture};
+use crate::qr::picture::{self, Format, Picture};
 use crate::qr::terminal::{Size, Style, draw};
 use crate::ui::{self, Ui, Usage, printable};
 
@@ -44,7 +44,11 @@ impl Display {
                 })?,
             )),
         };
-        let brought_along = args.secret_file.is_some() && args.qr == Qr::Auto;
+        if let Some((path, _)) = &file {
+            picture::look_for_room(path)?;
+        }
+        let drawn = matches!(args.qr, Qr::Utf8 | Qr::Ascii);
+        let brought_along = args.secret_file.is_some() && !drawn;
         let style = if brought_along { None } else { Style::choose(args.qr, locale_is_utf8) };
         Ok(Self { style, file, key: !brought_along })
     }
@@ -66,7 +70,8 @@ impl Display {
         }
         let key = format!("type this key: {} ({})", shown.key.as_str(), printable(&shown.label));
         let key = Zeroizing::new(key);
-        let drawn = match if ascii { Some(Style::Ascii) } else { self.style } {
+        let style = if ascii && self.key { Some(Style::Ascii) } else { self.style };
+        let drawn = match style {
             Some(style) => draw_if_it_fits(ui, style, user, shown, &key)?,
             None => false,
         };
