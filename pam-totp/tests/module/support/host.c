@@ -50,8 +50,11 @@ void __syslog_chk(int priority, int flag, const char *format, ...)
 static void delay(int status, unsigned int microseconds, void *data)
 {
     (void)data, (void)status;
-    if (microseconds) /* libpam varies what the module asked for by a quarter, either way */
-        printf("delay of %u s or so\n", (microseconds + 500000) / 1000000);
+    /* libpam varies what the module asked for by up to a half, either way */
+    if (microseconds >= 1000000 && microseconds <= 3000000)
+        printf("delay of 2 s or so\n");
+    else if (microseconds)
+        printf("delay of %u us\n", microseconds);
 }
 
 static int converse(int count, const struct pam_message **messages, struct pam_response **replies,
