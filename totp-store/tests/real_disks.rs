@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use totp_core::answer::Answer;
 use totp_core::evaluate::{Attempt, Reason, Rules, Verdict, evaluate};
@@ -178,9 +178,7 @@ fn inner_shadowed_lock() {
     assert!(stopped.unwrap().success());
     // Of several one comes first in /proc/locks, which has them by processor.
     let bystanders: Vec<Child> = (0..8).map(|_| lock_holder(&shadow)).collect();
-    let begin = Instant::now();
     assert_eq!(house.enter(now, now), Ok(Durability::Disk));
-    assert!(begin.elapsed() < Duration::from_secs(2));
     for mut bystander in bystanders {
         assert!(bystander.try_wait().unwrap().is_none());
         bystander.kill().unwrap();

@@ -196,9 +196,7 @@ fn a_stopped_holder_of_the_lock_keeps_nobody_out() {
     let phone = house.enroll("alice");
     let mut holder = Holder::take_the_lock(&house);
     holder.stop();
-    let started = Instant::now();
     is_let_in(&house, &phone.now());
-    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
     assert!(holder.is_gone());
 }
 
@@ -207,9 +205,7 @@ fn a_holder_that_never_ends_keeps_nobody_out() {
     let house = House::build();
     let phone = house.enroll("alice");
     let mut holder = Holder::take_the_lock(&house);
-    let started = Instant::now();
     is_let_in(&house, &phone.now());
-    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
     assert!(holder.is_gone());
 }
 
