@@ -1,6 +1,7 @@
 //! How every change is made: who acts and whether they may, the permanent record first, then the change, and
 //! `not-done` where it then fails. Nothing is changed that is not on record (invariant 8).
 
+use std::fmt;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -19,13 +20,16 @@ use totp_store::{Wait, entropy};
 
 use crate::site::{Site, Whom};
 use crate::ui::{Advice, Ui, printable};
-use crate::{events, syslog, whence};
+use crate::{events, signals, syslog, whence};
 
 /// How long another writer of the permanent record is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The longest reason, in bytes: it must fit into a record and a line of the log.
 pub const LONGEST_REASON: usize = 500;
+
+/// What is lost where only the confirmation of a change was to be read.
+pub const UNSAID: &str = "but that could not be said";
 
 /// Somebody who changes something.
 pub struct Administrator {
@@ -37,6 +41,46 @@ pub struct Administrator {
 pub struct Recorded {
     /// Its number.
     pub seq: u64,
+}
+
+impl Recorded {
+    /// What comes of the output after the change: nobody may take it for one that was not made because standard output
+    /// is full or closed. `lost` is what was to be read there; `advice` is a sentence.
+    pub fn told(self, said: Result<()>, lost: &str, advice: impl Into<String>) -> Result<()> {
+        said.map_err(|error| {
+            let what = format!("recorded as {}, and done; {lost}: {error:#}", self.seq);
+            Advice::new(what, advice).into()
+        })
+    }
+}
+
+/// An error after which the change is in place all the same: only whether it lasts is uncertain.
+#[derive(Debug)]
+pub struct InPlace {
+    recorded: Recorded,
+    why: String,
+}
+
+impl fmt::Display for InPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "recorded as {}, and done: {}", self.recorded.seq, self.why)
+    }
+}
+
+impl std::error::Error for InPlace {}
+
+impl InPlace {
+    /// Parts what failed from what is in place although it failed.
+    pub fn or_failed<T>(
+        result: Result<(Recorded, T)>,
+    ) -> Result<(Recorded, Option<T>, Option<Self>)> {
+        match result {
+            Ok((recorded, made)) => Ok((recorded, Some(made), None)),
+            Err(error) => {
+                error.downcast::<Self>().map(|in_place| (in_place.recorded, None, Some(in_place)))
+            }
+        }
+    }
 }
 
 impl Administrator {
@@ -174,11 +218,13 @@ impl Administrator {
         // moved, which must not keep anybody from switching off.
         let _ = events::move_of(site, &whom.name);
         let entry = self.entry(site, whom, event, reason);
+        // What is recorded is made, or recorded as not done, before Ctrl-C ends this.
+        let _hold = signals::hold();
         let recorded = append(site, &entry).context("nothing was changed")?;
         match change(recorded) {
             Ok(made) => Ok((recorded, made)),
             Err(error) if is_in_place(&error) => {
-                Err(error.context(format!("recorded as {}, and done", recorded.seq)))
+                Err(InPlace { recorded, why: format!("{error:#}") }.into())
             }
             Err(error) => {
                 let undone = Entry {
@@ -264,6 +310,20 @@ mod tests {
         assert!(is_in_place(&NotChanged::NotDurable(fault()).into()));
         assert!(is_in_place(&anyhow::Error::from(NotChanged::NotDurable(fault())).context("more")));
         assert!(!is_in_place(&NotChanged::Fault(fault()).into()));
+    }
+
+    #[test]
+    fn what_is_in_place_goes_on_to_be_said() {
+        let recorded = Recorded { seq: 7 };
+        let (same, made, none) = InPlace::or_failed(Ok((recorded, "made"))).unwrap();
+        assert!(same.seq == 7 && made == Some("made") && none.is_none());
+        let in_place = || InPlace { recorded, why: "the disk".to_owned() };
+        let (same, _, some) = InPlace::or_failed::<()>(Err(in_place().into())).unwrap();
+        assert_eq!(
+            (same.seq, some.unwrap().to_string().as_str()),
+            (7, "recorded as 7, and done: the disk")
+        );
+        assert!(InPlace::or_failed::<()>(Err(anyhow::anyhow!("not done"))).is_err());
     }
 
     #[test]

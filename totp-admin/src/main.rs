@@ -7,6 +7,7 @@
 //! - `people` gathers what is known about users, `view` says it as a table, as lines and as JSON
 //! - `ui` has the rules for output, and talks to whoever is at the other end
 //! - `times` and `qr` turn times and otpauth texts into what people read and scan
+//! - `signals` keeps a change from being broken off halfway
 //! - `whence` asks who acts, `syslog` tells the system's log, `events` moves what logins left to the record
 //!
 //! What is right, wrong and allowed is decided in `totp-core`; what is kept is kept by `totp-store`.
@@ -19,6 +20,7 @@ mod commands;
 mod events;
 mod people;
 mod qr;
+mod signals;
 mod site;
 mod syslog;
 mod times;

@@ -7,7 +7,7 @@ use totp_core::policy::Disabled;
 use totp_core::record::{Decision, Entry, Tombstone};
 use totp_store::store::Expected;
 
-use crate::change::{Administrator, LONGEST_REASON};
+use crate::change::{Administrator, LONGEST_REASON, UNSAID};
 use crate::cli::Disable;
 use crate::site::{Site, Whom};
 use crate::ui::{Ui, Usage, printable};
@@ -47,10 +47,13 @@ pub fn run(ui: &Ui, site: &Site, args: &Disable) -> Result<()> {
             };
             Ok(site.store().switch_off(Tombstone { decision, reason: reason.clone() }, expected)?)
         })?;
-    ui.document(&json!({"user": whom.name.as_str(), "changed": true, "record": recorded.seq}))?;
+    let document = json!({"user": whom.name.as_str(), "changed": true, "record": recorded.seq});
     let had_secrets = matches!(expected, Expected::Enrolled(_) | Expected::Unusable);
     let erased = if had_secrets { "; secrets erased" } else { "" };
-    ui.done(format_args!("Off{erased}. Record {}, {}.", recorded.seq, who.signature()))?;
+    let said = ui.document(&document).and_then(|()| {
+        ui.done(format_args!("Off{erased}. Record {}, {}.", recorded.seq, who.signature()))
+    });
+    recorded.told(said, UNSAID, format!("totp-admin show {whom} shows it."))?;
     if whom.account.is_some() {
         ui.note(format_args!("  Open sessions continue: loginctl terminate-user {whom}"));
     }

@@ -16,18 +16,18 @@ use totp_core::record::{
 };
 use totp_core::secret::Secret;
 use totp_core::state::{Spent, State, TotpSpent};
+use totp_core::time::Step;
 use totp_store::entropy;
 use totp_store::store::Expected;
 
 use self::display::{Display, Shown};
 use self::secret::Parameters;
-use crate::change::Administrator;
+use crate::change::{Administrator, InPlace, Recorded, UNSAID};
 use crate::cli::Enroll;
 use crate::qr::picture::Picture;
 use crate::site::{Site, Whom};
-use crate::times;
 use crate::ui::{Advice, Ui, Usage};
-use crate::whence;
+use crate::{signals, times, whence};
 
 /// Enrolls.
 pub fn run(ui: &Ui, site: impl FnOnce() -> Result<Site>, args: &Enroll) -> Result<()> {
@@ -51,7 +51,7 @@ pub fn run(ui: &Ui, site: impl FnOnce() -> Result<Site>, args: &Enroll) -> Resul
     let shown = shown(site, args, &whom, &totp);
     let confirmed = if args.no_confirm {
         let picture = display.show(ui, whom.name.as_str(), &shown, false)?;
-        Confirmed { spent: TotpSpent::default(), clocks: None, picture }
+        Confirmed { picture, ..unconfirmed(site, args, &totp) }
     } else {
         confirm(ui, site, &display, &whom, &shown, &totp)?
     };
@@ -59,11 +59,14 @@ pub fn run(ui: &Ui, site: impl FnOnce() -> Result<Site>, args: &Enroll) -> Resul
     let spent = base.not_below_what_was_spent(&totp, confirmed.spent);
     let secret = totp.secret.duplicate();
     let fresh = Authenticator { name: name.clone(), added: site.now(), kind: Kind::Totp(totp) };
-    let seq = base.install(site, &who, &whom, fresh, spent)?;
+    // Ctrl-C waits until the key is out: nobody else has it.
+    let hold = signals::hold();
+    let (recorded, _, uncertain) =
+        InPlace::or_failed(base.install(site, &who, &whom, fresh, spent))?;
     if let Some(picture) = confirmed.picture {
         picture.keep();
     }
-    ui.document(&json!({
+    let said = ui.document(&json!({
         "user": whom.name.as_str(),
         "changed": true,
         "authenticator": name.as_str(),
@@ -71,14 +74,45 @@ pub fn run(ui: &Ui, site: impl FnOnce() -> Result<Site>, args: &Enroll) -> Resul
         "secret": secret.to_base32().as_str(),
         "uri": shown.uri.as_str(),
         "recovery_codes": [],
-        "record": seq,
-    }))?;
-    let how = confirmed.clocks.unwrap_or_else(|| "no code has confirmed it".to_owned());
+        "record": recorded.seq,
+    }));
+    drop(hold);
+    let how = confirmed.how;
     let what =
         if adds { format!("has another authenticator, {name}") } else { "is enrolled".to_owned() };
-    ui.done(format_args!("{whom} {what}; {how}."))?;
-    ui.note(format_args!("  Record {seq}, {}.", who.signature()));
-    Ok(())
+    let said = said.and_then(|()| ui.done(format_args!("{whom} {what}; {how}.")));
+    // A person has seen the key before; a script has it from the document alone.
+    let lost = if ui.json() { "the key was not shown" } else { UNSAID };
+    let again = format!("For another one: {} --replace", whom.enroll_command());
+    let said = recorded.told(said, lost, again);
+    match (said, uncertain) {
+        (Ok(()), None) => {
+            ui.note(format_args!("  Record {}, {}.", recorded.seq, who.signature()));
+            Ok(())
+        }
+        (Ok(()), Some(uncertain)) => Err(uncertain.into()),
+        (Err(unsaid), uncertain) => {
+            if let Some(uncertain) = uncertain {
+                ui.warn(uncertain);
+            }
+            Err(unsaid)
+        }
+    }
+}
+
+/// Nobody knows what a secret that was brought along has been used for here, before a `remove` say, or in a state that is lost.
+/// Codes that could have been used by now are not good again.
+fn unconfirmed(site: &Site, args: &Enroll, totp: &Totp) -> Confirmed {
+    let how = "no code has confirmed it".to_owned();
+    if args.secret_file.is_none() {
+        return Confirmed { spent: TotpSpent::default(), how, picture: None };
+    }
+    let now = site.now();
+    let floor = Step(totp.step(now).0.saturating_add(site.rules().window));
+    let from = Step(floor.0.saturating_add(1)).start(totp.period);
+    let spent = TotpSpent { floor, ..TotpSpent::default() };
+    let how = format!("{how}; the first is accepted in {} s", from.since(now));
+    Confirmed { spent, how, picture: None }
 }
 
 fn unchanged(ui: &Ui, whom: &Whom) -> Result<()> {
@@ -118,10 +152,10 @@ impl Base {
         let mut kept = Vec::new();
         let weakens = matches!(expected, Expected::Enrolled(_) | Expected::Unusable);
         match &entry {
-            Some(Entry::Enrolled(record)) if whom.took_the_name_over(&record.decision) => {
-                if !args.replace {
-                    return Err(for_another_uid(whom).into());
-                }
+            Some(Entry::Enrolled(record))
+                if whom.took_the_name_over(&record.decision) && !args.replace =>
+            {
+                return Err(for_another_uid(whom).into());
             }
             Some(Entry::Enrolled(_)) if args.if_missing => return Ok(None),
             Some(Entry::Enrolled(record)) if args.add => {
@@ -178,7 +212,7 @@ impl Base {
         whom: &Whom,
         fresh: Authenticator,
         (spent, before): (TotpSpent, Option<AuthenticatorName>),
-    ) -> Result<u64> {
+    ) -> Result<(Recorded, ())> {
         let enrollment = EnrollmentId::fresh(entropy::bytes()?);
         let adds = !self.kept.is_empty();
         let event = if adds { EventKind::AuthenticatorAdded } else { EventKind::Enrolled };
@@ -191,7 +225,7 @@ impl Base {
         };
         let expected = self.expected;
         who.nobody_else_was_faster(site, whom, expected)?;
-        let (recorded, ()) = who.change(site, whom, event, None, |recorded| {
+        who.change(site, whom, event, None, |recorded| {
             let mut authenticators = self.kept;
             authenticators.push(fresh);
             let decision = Decision {
@@ -203,8 +237,7 @@ impl Base {
             };
             let record = Record { decision, enrollment, authenticators };
             Ok(site.store().install(record, expected, &first)?)
-        })?;
-        Ok(recorded.seq)
+        })
     }
 }
 
@@ -313,7 +346,8 @@ fn issuer_in<'a>(uri: &str, issuer: &'a str) -> &'a str {
 /// A code of the new key was entered, or none was asked for.
 struct Confirmed {
     spent: TotpSpent,
-    clocks: Option<String>,
+    /// What is said about it.
+    how: String,
     picture: Option<Picture>,
 }
 
@@ -344,7 +378,7 @@ fn confirm(
                 dialogue.reply(typed.as_bytes(), site.now());
             }
             Next::Done(End::Confirmed { spent, ahead }) => {
-                return Ok(Confirmed { spent, clocks: Some(clocks(ahead)), picture });
+                return Ok(Confirmed { spent, how: clocks(ahead), picture });
             }
             Next::Done(End::GivenUp) => bail!(nothing_changed(whom)),
         }

@@ -6,7 +6,7 @@ use totp_core::event::EventKind;
 use totp_core::record::Entry;
 use totp_store::store::Expected;
 
-use crate::change::Administrator;
+use crate::change::{Administrator, UNSAID};
 use crate::cli::User;
 use crate::people;
 use crate::site::Site;
@@ -42,6 +42,9 @@ pub fn run(ui: &Ui, site: &Site, args: &User) -> Result<()> {
     let (recorded, _) = who.change(site, &whom, EventKind::Removed, None, |_| {
         Ok(site.store().remove(&whom.name, expected)?)
     })?;
-    ui.document(&json!({"user": whom.name.as_str(), "changed": true, "record": recorded.seq}))?;
-    ui.done(format_args!("Erased. Record {}, {}.", recorded.seq, who.signature()))
+    let document = json!({"user": whom.name.as_str(), "changed": true, "record": recorded.seq});
+    let said = ui.document(&document).and_then(|()| {
+        ui.done(format_args!("Erased. Record {}, {}.", recorded.seq, who.signature()))
+    });
+    recorded.told(said, UNSAID, "totp-admin log shows it.")
 }

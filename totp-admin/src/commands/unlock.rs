@@ -7,7 +7,7 @@ use totp_core::event::EventKind;
 use totp_core::store::Store as _;
 use totp_core::upkeep;
 
-use crate::change::Administrator;
+use crate::change::{Administrator, UNSAID};
 use crate::cli::User;
 use crate::commands::{enrolled, not_changed};
 use crate::site::Site;
@@ -29,10 +29,13 @@ pub fn run(ui: &Ui, site: &Site, args: &User) -> Result<()> {
         let unlocked = site.store().transact(&whom.name, &|view| upkeep::unlock(view, id))?;
         unlocked.into_outcome().map_err(|why| anyhow!(not_changed(&whom, why)))
     })?;
-    ui.document(&json!({"user": whom.name.as_str(), "changed": true, "record": recorded.seq}))?;
-    ui.done(format_args!(
-        "{whom}'s guess budget is full again. Record {}, {}.",
-        recorded.seq,
-        who.signature()
-    ))
+    let document = json!({"user": whom.name.as_str(), "changed": true, "record": recorded.seq});
+    let said = ui.document(&document).and_then(|()| {
+        ui.done(format_args!(
+            "{whom}'s guess budget is full again. Record {}, {}.",
+            recorded.seq,
+            who.signature()
+        ))
+    });
+    recorded.told(said, UNSAID, format!("totp-admin show {whom} shows it."))
 }

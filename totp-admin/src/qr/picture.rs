@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result};
 use qrcode::render::svg;
 
 use super::Code;
+use crate::signals;
 use crate::ui::Advice;
 
 /// The light ground around the code, in modules (ISO/IEC 18004 wants four).
@@ -51,8 +52,11 @@ impl Picture {
             Format::Png => png(code).with_context(|| format!("cannot draw {}", path.display()))?,
             Format::Svg => svg(code).into_bytes(),
         };
+        let hold = signals::hold();
         let mut file = create(path)?;
-        // From here on a failure takes the file away again.
+        // From here on a failure takes the file away again, and so does a signal.
+        signals::erase_if_ended(path);
+        drop(hold);
         let picture = Self { path: path.to_owned(), keep: false };
         file.write_all(&content)
             .and_then(|()| file.sync_all())
@@ -63,6 +67,7 @@ impl Picture {
     /// Leaves the file where it is.
     pub fn keep(mut self) {
         self.keep = true;
+        signals::no_longer_erased(&self.path);
     }
 }
 
@@ -71,6 +76,7 @@ impl Drop for Picture {
         if !self.keep {
             // Best effort: the secret in it was never switched on.
             let _ = fs::remove_file(&self.path);
+            signals::no_longer_erased(&self.path);
         }
     }
 }

@@ -107,7 +107,7 @@ fn add_keeps_what_there_is_and_what_it_has_spent() {
     };
     add(SECOND, &[]).refused(&["called phone already", "--name"]);
     add(SECRET, &["--name", "tablet"]).refused(&["has this secret already"]);
-    add(SECOND, &["--name", "tablet"]).done();
+    house.enroll_with(USER, SECOND, &["--add", "--name", "tablet"]);
     assert_eq!(house.events(), ["enrolled", "authenticator-added"]);
     let shown = house.run(&["show", USER, "--json"]).done().json();
     let names: Vec<&str> = shown["authenticators"]
@@ -139,7 +139,9 @@ fn replace_starts_over_and_a_secret_that_stays_keeps_what_it_has_spent() {
     let used = code(SECRET, 0);
     let input = format!("{SECRET}\n{used}\n");
     house.run_with(&["enroll", USER, "--secret-file", "-"], &input, &[]).done();
-    house.enroll_with(USER, SECRET, &["--replace", "--name", "tablet"]);
+    let args =
+        ["enroll", USER, "--secret-file", "-", "--no-confirm", "--replace", "--name", "tablet"];
+    house.run_with(&args, SECRET, &[]).done();
     assert_eq!(house.run(&["verify", USER, &used]).code, 1);
     house.enroll_with(USER, SECOND, &["--replace"]);
     assert!(!fs::read_to_string(house.file_of(USER)).unwrap().contains(SECRET));
@@ -271,4 +273,38 @@ fn a_missing_directory_is_named_and_never_made() {
     house.run(&["enroll", USER, "--no-confirm"]).refused(&["state/users", "no such directory"]);
     assert!(!house.path("state/users").exists());
     assert_eq!(house.events(), Vec::<String>::new());
+}
+
+#[test]
+fn a_used_code_of_a_secret_that_comes_back_is_not_good_again() {
+    let Some(house) = House::new("") else { return };
+    let used = code(SECRET, 0);
+    let args = ["enroll", USER, "--secret-file", "-"];
+    for away in ["disable", "remove"] {
+        house.run_with(&args, &format!("{SECRET}\n{used}\n"), &[]).done();
+        house.run(&[away, USER]).done();
+        let output = house.run_with(&[&args[..], &["--no-confirm"]].concat(), SECRET, &[]).done();
+        assert!(output.out.contains("the first is accepted in "), "{}", output.out);
+        for soon in [used.clone(), code(SECRET, 0), code(SECRET, 30)] {
+            assert_eq!(house.run(&["verify", USER, &soon]).code, 1, "after {away}");
+        }
+        house.run(&["remove", USER]).done();
+    }
+}
+
+#[test]
+fn a_secret_that_was_brought_along_is_shown_only_where_that_is_asked_for() {
+    let Some(house) = House::new("") else { return };
+    let args = ["enroll", USER, "--secret-file", "-", "--no-confirm", "--replace"];
+    let shown = |more: &[&str]| {
+        let output = house.run_with(&[&args[..], more].concat(), SECRET, &[]).done();
+        (output.out + &output.err).contains("type this key")
+    };
+    let file = house.path("code.png");
+    assert!(!shown(&[]));
+    assert!(!shown(&["--qr", "none"]));
+    assert!(!shown(&["--qr-file", file.to_str().unwrap()]) && file.exists());
+    assert!(shown(&["--qr", "utf8"]) && shown(&["--qr", "ascii"]));
+    let output = house.run_with(&args[..4], &format!("{SECRET}\nascii\n"), &[]);
+    assert!(!output.out.contains("type this key"), "{}", output.out);
 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::Value;
 
-use crate::support::{House, OTHER, SECRET, USER, code, wrong_code};
+use crate::support::{House, OTHER, SECRET, USER, code, two_codes, wrong_code};
 
 fn of<'a>(list: &'a Value, user: &str) -> &'a Value {
     list.as_array().unwrap().iter().find(|row| row["user"] == user).unwrap()
@@ -115,4 +115,27 @@ fn verify_says_what_would_become_of_a_code_and_consumes_nothing() {
     assert_eq!(house.run_with(&["verify", USER], &format!("{right}\n"), &[]).code, 0);
     house.run(&["verify", USER]).refused(&["no code"]);
     assert_eq!(house.run(&["show", USER, "--json"]).done().json()["last_failure"], Value::Null);
+}
+
+/// Floors rise with a resynchronisation as they do with logins before a clock is set back.
+#[test]
+fn a_floor_ahead_of_the_clock_is_told_with_its_end() {
+    let Some(house) = House::new("") else { return };
+    house.enroll(USER);
+    let (first, second) = two_codes(SECRET, 5 * 3600);
+    let spoken = house.run(&["resync", USER, &first, &second]).done();
+    assert!(
+        spoken.err.contains("not accepted before ") && spoken.err.contains("(in 5 h)"),
+        "{}",
+        spoken.err
+    );
+    let verified = house.run(&["verify", USER, &code(SECRET, 0)]);
+    assert!(
+        verified.code == 1 && verified.out.starts_with("Nothing is right before "),
+        "{}",
+        verified.out
+    );
+    let document = house.run(&["verify", USER, &code(SECRET, 0), "--json"]).json();
+    assert_eq!(document["result"], "clock");
+    assert!(document["waits"].as_u64().unwrap() > 17_000, "{document}");
 }

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // a test that can't go on fails
 #![allow(clippy::arithmetic_side_effects)] // of small numbers
 
+mod broken_off;
 mod changes;
 mod enroll;
 mod looking;

@@ -46,6 +46,7 @@ fn hold(name: &str, house: &House, text: &str) {
     settings.add_filter(r"\b\d{6}\b", "[CODE]");
     settings.add_filter(r"\b[0-9a-f]{64}\b", "[HASH]");
     settings.add_filter(r"changes in \d+ s(, better wait for the next)?", "changes in [N] s");
+    settings.add_filter(r"accepted in \d+ s", "accepted in [N] s");
     settings.add_filter(r"key: ([A-Z2-7]{4} ?){8}", "key: [KEY]");
     settings.bind(|| insta::assert_snapshot!(name, text.trim_end()));
 }

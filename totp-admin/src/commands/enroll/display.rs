@@ -8,7 +8,7 @@ use crate::cli::{Enroll, Qr};
 use crate::qr::Code;
 use crate::qr::picture::{self, Format, Picture};
 use crate::qr::terminal::{Size, Style, draw};
-use crate::ui::{self, Ui, Usage, printable};
+use crate::ui::{self, Advice, Ui, Usage, printable};
 
 /// What is shown of a new authenticator.
 pub struct Shown {
@@ -68,6 +68,17 @@ impl Display {
         if let Some((path, _)) = self.file.as_ref().filter(|_| picture.is_some()) {
             ui.note(format_args!("The QR code is in {}; erase it after use.", path.display()));
         }
+        // Nobody could use what was not shown: this ends it before anything is switched on.
+        self.say(ui, user, shown, ascii).map_err(|error| {
+            Advice::new(
+                format!("the key could not be shown: {error:#}; nothing was changed"),
+                "Standard output must take all of it.",
+            )
+        })?;
+        Ok(picture)
+    }
+
+    fn say(&self, ui: &Ui, user: &str, shown: &Shown, ascii: bool) -> Result<()> {
         let key = format!("type this key: {} ({})", shown.key.as_str(), printable(&shown.label));
         let key = Zeroizing::new(key);
         let style = if ascii && self.key { Some(Style::Ascii) } else { self.style };
@@ -80,7 +91,7 @@ impl Display {
         } else if self.key {
             ui.result(format_args!("For {}'s app, {}", printable(user), key.as_str()))?;
         }
-        Ok(picture)
+        Ok(())
     }
 }
 

@@ -1,0 +1,114 @@
+//! The signals that end the command: Ctrl-C, SIGTERM, and a terminal that is gone. Between the permanent record and
+//! the change they wait, and a picture that nobody wants any more goes first. Apart from that they end the command
+//! as always, by the signal itself, so that a shell sees 130 and a script stops.
+//!
+//! A thread takes them: the handler itself could neither erase a file nor wait. In the command alone; the
+//! module has no handler and no thread.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::thread;
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use signal_hook::low_level::emulate_default_handler;
+
+/// What ends the command.
+const ENDING: [i32; 3] = [SIGHUP, SIGINT, SIGTERM];
+
+static WAITING: Mutex<Waiting> =
+    Mutex::new(Waiting { holds: 0, arrived: None, unwanted: Vec::new() });
+
+struct Waiting {
+    /// How many parts of the command are not to be broken off now.
+    holds: usize,
+    /// The first signal that came meanwhile.
+    arrived: Option<i32>,
+    /// Files to be erased where the command ends early.
+    unwanted: Vec<PathBuf>,
+}
+
+impl Waiting {
+    fn end(&mut self, signal: i32) {
+        if self.holds > 0 {
+            self.arrived.get_or_insert(signal);
+            return;
+        }
+        for path in self.unwanted.drain(..) {
+            // Best effort: the secret in it was never switched on.
+            let _ = fs::remove_file(path);
+        }
+        let _ = emulate_default_handler(signal);
+    }
+}
+
+fn waiting() -> MutexGuard<'static, Waiting> {
+    WAITING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// While this lives, no signal ends the command; one that came ends it afterwards.
+#[must_use]
+pub struct Hold(());
+
+/// From here on.
+pub fn hold() -> Hold {
+    watch();
+    let mut waiting = waiting();
+    waiting.holds = waiting.holds.saturating_add(1);
+    Hold(())
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let mut waiting = waiting();
+        waiting.holds = waiting.holds.saturating_sub(1);
+        if let Some(signal) = waiting.arrived {
+            waiting.end(signal);
+        }
+    }
+}
+
+/// Where the command is ended early, this file goes.
+pub fn erase_if_ended(path: &Path) {
+    watch();
+    waiting().unwanted.push(path.to_owned());
+}
+
+/// The file stays, or is gone already.
+pub fn no_longer_erased(path: &Path) {
+    waiting().unwanted.retain(|one| one != path);
+}
+
+/// Where that fails, signals do what they always did.
+fn watch() {
+    static WATCHED: Once = Once::new();
+    WATCHED.call_once(|| {
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let wanted = ENDING.into_iter().filter(|&signal| !is_ignored(&status, signal));
+        let Ok(mut signals) = Signals::new(wanted) else { return };
+        let take = move || signals.forever().for_each(|signal| waiting().end(signal));
+        let _ = thread::Builder::new().name("signals".to_owned()).spawn(take);
+    });
+}
+
+/// Whether whoever started this command had the signal ignored, as nohup(1) does: then it stays so. By proc(5).
+fn is_ignored(status: &str, signal: i32) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    let bit = u32::try_from(signal).ok().and_then(|signal| signal.checked_sub(1));
+    bit.and_then(|bit| mask.checked_shr(bit)).is_some_and(|mask| mask & 1 == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nohup_ignores_is_ignored() {
+        let status = "Name:\tx\nSigBlk:\t0000000000000002\nSigIgn:\t0000000000001001\n";
+        assert!(is_ignored(status, SIGHUP));
+        assert!(!is_ignored(status, SIGINT) && !is_ignored(status, SIGTERM));
+        assert!(!is_ignored("", SIGHUP));
+    }
+}
