@@ -68,6 +68,13 @@ pub fn span(seconds: u64) -> String {
     }
 }
 
+/// So many seconds from `now`: `12:34 (in 2 h)`.
+pub fn when(seconds: u64, now: UnixTime, zone: &TimeZone) -> String {
+    // A full minute, and not before it: the clock is shown without seconds.
+    let at = now.plus(seconds.saturating_add(MINUTE.saturating_sub(1)));
+    format!("{} (in {})", clock(at, now, zone), span(seconds))
+}
+
 /// What `--since` means: a time (RFC 3339), a date or local time, or a span back from `now` such as `2d`.
 pub fn since(text: &str, now: UnixTime, zone: &TimeZone) -> Result<UnixTime> {
     let text = text.trim();
@@ -81,13 +88,13 @@ pub fn since(text: &str, now: UnixTime, zone: &TimeZone) -> Result<UnixTime> {
     // Before 1970 there is nothing to find.
     found.map(|at| UnixTime(u64::try_from(at.as_second()).unwrap_or(0))).ok_or_else(|| {
         anyhow!(Usage(format!(
-            "--since {text}: not a time such as 2026-03-12T09:20:00Z, 2026-03-12, 2d or 90m"
+            "--since {text}: not a time such as 2026-03-12T09:20:00Z, 2026-03-12, 2d or \"2 days ago\""
         )))
     })
 }
 
 fn back(text: &str, now: &Zoned) -> Option<Zoned> {
-    let span: Span = text.parse().ok()?;
+    let span: Span = text.strip_suffix("ago").unwrap_or(text).trim_end().parse().ok()?;
     if span.is_negative() {
         return None;
     }
@@ -132,6 +139,12 @@ mod tests {
     }
 
     #[test]
+    fn what_is_to_come_is_said_with_its_time_and_not_too_early() {
+        assert_eq!(when(2 * HOUR, NOW, &TimeZone::UTC), "11:21 (in 2 h)");
+        assert_eq!(when(50, NOW, &TimeZone::UTC), "09:21 (in 50 s)");
+    }
+
+    #[test]
     fn since_is_a_time_a_date_or_a_span() {
         let at = |text| since(text, NOW, &berlin()).unwrap().to_string();
         assert_eq!(at("2026-03-12T09:20:00Z"), "2026-03-12T09:20:00Z");
@@ -141,11 +154,24 @@ mod tests {
         assert_eq!(at("2d"), "2026-03-10T09:20:10Z");
         assert_eq!(at("90m"), "2026-03-12T07:50:10Z");
         assert_eq!(at("1w 2h"), "2026-03-05T07:20:10Z");
+        for same in ["2 days", "2 days ago", "2d ago", "48h"] {
+            assert_eq!(at(same), "2026-03-10T09:20:10Z", "{same}");
+        }
     }
 
     #[test]
     fn a_since_that_is_none_is_wrong_usage() {
-        for text in ["", "yesterday", "-2d", "2 fortnights", "2026-13-01", "12"] {
+        for text in [
+            "",
+            "yesterday",
+            "ago",
+            "-2d",
+            "-2d ago",
+            "in 2 days",
+            "2 fortnights",
+            "2026-13-01",
+            "12",
+        ] {
             let error = since(text, NOW, &berlin()).unwrap_err();
             assert!(error.is::<Usage>(), "{text}");
         }

@@ -8,11 +8,12 @@ use crate::budget::Spending;
 use crate::evaluate::Rules;
 use crate::event::QueuedEvent;
 use crate::name::AuthenticatorName;
+use crate::otp::Totp;
 use crate::record::{EnrollmentId, Record};
 use crate::search::{Computed, PAIR_REACH, Span, computed_now};
 use crate::state::{MOST_DRIFT, Meter, Spent, State, TotpSpent};
 use crate::store::{Change, Enrolled, Found, StateRead, View, Writes};
-use crate::time::UnixTime;
+use crate::time::{Step, UnixTime};
 
 /// What would become of some codes, found out without spending anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +35,12 @@ pub enum Outlook {
     MoreCodes,
     /// Right, but accepted before, or older than what was.
     Replay,
+    /// Right for now, and no code of now can be accepted: one of a later time was, before the clock was set back or
+    /// by a resynchronisation.
+    Clock {
+        /// Until a code of the clock's own time is above what was accepted.
+        seconds: u64,
+    },
     /// Right for another time than these codes are searched at.
     OtherTime,
     /// Of none of the user's authenticators.
@@ -79,6 +86,13 @@ pub fn explain(
                 (outlook, place) = (Outlook::Replay, Some(step));
             }
         }
+        if outlook == Outlook::Replay {
+            let seconds = seconds_until_fresh(required.into(), totp, spent, rules, now);
+            // For less than a step it is the next code that is waited for, as after every login.
+            if seconds > totp.period.seconds() {
+                outlook = Outlook::Clock { seconds };
+            }
+        }
         if outlook == Outlook::Wrong {
             let day = Span::searched(3, here, 0, 0, totp.period);
             let found = codes.search(sequence.last(sequence.len())?, day, spent.floor);
@@ -96,14 +110,35 @@ pub fn explain(
         Outlook::Right => 0,
         Outlook::MoreCodes => 1,
         Outlook::Replay => 2,
-        Outlook::OtherTime => 3,
-        Outlook::Wrong | Outlook::NotACode => 4,
+        Outlook::Clock { .. } => 3,
+        Outlook::OtherTime => 4,
+        Outlook::Wrong | Outlook::NotACode => 5,
     };
     looks.min_by_key(rank).unwrap_or(Explanation {
         authenticator: None,
         outlook: Outlook::NotACode,
         ahead: 0,
     })
+}
+
+/// How long it takes until `n` codes in a row fit between what was accepted and the end of where they are searched;
+/// 0: they do now.
+fn seconds_until_fresh(
+    n: usize,
+    totp: &Totp,
+    spent: TotpSpent,
+    rules: &Rules,
+    now: UnixTime,
+) -> u64 {
+    let here = totp.step(now);
+    let searched = Span::searched(n, here, spent.drift, rules.window, totp.period);
+    let last = spent.floor.moved(i64::try_from(n.max(1)).unwrap_or(i64::MAX));
+    // So many steps the clock must go on.
+    let missing = last.0.saturating_sub(searched.to.0);
+    if missing == 0 {
+        return 0;
+    }
+    Step(here.0.saturating_add(missing)).start(totp.period).since(now)
 }
 
 /// An authenticator's clock was set by two codes (RFC 4226 section 7.4).
@@ -115,6 +150,8 @@ pub struct Resynchronised {
     pub ahead: i64,
     /// Whether that is little enough to be learned: otherwise the clock itself must be set.
     pub learned: bool,
+    /// Seconds until a single code can be accepted: of a clock that was ahead, these two spent all before them.
+    pub waits: u64,
 }
 
 /// Why nothing was changed.
@@ -133,6 +170,7 @@ pub fn resynchronise(
     view: &View,
     expected: EnrollmentId,
     typed: &[Answer],
+    rules: &Rules,
     now: UnixTime,
 ) -> Change<Result<Resynchronised, NotChanged>> {
     let (enrolled, mut state) = match current(view, expected) {
@@ -144,7 +182,7 @@ pub fn resynchronise(
         let spent = *state.spent(&authenticator.name)?.totp();
         let sequence = Sequence::of(typed, totp.digits);
         let pair = sequence.last(2)?;
-        let codes = computed_now(Computed { totp, drift: 0 }, 3, &Rules::default(), now);
+        let codes = computed_now(Computed { totp, drift: 0 }, 3, rules, now);
         let day = Span::searched(3, totp.step(now), 0, 0, totp.period);
         let step = codes.search(pair, day, spent.floor).fresh()?;
         Some((authenticator, spent, step))
@@ -156,9 +194,9 @@ pub fn resynchronise(
     let offset = step.ahead_of(totp.step(now));
     let learned = offset.unsigned_abs() <= PAIR_REACH;
     let drift = if learned { offset.clamp(MOST_DRIFT.saturating_neg(), MOST_DRIFT) } else { 0 };
-    let after = Spent::Totp(TotpSpent { floor: step, drift, lean: 0, ..spent });
+    let after = TotpSpent { floor: step, drift, lean: 0, ..spent };
     for (_, old) in state.spent.iter_mut().filter(|(name, _)| *name == authenticator.name) {
-        *old = after;
+        *old = Spent::Totp(after);
     }
     state.seq = state.seq.saturating_add(1);
     let period = i64::try_from(totp.period.seconds()).unwrap_or(i64::MAX);
@@ -166,6 +204,7 @@ pub fn resynchronise(
         authenticator: authenticator.name.clone(),
         ahead: offset.saturating_mul(period),
         learned,
+        waits: seconds_until_fresh(1, totp, after, rules, now),
     };
     let settle = Meter { floors: Some(state.floors()), ..view.meter.clone() };
     Change::new(Writes { state: Some(state), settle: Some(settle), debit: None }, Ok(done))
@@ -308,11 +347,30 @@ mod tests {
         assert_eq!(explained(-9, 1, "1"), (Outlook::NotACode, 0));
     }
 
+    /// `NOW` is the first second of a step; two codes are searched 20 steps either way.
+    #[test]
+    fn a_code_below_a_floor_ahead_of_the_clock_waits_for_the_clock() {
+        let wait = |floor, required, typed: &str| match explained(floor, required, typed).0 {
+            Outlook::Clock { seconds } => seconds,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(explained(1, 1, &code(0)).0, Outlook::Replay, "the next step is enough");
+        assert_eq!(wait(120, 1, &code(0)), 3600);
+        assert_eq!(wait(2, 1, &code(0)), 60);
+        assert_eq!(wait(120, 2, &(code(0) + &code(1))), 3060);
+        assert_eq!(explained(120, 1, &code(120)).0, Outlook::OtherTime);
+        assert_eq!(explained(120, 3, &code(0)).0, Outlook::Replay, "three fit within the day");
+    }
+
     #[test]
     fn two_codes_set_the_clock_and_are_spent() {
         let typed = [code(10), code(11)].map(|c| Answer::read(c.as_bytes()));
-        let (written, done) = committed(resynchronise(&view(0), ID, &typed, NOW));
-        assert_eq!(done, Ok(Resynchronised { authenticator: phone(), ahead: 330, learned: true }));
+        let (written, done) =
+            committed(resynchronise(&view(0), ID, &typed, &Rules::default(), NOW));
+        assert_eq!(
+            done,
+            Ok(Resynchronised { authenticator: phone(), ahead: 330, learned: true, waits: 0 })
+        );
         let state = written.state.unwrap();
         let spent = state.spent(&phone()).unwrap().totp();
         assert_eq!((state.seq, spent.drift), (6, 11));
@@ -322,7 +380,7 @@ mod tests {
     #[test]
     fn what_two_codes_spent_is_remembered_beside_the_state_too() {
         let typed = [code(600), code(601)].map(|c| Answer::read(c.as_bytes()));
-        let (written, _) = committed(resynchronise(&view(0), ID, &typed, NOW));
+        let (written, _) = committed(resynchronise(&view(0), ID, &typed, &Rules::default(), NOW));
         let floors = vec![(phone(), totp().step(NOW).moved(601))];
         assert_eq!(written.settle.unwrap().floors, Some((ID, floors)));
     }
@@ -330,14 +388,21 @@ mod tests {
     #[test]
     fn a_clock_hours_off_is_measured_and_not_learned() {
         let typed = [code(600), code(601)].map(|c| Answer::read(c.as_bytes()));
-        let (_, done) = committed(resynchronise(&view(0), ID, &typed, NOW));
-        assert!(matches!(done, Ok(Resynchronised { ahead: 18_030, learned: false, .. })));
+        let (_, done) = committed(resynchronise(&view(0), ID, &typed, &Rules::default(), NOW));
+        assert!(matches!(
+            done,
+            Ok(Resynchronised { ahead: 18_030, learned: false, waits: 18_000.., .. })
+        ));
+        let typed = [code(-600), code(-599)].map(|c| Answer::read(c.as_bytes()));
+        let (_, done) = committed(resynchronise(&view(-900), ID, &typed, &Rules::default(), NOW));
+        assert!(matches!(done, Ok(Resynchronised { learned: false, waits: 0, .. })));
     }
 
     #[test]
     fn spent_codes_and_other_enrollments_change_nothing() {
         let typed = [code(-3), code(-2)].map(|c| Answer::read(c.as_bytes()));
-        let (written, done) = committed(resynchronise(&view(-3), ID, &typed, NOW));
+        let (written, done) =
+            committed(resynchronise(&view(-3), ID, &typed, &Rules::default(), NOW));
         assert_eq!((written, done), (Writes::default(), Err(NotChanged::NoMatch)));
         let other = EnrollmentId::fresh([2; 8]);
         let (written, done) = committed(unlock(&view(0), other));

@@ -5,12 +5,13 @@ use serde_json::json;
 use totp_core::answer::Answer;
 use totp_core::event::EventKind;
 use totp_core::store::{Durability, Found, Store as _, View};
+use totp_core::time::UnixTime;
 use totp_core::upkeep::{NotChanged, Resynchronised, resynchronise};
 
 use crate::change::Administrator;
 use crate::cli::Resync;
 use crate::commands::{enrolled, not_changed};
-use crate::site::Site;
+use crate::site::{Site, Whom};
 use crate::times;
 use crate::ui::{Advice, Ui};
 
@@ -24,7 +25,7 @@ pub fn run(ui: &Ui, site: &Site, args: &Resync) -> Result<()> {
 
     // Tried on what was read, so that codes that don't match leave no record.
     let view = View { found: Found::Enrolled(one), meter, volatile: None };
-    let tried = resynchronise(&view, id, &typed, now)
+    let tried = resynchronise(&view, id, &typed, site.rules(), now)
         .commit(|_| Ok::<_, anyhow::Error>(Durability::Disk))?;
     match tried.into_outcome() {
         Ok(_) => {}
@@ -36,8 +37,9 @@ pub fn run(ui: &Ui, site: &Site, args: &Resync) -> Result<()> {
     }
     let who = Administrator::here();
     let (recorded, done) = who.change(site, &whom, EventKind::Resynchronised, None, |_| {
-        let changed =
-            site.store().transact(&whom.name, &|view| resynchronise(view, id, &typed, now))?;
+        let changed = site
+            .store()
+            .transact(&whom.name, &|view| resynchronise(view, id, &typed, site.rules(), now))?;
         changed.into_outcome().map_err(|why| anyhow!(not_changed(&whom, why)))
     })?;
     ui.document(&json!({
@@ -46,12 +48,13 @@ pub fn run(ui: &Ui, site: &Site, args: &Resync) -> Result<()> {
         "authenticator": done.authenticator.as_str(),
         "ahead": done.ahead,
         "learned": done.learned,
+        "waits": done.waits,
         "record": recorded.seq,
     }))?;
-    say(ui, &done, &format!("Record {}, {}.", recorded.seq, who.signature()))
+    say(ui, &whom, &done, now, &format!("Record {}, {}.", recorded.seq, who.signature()))
 }
 
-fn say(ui: &Ui, done: &Resynchronised, record: &str) -> Result<()> {
+fn say(ui: &Ui, whom: &Whom, done: &Resynchronised, now: UnixTime, record: &str) -> Result<()> {
     let off = times::span(done.ahead.unsigned_abs());
     let side = if done.ahead > 0 { "ahead of" } else { "behind" };
     let name = &done.authenticator;
@@ -64,6 +67,13 @@ fn say(ui: &Ui, done: &Resynchronised, record: &str) -> Result<()> {
             ui.done(format_args!("{name}: its clock is {off} {side} this machine's. {record}"))?;
             ui.warn("That is too far to be learned: set the clock that is wrong.");
             ui.note("  Until then a login takes three codes in a row.");
+            if done.waits > 0 {
+                ui.note(format_args!(
+                    "  Single codes are not accepted before {}, also of a clock that was set right: \
+                     totp-admin enroll --replace {whom}",
+                    times::when(done.waits, now, &times::zone())
+                ));
+            }
             Ok(())
         }
     }

@@ -32,6 +32,7 @@ pub fn run(ui: &Ui, site: &Site, args: &Verify) -> Result<()> {
         "result": word(found.outlook),
         "authenticator": found.authenticator.as_ref().map(|name| name.as_str()),
         "ahead": found.ahead,
+        "waits": waits(found.outlook),
         "codes_required": required,
     }))?;
     let said = in_words(&whom, &found, required, now);
@@ -57,9 +58,18 @@ fn word(outlook: Outlook) -> &'static str {
         Outlook::Right => "right",
         Outlook::MoreCodes => "more-codes",
         Outlook::Replay => "replay",
+        Outlook::Clock { .. } => "clock",
         Outlook::OtherTime => "other-time",
         Outlook::Wrong => "wrong",
         Outlook::NotACode => "not-a-code",
+    }
+}
+
+/// Seconds until any code of now can be accepted.
+fn waits(outlook: Outlook) -> u64 {
+    match outlook {
+        Outlook::Clock { seconds } => seconds,
+        _ => 0,
     }
 }
 
@@ -78,6 +88,11 @@ fn in_words(whom: &Whom, found: &Explanation, required: u8, now: UnixTime) -> St
         Outlook::Replay => {
             format!("Used already, or older than one that was{device}. Wait for the next.")
         }
+        Outlook::Clock { seconds } => format!(
+            "Nothing is right before {}{device}: a code of a later time was accepted. Set this \
+             machine's clock if it is wrong, else: totp-admin enroll --replace {whom}",
+            times::when(seconds, now, &zone)
+        ),
         Outlook::OtherTime => format!(
             "Right for {}; this machine says {}{device}. Set the clock that is wrong.",
             times::clock(at, now, &zone),
