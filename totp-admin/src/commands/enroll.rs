@@ -1,28 +1,26 @@
 //! `enroll`: shows a key, asks for a current code, and only then switches it on. The dialogue is totp-core's;
 //! here it is put on the terminal. Until the last step nothing is changed: who breaks off has changed nothing.
 
+mod base;
 mod display;
 mod secret;
 
 use anyhow::{Result, anyhow, bail};
 use serde_json::{Value, json};
 use totp_core::dialogue::enrollment::{End, Enrollment, Next, clocks};
-use totp_core::event::EventKind;
 use totp_core::name::AuthenticatorName;
 use totp_core::otp::Totp;
 use totp_core::otpauth;
-use totp_core::record::{
-    Authenticator, Decision, EnrollmentId, Entry, Kind, MOST_AUTHENTICATORS, Record,
-};
+use totp_core::record::{Authenticator, Kind};
 use totp_core::secret::Secret;
-use totp_core::state::{Spent, State, TotpSpent};
+use totp_core::state::TotpSpent;
 use totp_core::time::Step;
 use totp_store::entropy;
-use totp_store::store::Expected;
 
+use self::base::Base;
 use self::display::{Display, Shown};
 use self::secret::Parameters;
-use crate::change::{Administrator, InPlace, Recorded, UNSAID};
+use crate::change::{Administrator, InPlace, UNSAID};
 use crate::cli::Enroll;
 use crate::qr::picture::Picture;
 use crate::site::{Site, Whom};
@@ -127,185 +125,6 @@ fn unchanged(ui: &Ui, whom: &Whom) -> Result<()> {
         "record": Value::Null,
     }))?;
     ui.done(format_args!("{whom} is enrolled already; nothing was changed"))
-}
-
-/// What the enrollment is built on.
-struct Base {
-    /// What there must still be when it is installed.
-    expected: Expected,
-    entry: Option<Entry>,
-    /// What stays beside the new authenticator.
-    kept: Vec<Authenticator>,
-    /// Whether somebody who has a second factor gets another one.
-    weakens: bool,
-}
-
-impl Base {
-    /// `None` where the user is enrolled and that is enough.
-    fn of(
-        site: &Site,
-        whom: &Whom,
-        args: &Enroll,
-        name: &AuthenticatorName,
-    ) -> Result<Option<Self>> {
-        let (expected, entry) = site.store().expect(&whom.name)?;
-        let mut kept = Vec::new();
-        let weakens = matches!(expected, Expected::Enrolled(_) | Expected::Unusable);
-        match &entry {
-            Some(Entry::Enrolled(record))
-                if whom.took_the_name_over(&record.decision) && !args.replace =>
-            {
-                return Err(for_another_uid(whom).into());
-            }
-            Some(Entry::Enrolled(_)) if args.if_missing => return Ok(None),
-            Some(Entry::Enrolled(record)) if args.add => {
-                can_be_added(whom, record, name)?;
-                kept = record.authenticators.iter().map(Authenticator::duplicate).collect();
-            }
-            Some(Entry::Enrolled(record)) if !args.replace => {
-                return Err(enrolled_already(whom, record));
-            }
-            None if expected == Expected::Unusable && !args.replace => {
-                return Err(unusable(site, whom));
-            }
-            _ => {}
-        }
-        Ok(Some(Self { expected, entry, kept, weakens }))
-    }
-
-    fn enrolled(&self) -> Option<&Record> {
-        match &self.entry {
-            Some(Entry::Enrolled(record)) => Some(record),
-            _ => None,
-        }
-    }
-
-    /// One code would be good twice.
-    fn refuse_same_secret(&self, totp: &Totp, args: &Enroll) -> Result<()> {
-        let same = |one: &&Authenticator| one.kind.totp().secret.same_as(&totp.secret);
-        match self.kept.iter().find(same) {
-            Some(one) if args.add => bail!(Advice::new(
-                format!("the authenticator {} has this secret already", one.name),
-                "Bring another secret, or none: one is made then.",
-            )),
-            _ => Ok(()),
-        }
-    }
-
-    /// Where the secret stays the same, what it has spent stays spent.
-    fn not_below_what_was_spent(
-        &self,
-        totp: &Totp,
-        spent: TotpSpent,
-    ) -> (TotpSpent, Option<AuthenticatorName>) {
-        let before = self.enrolled().and_then(|record| {
-            record.authenticators.iter().find(|one| one.kind.totp().secret.same_as(&totp.secret))
-        });
-        (spent, before.map(|one| one.name.clone()))
-    }
-
-    /// On record, then on disk.
-    fn install(
-        self,
-        site: &Site,
-        who: &Administrator,
-        whom: &Whom,
-        fresh: Authenticator,
-        (spent, before): (TotpSpent, Option<AuthenticatorName>),
-    ) -> Result<(Recorded, ())> {
-        let enrollment = EnrollmentId::fresh(entropy::bytes()?);
-        let adds = !self.kept.is_empty();
-        let event = if adds { EventKind::AuthenticatorAdded } else { EventKind::Enrolled };
-        let kept: Vec<AuthenticatorName> = self.kept.iter().map(|one| one.name.clone()).collect();
-        let name = fresh.name.clone();
-        let first = |old: Option<&State>| {
-            let floor = before.as_ref().and_then(|name| Some(old?.spent(name)?.totp().floor));
-            let spent = TotpSpent { floor: spent.floor.max(floor.unwrap_or_default()), ..spent };
-            first_state(enrollment, old, &kept, adds, (name.clone(), Spent::Totp(spent)))
-        };
-        let expected = self.expected;
-        who.nobody_else_was_faster(site, whom, expected)?;
-        who.change(site, whom, event, None, |recorded| {
-            let mut authenticators = self.kept;
-            authenticators.push(fresh);
-            let decision = Decision {
-                user: whom.name.clone(),
-                uid: whom.uid(),
-                since: site.now(),
-                by: who.name(),
-                seq: recorded.seq,
-            };
-            let record = Record { decision, enrollment, authenticators };
-            Ok(site.store().install(record, expected, &first)?)
-        })
-    }
-}
-
-/// What logins begin with. Of an enrollment that is replaced the known places are forgotten: the phone may
-/// have been stolen.
-fn first_state(
-    enrollment: EnrollmentId,
-    old: Option<&State>,
-    kept: &[AuthenticatorName],
-    adds: bool,
-    fresh: (AuthenticatorName, Spent),
-) -> State {
-    let of_kept = |name: &AuthenticatorName| Some((name.clone(), *old?.spent(name)?));
-    let mut spent: Vec<(AuthenticatorName, Spent)> = kept.iter().filter_map(of_kept).collect();
-    spent.push(fresh);
-    let mut first = State::new(enrollment, 0, spent);
-    if let Some(old) = old {
-        first.last_login.clone_from(&old.last_login);
-        first.events = old.events.clone();
-        if adds {
-            first.origins = old.origins.clone();
-        }
-    }
-    first
-}
-
-fn can_be_added(whom: &Whom, record: &Record, name: &AuthenticatorName) -> Result<()> {
-    if record.decision.uid != whom.uid() {
-        bail!(for_another_uid(whom));
-    }
-    if record.authenticator(name).is_some() {
-        bail!(Advice::new(
-            format!("{whom} has an authenticator called {name} already"),
-            "Call the new one something else with --name.",
-        ));
-    }
-    if record.authenticators.len() >= MOST_AUTHENTICATORS {
-        bail!(Advice::new(
-            format!("{whom} has {MOST_AUTHENTICATORS} authenticators, and cannot have more"),
-            "--replace starts over with a single one.",
-        ));
-    }
-    Ok(())
-}
-
-fn for_another_uid(whom: &Whom) -> Advice {
-    Advice::new(
-        format!("{whom} was enrolled for another uid: the name is somebody else's now"),
-        "--replace starts over.",
-    )
-}
-
-fn enrolled_already(whom: &Whom, record: &Record) -> anyhow::Error {
-    let names: Vec<&str> = record.authenticators.iter().map(|one| one.name.as_str()).collect();
-    Advice::new(
-        format!("{whom} is enrolled already ({})", names.join(", ")),
-        "--add gives one more authenticator, --replace starts over.",
-    )
-    .into()
-}
-
-fn unusable(site: &Site, whom: &Whom) -> anyhow::Error {
-    let fault = match site.store().inspect(&whom.name) {
-        Err(fault) => fault.to_string(),
-        Ok(_) => "the record cannot be used".to_owned(),
-    };
-    let command = whom.enroll_command();
-    Advice::new(fault, format!("Once that is understood: {command} --replace")).into()
 }
 
 /// The new authenticator: with the secret that was brought along, or a fresh one.
