@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
-use totp_core::policy::Config;
+use totp_core::policy::{AbsolutePath, Config};
 
 use crate::files::{Demand, Directory, FileError, Owner, Problem, Shared};
+use crate::permanent::PermanentRecord;
 
 /// Where the configuration is if nobody names another one.
 pub const DEFAULT_PATH: &str = "/etc/pam-totp/config.toml";
@@ -17,7 +18,7 @@ const MOST_BYTES: u64 = 256 * 1024;
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum ConfigFault {
     /// The file can't be trusted or read, or was named and is not there.
-    #[error("{0}")]
+    #[error(transparent)]
     File(#[from] FileError),
     /// What it says can't be used. Says where, and never repeats the line.
     #[error("{}: {error}; check it with: totp-admin config check", .path.display())]
@@ -69,6 +70,35 @@ pub fn text(path: &Path, owner: Owner) -> Result<Option<String>, FileError> {
     Ok(text.map(|text| text.as_str().to_owned()))
 }
 
+/// What keeps a login from using the directories and the permanent record that a configuration names; each would end
+/// every login as a failure of the system. Nothing is made.
+#[must_use]
+pub fn problems(config: &Config, owner: Owner) -> Vec<FileError> {
+    let at = |path: &AbsolutePath| PathBuf::from(path.as_str());
+    let paths = &config.paths;
+    let mut problems = Vec::new();
+    match Directory::open(&at(&paths.state_dir), owner, Shared::Readable) {
+        Ok(state_dir) => {
+            let inner = |name| state_dir.inner(name, Shared::Nobody).err();
+            problems.extend(["users", "state"].into_iter().filter_map(inner));
+        }
+        Err(error) => problems.push(error),
+    }
+    problems.extend(PermanentRecord::new(&at(&paths.log_file), owner).problem());
+    problems.extend(problem_of_run_dir(&at(&paths.run_dir), owner));
+    problems
+}
+
+/// It comes into being when it is needed; the one above must be there.
+fn problem_of_run_dir(path: &Path, owner: Owner) -> Option<FileError> {
+    match (Directory::open(path, owner, Shared::Nobody).err()?, path.parent()) {
+        (FileError { problem: Problem::NoDirectory, .. }, Some(above)) => {
+            Directory::open(above, owner, Shared::Readable).err()
+        }
+        (error, _) => Some(error),
+    }
+}
+
 fn parse(path: &Path, text: &str) -> Result<Config, ConfigFault> {
     Config::parse(text).map_err(|error| ConfigFault::Content { path: path.to_owned(), error })
 }
@@ -117,11 +147,50 @@ mod tests {
     }
 
     #[test]
+    fn a_path_beneath_the_root_directory_is_named_as_it_was() {
+        let error = load(Some(Path::new("/nonexistent")), Owner::ROOT).unwrap_err();
+        assert_eq!(error.to_string(), "/nonexistent: no such file");
+        assert!(std::error::Error::source(&error).is_none(), "it would be said twice");
+    }
+
+    #[test]
     fn a_mistake_is_told_with_its_place_and_without_its_line() {
         let (_temp, path) = with("[policy]\nrequired = \"hunter2\"\n", 0o600);
         let error = load_named(&path).unwrap_err().to_string();
         assert!(error.starts_with(&format!("{}: line 2, column 1: ", path.display())), "{error}");
         assert!(!error.contains("hunter2"));
+    }
+
+    #[test]
+    fn a_directory_that_a_login_could_not_use_is_named() {
+        let temp = TempDir::new().unwrap();
+        let at = |name: &str| temp.path().join(name);
+        let text = format!(
+            "[paths]\nstate_dir = {:?}\nlog_file = {:?}\nrun_dir = {:?}\n",
+            at("state"),
+            at("log/record.jsonl"),
+            at("run/here")
+        );
+        let config = Config::parse(&text).unwrap();
+        let found = || -> Vec<PathBuf> {
+            problems(&config, Owner::this_process()).into_iter().map(|e| e.path).collect()
+        };
+        assert_eq!(found(), [at("state"), at("log"), at("run")]);
+        let make = |name: &str, mode| {
+            fs::create_dir(at(name)).unwrap();
+            fs::set_permissions(at(name), fs::Permissions::from_mode(mode)).unwrap();
+        };
+        make("state", 0o700);
+        make("log", 0o700);
+        make("run", 0o700);
+        assert_eq!(found(), [at("state/users"), at("state/state")]);
+        make("state/users", 0o755);
+        make("state/state", 0o700);
+        assert_eq!(found(), [at("state/users")]);
+        fs::write(at("log/record.jsonl"), "").unwrap();
+        fs::set_permissions(at("log/record.jsonl"), fs::Permissions::from_mode(0o644)).unwrap();
+        fs::set_permissions(at("state/users"), fs::Permissions::from_mode(0o700)).unwrap();
+        assert_eq!(found(), [at("log/record.jsonl")]);
     }
 
     #[test]

@@ -7,7 +7,11 @@ use std::time::Duration;
 use anyhow::Result;
 use jiff::tz::TimeZone;
 use serde_json::json;
-use totp_store::permanent::{Filter, Line, Logged, PermanentRecord, Verified};
+use totp_core::name::UserName;
+use totp_core::record::Decision;
+use totp_store::accounts;
+use totp_store::permanent::{Filter, Line, Logged, Mention, PermanentRecord, Verified};
+use totp_store::store::Listed;
 
 use crate::cli::Log;
 use crate::events;
@@ -22,17 +26,18 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub fn run(ui: &Ui, site: &Site, args: &Log) -> Result<()> {
     let record = site.record();
     if args.verify {
-        return say(ui, record, &record.verify(&[])?);
+        let mentions = mentions(ui, site); // before the file is read
+        return say(ui, record, &record.verify(&mentions)?);
     }
+    let zone = times::zone();
+    // Wrong usage is found before anything is done.
+    let since =
+        args.since.as_deref().map(|text| times::since(text, site.now(), &zone)).transpose()?;
+    let filter = Filter { since, names: args.user.as_deref().map(names).unwrap_or_default() };
     // What logins left in their users' states belongs in here; where it can't be moved now, it stays there.
     if let Err(error) = events::move_all(site) {
         ui.warn(format_args!("events of logins could not be moved here: {error:#}"));
     }
-    let zone = times::zone();
-    let since =
-        args.since.as_deref().map(|text| times::since(text, site.now(), &zone)).transpose()?;
-    let filter = Filter { since, user: args.user.clone() };
-    let print = |line: &Line| if filter.wants(line) { show(ui, line, &zone) } else { Ok(()) };
     let mut reader = loop {
         match record.read()? {
             Some(reader) => break reader,
@@ -46,15 +51,51 @@ pub fn run(ui: &Ui, site: &Site, args: &Log) -> Result<()> {
             }
         }
     };
+    let mut shown = false;
     loop {
         while let Some(line) = reader.poll()? {
-            print(&line)?;
+            if filter.wants(&line) {
+                shown |= line.logged.is_some();
+                show(ui, &line, &zone)?;
+            }
         }
         if !args.follow {
+            if let Some(user) = args.user.as_deref().filter(|_| !shown) {
+                let since = if since.is_some() { " since then" } else { "" };
+                ui.note(format_args!("Nothing is recorded about {}{since}.", printable(user)));
+            }
             return Ok(());
         }
         sleep(PAUSE);
     }
+}
+
+/// The names under which a user may stand in the record: the account's own, what was typed (an account may be gone by
+/// now), and what a name without an account is folded to.
+fn names(typed: &str) -> Vec<String> {
+    let account = accounts::account(typed).ok().flatten().map(|account| account.name);
+    let folded = UserName::without_account(typed).ok();
+    let others = [account, folded].into_iter().flatten().map(|name| name.as_str().to_owned());
+    [typed.to_owned()].into_iter().chain(others).collect()
+}
+
+/// What the users' records name. Whoever's can't be read may name more; that is told.
+fn mentions(ui: &Ui, site: &Site) -> Vec<Mention> {
+    let everybody = site.store().everybody(site.now()).unwrap_or_else(|fault| {
+        ui.warn(format_args!("not compared with the users' records: {fault}"));
+        Vec::new()
+    });
+    let mention = |(_, entry): Listed| match entry {
+        Ok(entry) => {
+            let Decision { seq, user, .. } = entry.decision();
+            Some(Mention { seq: *seq, user: user.as_str().to_owned() })
+        }
+        Err(fault) => {
+            ui.warn(format_args!("not compared with: {fault}"));
+            None
+        }
+    };
+    everybody.into_iter().filter_map(mention).collect()
 }
 
 fn show(ui: &Ui, line: &Line, zone: &TimeZone) -> Result<()> {
@@ -121,7 +162,10 @@ fn say(ui: &Ui, record: &PermanentRecord, verified: &Verified) -> Result<()> {
         Some(last) => {
             let records = if verified.lines == 1 { "record" } else { "records" };
             ui.done(format_args!("{} {records}, unchanged", verified.lines))?;
-            ui.result(format_args!("  the last is record {}, hash {}", last.seq, last.hash))
+            ui.result(format_args!("  the last is record {}, hash {}", last.seq, last.hash))?;
+            ui.result(
+                "  What root cut off the end or computed anew shows in a central log alone: compare the hash.",
+            )
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
-use crate::support::{COMMAND, House, OTHER, USER};
+use crate::support::{COMMAND, House, OTHER, SECRET, USER};
 
 #[test]
 fn an_empty_record_is_no_error() {
@@ -53,6 +53,47 @@ fn a_changed_line_is_named_and_shown_as_exit_code_one() {
     assert_eq!((output.code, output.json()["valid"].as_bool()), (1, Some(false)));
     fs::write(&file, whole).unwrap();
     assert!(house.run(&["log", "--verify"]).done().out.contains("2 records, unchanged"));
+}
+
+#[test]
+fn a_cut_end_is_told_by_the_users_records() {
+    let Some(house) = House::new("") else { return };
+    house.enroll(USER);
+    house.enroll(OTHER);
+    let file = house.path("log/notifications.jsonl");
+    let whole = fs::read_to_string(&file).unwrap();
+    fs::write(&file, whole.split_inclusive('\n').next().unwrap()).unwrap();
+    let output = house.run(&["log", "--verify"]).refused(&["central log"]);
+    assert!(output.out.contains("record 2 is missing, which decided about bin"), "{}", output.out);
+    fs::remove_file(&file).unwrap();
+    let output = house.run(&["log", "--verify", "--json"]);
+    assert_eq!((output.code, output.json()["valid"].as_bool()), (1, Some(false)));
+}
+
+#[test]
+fn a_user_is_found_by_the_name_that_was_recorded() {
+    let Some(house) = House::new("") else { return };
+    house.enroll_with("R2Alice", SECRET, &["--no-account"]);
+    for name in ["R2Alice", "r2alice"] {
+        let output = house.run(&["log", "--user", name]).done();
+        assert!(output.out.contains("enrolled r2alice"), "{name}: {}", output.out);
+        assert_eq!(output.err, "");
+    }
+    let output = house.run(&["log", "--user", "somebody"]).done();
+    assert_eq!(
+        (output.out.as_str(), output.err.as_str()),
+        ("", "Nothing is recorded about somebody.\n")
+    );
+    let output = house.run(&["log", "--user", "r2alice", "--since", "2999-01-01"]).done();
+    assert_eq!(output.err, "Nothing is recorded about r2alice since then.\n");
+}
+
+#[test]
+fn a_since_that_is_none_is_found_before_anything_is_done() {
+    let Some(house) = House::new("") else { return };
+    fs::remove_dir_all(house.path("state")).unwrap();
+    let output = house.run(&["log", "--since", "yesterday"]).wrong_usage();
+    assert!(!output.err.contains("could not be moved"), "{}", output.err);
 }
 
 #[test]

@@ -77,7 +77,8 @@ impl Directory {
                 return Self::checked(fd, so_far, owner, shared);
             }
         }
-        Err(FileError::new(path, Problem::BadName)) // the root directory itself
+        let root = open_directory(AT_FDCWD, &so_far, &so_far)?;
+        Self::checked(root, so_far, owner, shared)
     }
 
     /// Opens a directory in this one.

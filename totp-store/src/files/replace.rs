@@ -8,7 +8,7 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, renameat};
 use nix::sys::stat::fstatat;
-use nix::unistd::{UnlinkatFlags, unlinkat};
+use nix::unistd::{Gid, UnlinkatFlags, fchown, unlinkat};
 use totp_core::time::UnixTime;
 
 use super::{Directory, FileError, Problem};
@@ -26,20 +26,36 @@ impl Directory {
     /// # Errors
     /// The old file is untouched, unless it is [`Problem::NotDurable`]: then the new one is in place.
     pub fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), FileError> {
-        let mode = 0o600;
-        self.replace_with_mode(name, bytes, mode)
+        self.replaced(name, bytes, 0o600, None)
     }
 
-    /// As [`Directory::replace`], for a file that others may read (mode 0644, say).
+    /// As [`Directory::replace`], for a file that others may read (mode 0644, say). It keeps its group: whoever could
+    /// read it by that still can.
     ///
     /// # Errors
     /// As [`Directory::replace`].
     pub fn replace_with_mode(&self, name: &str, bytes: &[u8], mode: u32) -> Result<(), FileError> {
         let path = self.at(name)?;
+        let group = match fstatat(self.fd(), name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(found) => Some(Gid::from_raw(found.st_gid)),
+            Err(Errno::ENOENT) => None,
+            Err(errno) => return Err(FileError::errno(&path, "stat", errno)),
+        };
+        self.replaced(name, bytes, mode, group)
+    }
+
+    fn replaced(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        mode: u32,
+        group: Option<Gid>,
+    ) -> Result<(), FileError> {
+        let path = self.at(name)?;
         let unfinished =
             unfinished_name().ok_or_else(|| FileError::errno(&path, "getrandom", Errno::EAGAIN))?;
         let file = self.create(&unfinished)?;
-        let done = fill(file, bytes, mode, &path).and_then(|()| {
+        let done = fill(file, bytes, (mode, group), &path).and_then(|()| {
             renameat(self.fd(), unfinished.as_str(), self.fd(), name)
                 .map_err(|errno| FileError::errno(&path, "rename", errno))
         });
@@ -108,10 +124,20 @@ fn unfinished_name() -> Option<String> {
     Some(format!("{UNFINISHED}{:016x}", u64::from_ne_bytes(random)))
 }
 
-fn fill(mut file: File, bytes: &[u8], mode: u32, path: &Path) -> Result<(), FileError> {
+fn fill(
+    mut file: File,
+    bytes: &[u8],
+    (mode, group): (u32, Option<Gid>),
+    path: &Path,
+) -> Result<(), FileError> {
     use std::os::unix::fs::PermissionsExt as _;
     file.write_all(bytes).map_err(|e| FileError::system(path, "write", &e))?;
     let found = file.metadata().map_err(|e| FileError::system(path, "fstat", &e))?;
+    // Before the mode: nobody gets access by the wrong group meanwhile.
+    if let Some(group) = group.filter(|group| group.as_raw() != found.gid()) {
+        fchown(&file, None, Some(group))
+            .map_err(|errno| FileError::errno(path, "fchown", errno))?;
+    }
     if found.mode() & 0o7777 != mode {
         let wanted = std::fs::Permissions::from_mode(mode);
         file.set_permissions(wanted).map_err(|e| FileError::system(path, "fchmod", &e))?;

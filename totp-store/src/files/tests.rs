@@ -164,7 +164,6 @@ fn a_path_through_a_link_or_a_writable_directory_is_refused() {
     assert_eq!(open(&at("writable/inner")).path, at("writable"));
     assert_eq!(open(&at("link/inner")).problem, Problem::Link);
     assert_eq!(open(Path::new("relative")).problem, Problem::BadName);
-    assert_eq!(open(Path::new("/")).problem, Problem::BadName);
     assert_eq!(open(Path::new("/proc/../tmp")).problem, Problem::BadName);
 }
 
@@ -184,6 +183,28 @@ fn replacing_leaves_the_new_file_alone_in_its_place() {
         fs::metadata(temp.path().join("config")).unwrap().permissions().mode() & 0o7777,
         0o644
     );
+}
+
+#[test]
+fn the_root_directory_can_be_opened() {
+    let root = Directory::open(Path::new("/"), Owner::ROOT, Shared::Readable).unwrap();
+    assert_eq!(root.path(), Path::new("/"));
+}
+
+#[test]
+fn a_file_that_others_may_read_keeps_its_group() {
+    if !nix::unistd::Uid::effective().is_root() {
+        return;
+    }
+    let (temp, directory) = directory();
+    let path = temp.path().join("config");
+    write(&path, b"one");
+    std::os::unix::fs::chown(&path, None, Some(4)).unwrap();
+    directory.replace_with_mode("config", b"two", 0o640).unwrap();
+    let found = fs::metadata(&path).unwrap();
+    assert_eq!((found.gid(), found.mode() & 0o7777), (4, 0o640));
+    directory.replace("config", b"private").unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().gid(), nix::unistd::Gid::effective().as_raw());
 }
 
 #[test]

@@ -19,7 +19,7 @@ use thiserror::Error;
 
 pub use entry::{Entry, Recorded};
 pub use read::{Filter, Line, Logged, Reader};
-pub use verify::{Anchor, Finding, Verified};
+pub use verify::{Finding, Last, Mention, Verified};
 
 use crate::files::{Access, Demand, Directory, FileError, Owner, Shared};
 
@@ -34,7 +34,7 @@ pub struct PermanentRecord {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum RecordError {
     /// The file or its directory.
-    #[error("the permanent record: {0}")]
+    #[error(transparent)]
     File(#[from] FileError),
     /// Somebody else is writing, for too long.
     #[error("the permanent record {}: another program has held its lock too long; look at it with: fuser -v {}",
@@ -56,6 +56,12 @@ impl PermanentRecord {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Why a login couldn't record anything here; `None`: it can.
+    #[must_use]
+    pub fn problem(&self) -> Option<FileError> {
+        self.open(Access::Write).err()
     }
 
     fn directory(&self) -> Result<(Directory, &str), FileError> {

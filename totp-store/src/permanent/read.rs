@@ -80,8 +80,8 @@ impl Logged {
 pub struct Filter {
     /// Those of this time and later.
     pub since: Option<UnixTime>,
-    /// Those that concern this user.
-    pub user: Option<String>,
+    /// Those that concern a user, by any of these names; none: everybody.
+    pub names: Vec<String>,
 }
 
 impl Filter {
@@ -90,7 +90,8 @@ impl Filter {
     pub fn wants(&self, line: &Line) -> bool {
         let Some(logged) = &line.logged else { return true };
         self.since.is_none_or(|since| logged.time >= since)
-            && self.user.as_ref().is_none_or(|user| logged.user.as_ref() == Some(user))
+            && (self.names.is_empty()
+                || logged.user.as_ref().is_some_and(|user| self.names.contains(user)))
     }
 }
 

@@ -166,13 +166,22 @@ fn a_moved_line_is_named_and_only_that() {
 }
 
 #[test]
-fn a_cut_tail_is_seen_with_an_anchor_alone() {
+fn a_cut_tail_is_seen_by_what_names_it_alone() {
     let (_temp, record) = with_users(&["a", "b", "c"]);
-    let anchor = record.verify(&[]).unwrap().last.unwrap();
-    assert!(record.verify(std::slice::from_ref(&anchor)).unwrap().findings.is_empty());
+    let named = |seq, user: &str| Mention { seq, user: user.to_owned() };
+    let mentions = [named(1, "a"), named(3, "c"), named(2, "b")];
+    assert!(record.verify(&mentions).unwrap().findings.is_empty());
     rewrite(&record, &lines(&record)[..2]);
     assert!(findings(&record).is_empty());
-    assert_eq!(record.verify(&[anchor]).unwrap().findings, [Finding::Unanchored { seq: 3 }]);
+    let cut = |mentions: &[Mention]| -> Vec<String> {
+        record.verify(mentions).unwrap().findings.iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(cut(&mentions), ["the end was cut off: record 3 is missing, which decided about c"]);
+    fs::remove_file(record.path()).unwrap();
+    assert_eq!(
+        cut(&mentions),
+        ["the end was cut off: records 1 to 3 are missing; 3 decided about c"]
+    );
 }
 
 #[test]
@@ -254,8 +263,8 @@ fn a_reader_filters_and_shows_what_is_damaged() {
         lines.filter(|line| filter.wants(line)).map(|line| line.number).collect()
     };
     assert_eq!(read(Filter::default()), [1, 2, 3, 4]);
-    assert_eq!(read(Filter { user: Some("alice".to_owned()), since: None }), [1, 3, 4]);
-    assert_eq!(read(Filter { user: None, since: Some(NOW.plus(1)) }), [3, 4]);
+    assert_eq!(read(Filter { names: vec!["alice".to_owned()], since: None }), [1, 3, 4]);
+    assert_eq!(read(Filter { names: vec![], since: Some(NOW.plus(1)) }), [3, 4]);
 }
 
 #[test]

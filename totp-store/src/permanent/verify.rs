@@ -1,6 +1,7 @@
-//! Does the chain hold? What was changed, taken out or moved is named, and what can't be known from the file alone is
-//! left open: a tail cut off whole, or a chain computed anew by somebody with root's rights. An anchor (a
-//! hash that a central log kept) closes both.
+//! Does the chain hold? What was changed, taken out or moved is named. A tail that was cut off whole shows where something
+//! else names an entry of it, as the users' records do. What can't be known from this machine's files is left open: a
+//! tail that nothing names, or a chain computed anew by somebody with root's rights. The hash that a central log kept
+//! last tells.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -8,10 +9,19 @@ use std::fmt;
 use super::chain::{FIRST, Link};
 use super::{PermanentRecord, RecordError};
 
-/// A hash kept elsewhere.
+/// Something besides the file that names an entry of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Anchor {
-    /// Of which entry.
+pub struct Mention {
+    /// Which entry.
+    pub seq: u64,
+    /// Whose record names it.
+    pub user: String,
+}
+
+/// The last entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Last {
+    /// Its number.
     pub seq: u64,
     /// Its hash, in hex.
     pub hash: String,
@@ -25,7 +35,7 @@ pub struct Verified {
     /// What is wrong, in the order of the file; nothing where the chain holds.
     pub findings: Vec<Finding>,
     /// The last entry, to be compared with what a central log kept last.
-    pub last: Option<Anchor>,
+    pub last: Option<Last>,
     /// Whether something unfinished stands at the end, which the next writer cuts off. It was never acknowledged.
     pub incomplete: bool,
 }
@@ -66,10 +76,14 @@ pub enum Finding {
         /// The last of them.
         to: u64,
     },
-    /// An entry that a central log knows with another hash, or that is not there.
-    Unanchored {
-        /// Which.
-        seq: u64,
+    /// Entries beyond the end of the file: it was cut.
+    Cut {
+        /// The first of them.
+        from: u64,
+        /// The last of them that is known of.
+        to: u64,
+        /// Whose record names that one.
+        user: String,
     },
 }
 
@@ -89,19 +103,24 @@ impl fmt::Display for Finding {
             }
             Self::Missing { from, to } if from == to => write!(f, "record {from} is missing"),
             Self::Missing { from, to } => write!(f, "records {from} to {to} are missing"),
-            Self::Unanchored { seq } => {
-                write!(f, "record {seq} is not the one that the central log has")
+            Self::Cut { from, to, user } if from == to => {
+                write!(f, "the end was cut off: record {to} is missing, which decided about {user}")
             }
+            Self::Cut { from, to, user } => write!(
+                f,
+                "the end was cut off: records {from} to {to} are missing; {to} decided about {user}"
+            ),
         }
     }
 }
 
 impl PermanentRecord {
-    /// Checks every line, and the anchors. A record that has never been written holds, unless there are anchors.
+    /// Checks every line, and that what is mentioned elsewhere is there. The mentions are to be read before this is called: a
+    /// change is recorded before it is made.
     ///
     /// # Errors
     /// What can't be read.
-    pub fn verify(&self, anchors: &[Anchor]) -> Result<Verified, RecordError> {
+    pub fn verify(&self, mentions: &[Mention]) -> Result<Verified, RecordError> {
         let mut verified = Verified::default();
         let mut links = Vec::new();
         if let Some(mut reader) = self.read()? {
@@ -122,10 +141,9 @@ impl PermanentRecord {
         verified.findings.extend(moved);
         verified.findings.extend(missing(&links));
         verified.findings.extend(replaced(&in_order, &verified.findings));
-        verified.findings.extend(unanchored(&links, anchors));
+        verified.findings.extend(cut(&links, mentions));
         verified.findings.sort_by_key(|finding| place(finding, &links));
-        verified.last =
-            in_order.last().map(|kept| Anchor { seq: kept.seq, hash: kept.hash.clone() });
+        verified.last = in_order.last().map(|kept| Last { seq: kept.seq, hash: kept.hash.clone() });
         Ok(verified)
     }
 }
@@ -213,11 +231,15 @@ fn replaced(in_order: &[&Kept], known: &[Finding]) -> Vec<Finding> {
     found
 }
 
-fn unanchored(lines: &[Kept], anchors: &[Anchor]) -> Vec<Finding> {
-    let hashes: BTreeMap<u64, &str> =
-        lines.iter().map(|kept| (kept.seq, kept.hash.as_str())).collect();
-    let differs = |anchor: &&Anchor| hashes.get(&anchor.seq) != Some(&anchor.hash.as_str());
-    anchors.iter().filter(differs).map(|anchor| Finding::Unanchored { seq: anchor.seq }).collect()
+/// What is mentioned and lies beyond the highest number; what lies before is a gap, and named as that.
+fn cut(lines: &[Kept], mentions: &[Mention]) -> Option<Finding> {
+    let highest = lines.iter().map(|kept| kept.seq).max().unwrap_or(0);
+    let Mention { seq, user } = mentions.iter().max_by_key(|mention| mention.seq)?;
+    (*seq > highest).then(|| Finding::Cut {
+        from: highest.saturating_add(1),
+        to: *seq,
+        user: user.clone(),
+    })
 }
 
 /// Where in the file a finding belongs.
@@ -227,8 +249,9 @@ fn place(finding: &Finding, lines: &[Kept]) -> u64 {
         | Finding::Changed { line, .. }
         | Finding::Replaced { line, .. }
         | Finding::Moved { line, .. } => *line,
-        Finding::Missing { to: seq, .. } | Finding::Unanchored { seq } => {
+        Finding::Missing { to: seq, .. } => {
             lines.iter().find(|kept| kept.seq >= *seq).map_or(u64::MAX, |kept| kept.line)
         }
+        Finding::Cut { .. } => u64::MAX,
     }
 }
