@@ -1,4 +1,4 @@
-//! The signals that end the command: Ctrl-C, SIGTERM, and a terminal that is gone. Between the permanent record and
+//! The signals that end the command: Ctrl-C, Ctrl-\, SIGTERM, and a terminal that is gone. Between the permanent record and
 //! the change they wait, and a picture that nobody wants any more goes first. Apart from that they end the command
 //! as always, by the signal itself, so that a shell sees 130 and a script stops.
 //!
@@ -10,19 +10,21 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::thread;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 
 /// What ends the command.
-const ENDING: [i32; 3] = [SIGHUP, SIGINT, SIGTERM];
+const ENDING: [i32; 4] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM];
 
 static WAITING: Mutex<Waiting> =
-    Mutex::new(Waiting { holds: 0, arrived: None, unwanted: Vec::new() });
+    Mutex::new(Waiting { holds: 0, keys_ignored: false, arrived: None, unwanted: Vec::new() });
 
 struct Waiting {
     /// How many parts of the command are not to be broken off now.
     holds: usize,
+    /// Whether somebody else is meant by what is typed at the terminal.
+    keys_ignored: bool,
     /// The first signal that came meanwhile.
     arrived: Option<i32>,
     /// Files to be erased where the command ends early.
@@ -31,6 +33,9 @@ struct Waiting {
 
 impl Waiting {
     fn end(&mut self, signal: i32) {
+        if self.keys_ignored && matches!(signal, SIGINT | SIGQUIT) {
+            return;
+        }
         if self.holds > 0 {
             self.arrived.get_or_insert(signal);
             return;
@@ -66,6 +71,23 @@ impl Drop for Hold {
         if let Some(signal) = waiting.arrived {
             waiting.end(signal);
         }
+    }
+}
+
+/// While this lives, Ctrl-C and Ctrl-\ do nothing to the command: an editor has the terminal, as with visudo(8).
+#[must_use]
+pub struct Ignored(());
+
+/// From here on. A program that is started meanwhile gets them as always.
+pub fn ignore_keys() -> Ignored {
+    watch();
+    waiting().keys_ignored = true;
+    Ignored(())
+}
+
+impl Drop for Ignored {
+    fn drop(&mut self) {
+        waiting().keys_ignored = false;
     }
 }
 

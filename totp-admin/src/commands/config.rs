@@ -10,10 +10,11 @@ use anyhow::{Context as _, Result};
 use serde_json::json;
 use totp_core::evaluate::codes_always_required;
 use totp_core::policy::{Config as Settings, ConfigError, Policy, PolicyKeys};
+use totp_store::files::Owner;
 
 use crate::cli::{Config, ConfigCheck, Global};
 use crate::site::{self, ConfigFile, Site, must_be_root};
-use crate::ui::{Refused, Ui, printable};
+use crate::ui::{Advice, Refused, Ui, printable};
 use crate::whence;
 
 /// Does one of the three.
@@ -28,8 +29,12 @@ pub fn run(ui: &Ui, global: &Global, what: &Config) -> Result<()> {
 fn check(ui: &Ui, global: &Global, args: &ConfigCheck) -> Result<()> {
     let (path, text) = match &args.file {
         Some(path) => {
-            let text = fs::read_to_string(path)
-                .with_context(|| format!("cannot read {}", path.display()))?;
+            let text = fs::read_to_string(path).map_err(|error| {
+                Advice::new(
+                    format!("cannot read {}: {error}", path.display()),
+                    "Name a file that can be read, or none to check the one in use.",
+                )
+            })?;
             (path.clone(), text)
         }
         // The one in use must be one that a login trusts, too.
@@ -53,11 +58,31 @@ fn check(ui: &Ui, global: &Global, args: &ConfigCheck) -> Result<()> {
     };
     match Settings::parse(&text) {
         Ok(settings) => {
-            ui.document(&json!({"path": path, "valid": true, "error": null}))?;
+            let problems = problems(&settings);
+            ui.document(
+                &json!({"path": path, "valid": true, "error": null, "problems": problems}),
+            )?;
             warn_of_many_hosts(ui, &settings);
+            match problems {
+                Some(problems) => warn_of(ui, &problems),
+                None => ui.note("Only root can see whether its directories can be used."),
+            }
             ui.done(format_args!("{} is valid", path.display()))
         }
         Err(error) => not_valid(ui, &path, &error),
+    }
+}
+
+/// What would end every login although the text is valid; `None` where only root could see.
+fn problems(settings: &Settings) -> Option<Vec<String>> {
+    must_be_root().ok()?;
+    let problems = totp_store::config::problems(settings, Owner::ROOT);
+    Some(problems.iter().map(ToString::to_string).collect())
+}
+
+fn warn_of(ui: &Ui, problems: &[String]) {
+    for problem in problems {
+        ui.warn(format_args!("Nobody could log in: {}", printable(problem)));
     }
 }
 
@@ -75,7 +100,7 @@ fn warn_of_many_hosts(ui: &Ui, settings: &Settings) {
 fn not_valid(ui: &Ui, path: &Path, error: &ConfigError) -> Result<()> {
     let ConfigError { line, column, message } = error;
     let found = json!({"line": line, "column": column, "message": message});
-    ui.document(&json!({"path": path, "valid": false, "error": found}))?;
+    ui.document(&json!({"path": path, "valid": false, "error": found, "problems": []}))?;
     ui.result(format_args!("{}: {}", path.display(), printable(&error.to_string())))?;
     Err(Refused.into())
 }

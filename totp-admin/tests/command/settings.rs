@@ -1,9 +1,12 @@
 //! `config check`, `config edit`, `config show`, and configurations that can't be used.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+use std::time::{Duration, UNIX_EPOCH};
 
-use crate::support::{House, USER};
+use serde_json::json;
+
+use crate::support::{House, USER, now};
 
 fn editor(house: &House, script: &str) -> String {
     let path = house.path("editor");
@@ -137,4 +140,48 @@ fn a_change_by_somebody_else_meanwhile_is_not_overwritten() {
     edit(&house, &other, &[]).refused(&["somebody else", "nothing was installed"]);
     let text = fs::read_to_string(house.config()).unwrap();
     assert!(text.contains("# other") && !text.contains("# more"));
+}
+
+#[test]
+fn directories_that_no_login_could_use_are_named() {
+    let Some(house) = House::new("# mine") else { return };
+    assert_eq!(house.run(&["config", "check", "--json"]).done().json()["problems"], json!([]));
+    let moved = "sed -i 's/^state_dir = .*/state_dir = \"\\/nowhere\"/' \"$1\"";
+    let output = edit(&house, moved, &["--json"]).done();
+    assert!(output.err.contains("Nobody could log in: /nowhere: "), "{}", output.err);
+    let problem = output.json()["problems"][0].as_str().unwrap().to_owned();
+    assert!(problem.starts_with("/nowhere: no such directory"), "{problem}");
+    let output = house.run(&["config", "check"]).done();
+    assert!(output.err.contains("/nowhere: no such directory"), "{}", output.err);
+}
+
+#[test]
+fn an_edited_configuration_keeps_its_group() {
+    let Some(house) = House::new("# mine") else { return };
+    chown(house.config(), None, Some(4)).unwrap();
+    fs::set_permissions(house.config(), fs::Permissions::from_mode(0o640)).unwrap();
+    edit(&house, "echo '# more' >> \"$1\"", &[]).done();
+    let found = fs::metadata(house.config()).unwrap();
+    assert_eq!((found.gid(), found.mode() & 0o777), (4, 0o640));
+}
+
+#[test]
+fn a_copy_that_a_killed_edit_left_is_taken_away_after_a_day() {
+    let Some(house) = House::new("# mine") else { return };
+    let (old, new) = (house.path(".edit-old.toml"), house.path(".edit-new.toml"));
+    for path in [&old, &new] {
+        fs::write(path, "").unwrap();
+    }
+    let two_days_ago = UNIX_EPOCH + Duration::from_secs(now().0 - 2 * 86_400);
+    fs::File::open(&old).unwrap().set_modified(two_days_ago).unwrap();
+    edit(&house, "exit 0", &[]).done();
+    assert!(!old.exists() && new.exists());
+}
+
+#[test]
+fn an_error_is_said_once() {
+    let Some(house) = House::new("") else { return };
+    fs::set_permissions(house.config(), fs::Permissions::from_mode(0o666)).unwrap();
+    let output = house.run(&["list"]).refused(&["chmod"]);
+    assert_eq!(output.err.matches("others have access").count(), 1, "{}", output.err);
 }

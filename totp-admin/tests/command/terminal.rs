@@ -1,5 +1,7 @@
 //! The command at a terminal: what is drawn, asked and answered there.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use rexpect::session::{PtySession, spawn_command};
 
 use crate::support::{COMMAND, House, SECRET, USER, code, wrong_code};
@@ -141,4 +143,29 @@ fn verify_asks_for_the_code() {
     terminal.send_line(&code(SECRET, 0)).unwrap();
     terminal.exp_string("Right (phone); the clocks agree.").unwrap();
     terminal.exp_eof().unwrap();
+}
+
+#[test]
+fn an_editor_survives_ctrl_c_and_a_question_leaves_no_copy() {
+    let Some(house) = House::new("# mine") else { return };
+    let editor = house.path("editor");
+    let script = "#!/bin/sh\ntrap 'echo got it' INT\necho ready\nwhile [ -z \"$line\" ]; do read line; done\necho \"$line\" >> \"$1\"\n";
+    std::fs::write(&editor, script).unwrap();
+    std::fs::set_permissions(&editor, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let environment = format!("PATH=/usr/bin:/bin EDITOR={}", editor.display());
+    let copies = || {
+        let names = std::fs::read_dir(house.path("")).unwrap().flatten().map(|e| e.file_name());
+        names.filter(|name| name.to_string_lossy().starts_with(".edit-")).count()
+    };
+
+    let mut terminal = at(&house, 24, 80, "config edit", &environment);
+    terminal.exp_string("ready").unwrap();
+    terminal.send_control('c').unwrap();
+    terminal.exp_string("got it").unwrap();
+    assert_eq!(copies(), 1);
+    terminal.send_line("nonsense").unwrap();
+    terminal.exp_string("What now?").unwrap();
+    terminal.send_control('c').unwrap();
+    terminal.exp_eof().unwrap();
+    assert_eq!(copies(), 0);
 }

@@ -3,10 +3,11 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, DirEntry};
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::UNIX_EPOCH;
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::json;
@@ -16,16 +17,25 @@ use totp_core::name::UserName;
 use totp_core::policy::Config;
 use totp_core::record::Entry;
 use totp_core::store::Found;
+use totp_core::time::UnixTime;
+use totp_store::clock;
 use totp_store::files::Owner;
 use totp_store::store::{Expected, FileStore};
 
 use crate::cli::Global;
 use crate::people;
+use crate::signals;
 use crate::site::{ConfigFile, Settings, config_path, must_be_root};
 use crate::ui::{Advice, Ui, printable};
 
 /// What an absent configuration is edited from: the defaults, as remarks.
 const TEMPLATE: &str = include_str!("template.toml");
+
+/// How the name of a copy begins.
+const PREFIX: &str = ".edit-";
+
+/// Seconds after which a copy that wasn't written to has no editor any more.
+const A_DAY: u64 = 86_400;
 
 /// Edits the configuration.
 pub fn run(ui: &Ui, global: &Global) -> Result<()> {
@@ -33,20 +43,26 @@ pub fn run(ui: &Ui, global: &Global) -> Result<()> {
     let path = &config_path(global);
     let file = ConfigFile::open(path)?;
     let copy = copy(&file)?;
+    signals::erase_if_ended(copy.path());
     let settings = edit_until_valid(ui, &file, copy.path())?;
     if Some(&settings.text) == file.text.as_ref()
         || (file.text.is_none() && settings.text == TEMPLATE)
     {
-        ui.document(&json!({"changed": false, "path": path, "locked_out": []}))?;
+        ui.document(&json!({"changed": false, "path": path, "locked_out": [], "problems": []}))?;
         return ui.done(format_args!("{} is as it was", path.display()));
     }
+    let problems = super::problems(&settings.config).unwrap_or_default();
+    super::warn_of(ui, &problems);
     let locked_out = locked_out(ui, &file, &settings);
     if !locked_out.is_empty() {
         ui.warn(format_args!("Could no longer log in: {}", printable(&locked_out.join(", "))));
         ui.note("  Enroll them first (totp-admin enroll USER), or make them exempt.");
+    }
+    if !locked_out.is_empty() || !problems.is_empty() {
         ui.insist("Install it all the same?")?;
     }
     if ConfigFile::open(path)?.text != file.text {
+        signals::no_longer_erased(copy.path());
         let (_, kept) = copy.keep().context("cannot keep your version")?;
         bail!(Advice::new(
             format!("{} was changed by somebody else in the meantime", path.display()),
@@ -54,7 +70,12 @@ pub fn run(ui: &Ui, global: &Global) -> Result<()> {
         ));
     }
     file.replace(&settings.text)?;
-    ui.document(&json!({"changed": true, "path": path, "locked_out": locked_out}))?;
+    ui.document(&json!({
+        "changed": true,
+        "path": path,
+        "locked_out": locked_out,
+        "problems": problems,
+    }))?;
     ui.done(format_args!("{} is installed", path.display()))
 }
 
@@ -88,14 +109,29 @@ fn locked_out(ui: &Ui, file: &ConfigFile, after: &Settings) -> Vec<String> {
 fn copy(file: &ConfigFile) -> Result<NamedTempFile> {
     let failed = || format!("cannot make a copy of {}", file.path.display());
     let beside = file.path.parent().unwrap_or(Path::new("/"));
+    take_leftovers_away(beside);
     let mut copy = tempfile::Builder::new()
-        .prefix(".edit-")
+        .prefix(PREFIX)
         .suffix(".toml")
         .tempfile_in(beside)
         .with_context(failed)?;
     copy.write_all(file.text.as_deref().unwrap_or(TEMPLATE).as_bytes()).with_context(failed)?;
     copy.flush().with_context(failed)?;
     Ok(copy)
+}
+
+/// What an edit that was killed left more than a day ago; it harms nobody where it stays.
+fn take_leftovers_away(beside: &Path) {
+    let old = |entry: &DirEntry| {
+        let written = entry.metadata().ok()?.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+        Some(clock::now().since(UnixTime(written.as_secs())) > A_DAY)
+    };
+    for entry in fs::read_dir(beside).into_iter().flatten().flatten() {
+        let is_copy = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX));
+        if is_copy && old(&entry) == Some(true) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 fn edit_until_valid(ui: &Ui, file: &ConfigFile, copy: &Path) -> Result<Settings> {
@@ -142,7 +178,12 @@ fn edit(ui: &Ui, copy: &Path) -> Result<()> {
         if ui.json() {
             command.stdout(Stdio::from(io::stderr())); // standard output is for the document
         }
-        match command.status() {
+        // Ctrl-C is for the editor, which has it from the terminal, too.
+        let status = {
+            let _ignored = signals::ignore_keys();
+            command.status()
+        };
+        match status {
             Ok(status) if status.success() => return Ok(()),
             Ok(status) => {
                 bail!("the editor {} ended with {status}; nothing was changed", program.display())
