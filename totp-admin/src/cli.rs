@@ -3,7 +3,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::builder::NonEmptyStringValueParser;
+use clap::error::{ContextKind, ContextValue};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum, ValueHint};
 
 /// Administer two-factor logins: enroll people, switch their second factor off, and read the permanent
 /// record of who did what.
@@ -20,6 +22,30 @@ pub struct Cli {
     /// What is to be done.
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// Reads the command line. What is hidden in the help stays so in errors.
+pub fn parse() -> Result<Cli, clap::Error> {
+    Cli::try_parse().map_err(without_hidden)
+}
+
+fn without_hidden(mut error: clap::Error) -> clap::Error {
+    let command = Cli::command();
+    let hidden =
+        |name: &String| command.find_subcommand(name).is_some_and(clap::Command::is_hide_set);
+    if let Some(ContextValue::Strings(names)) = error.get(ContextKind::ValidSubcommand) {
+        let shown = names.iter().filter(|name| !hidden(name)).cloned().collect();
+        error.insert(ContextKind::ValidSubcommand, ContextValue::Strings(shown));
+    }
+    if let Some(ContextValue::Strings(names)) = error.get(ContextKind::SuggestedSubcommand) {
+        let shown: Vec<String> = names.iter().filter(|name| !hidden(name)).cloned().collect();
+        if shown.is_empty() {
+            error.remove(ContextKind::SuggestedSubcommand);
+        } else {
+            error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(shown));
+        }
+    }
+    error
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 refused or failed, 2 wrong usage.";
@@ -80,7 +106,7 @@ pub enum Command {
     Config(Config),
     /// Print a completion script for a shell
     ///
-    /// For bash: totp-admin completions bash > /etc/bash_completion.d/totp-admin
+    /// For bash: totp-admin completions bash > /etc/bash_completion.d/totp-admin. There is no --json of it.
     Completions(Completions),
     /// Print the man pages
     #[command(hide = true)]
@@ -91,7 +117,7 @@ pub enum Command {
 #[derive(Args, Debug)]
 pub struct User {
     /// The user, as the system calls the account
-    #[arg(value_name = "USER", value_hint = ValueHint::Username)]
+    #[arg(value_name = "USER", value_hint = ValueHint::Username, value_parser = NonEmptyStringValueParser::new())]
     pub user: String,
 }
 
@@ -99,7 +125,7 @@ pub struct User {
 #[derive(Args, Debug)]
 pub struct Enroll {
     /// The user, as the system calls the account
-    #[arg(value_name = "USER", value_hint = ValueHint::Username)]
+    #[arg(value_name = "USER", value_hint = ValueHint::Username, value_parser = NonEmptyStringValueParser::new())]
     pub user: String,
 
     /// What this authenticator is called, here and in the log [default: phone]
@@ -185,7 +211,7 @@ pub enum Qr {
 #[derive(Args, Debug)]
 pub struct Disable {
     /// The user, as the system calls the account
-    #[arg(value_name = "USER", value_hint = ValueHint::Username)]
+    #[arg(value_name = "USER", value_hint = ValueHint::Username, value_parser = NonEmptyStringValueParser::new())]
     pub user: String,
     /// Why, for the permanent record; asked for on a terminal
     #[arg(long, value_name = "TEXT")]
@@ -217,15 +243,15 @@ pub enum Status {
 #[derive(Args, Debug)]
 pub struct Log {
     /// Only what concerns this user
-    #[arg(long, value_name = "USER", value_hint = ValueHint::Username)]
+    #[arg(long, value_name = "USER", value_hint = ValueHint::Username, value_parser = NonEmptyStringValueParser::new())]
     pub user: Option<String>,
-    /// Only what happened since then: a time (RFC 3339), a date, or a span such as 2d or 90m
+    /// Only what happened since then: a time (RFC 3339), a date, or a span such as 2d or "2 days ago"
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,
     /// Go on, showing records as they are written
     #[arg(long, conflicts_with = "verify")]
     pub follow: bool,
-    /// Check that no line was changed, removed or moved
+    /// Check that no line was changed, removed or moved, and that the end is there as far as users' records tell
     #[arg(long, conflicts_with_all = ["user", "since"])]
     pub verify: bool,
 }
@@ -234,7 +260,7 @@ pub struct Log {
 #[derive(Args, Debug)]
 pub struct Verify {
     /// The user, as the system calls the account
-    #[arg(value_name = "USER", value_hint = ValueHint::Username)]
+    #[arg(value_name = "USER", value_hint = ValueHint::Username, value_parser = NonEmptyStringValueParser::new())]
     pub user: String,
     /// The code, or several in a row; asked for, or read from standard input, if it is not given
     #[arg(value_name = "CODE", num_args = 0..=3)]
@@ -245,7 +271,7 @@ pub struct Verify {
 #[derive(Args, Debug)]
 pub struct Resync {
     /// The user, as the system calls the account
-    #[arg(value_name = "USER", value_hint = ValueHint::Username)]
+    #[arg(value_name = "USER", value_hint = ValueHint::Username, value_parser = NonEmptyStringValueParser::new())]
     pub user: String,
     /// A code
     #[arg(value_name = "CODE")]
@@ -259,11 +285,13 @@ pub struct Resync {
 #[derive(Debug, Subcommand)]
 pub enum Config {
     /// Say whether a configuration is valid, and where it is not
+    ///
+    /// Warns of directories that are not there or that a login would not trust.
     Check(ConfigCheck),
     /// Edit the configuration; it is checked before it is installed
     ///
     /// Works on a copy, in the editor that VISUAL or EDITOR names. Says who could no longer log in, and
-    /// asks before installing that.
+    /// which directories no login could use, and asks before installing that.
     Edit,
     /// Show every setting in effect
     Show,
@@ -296,7 +324,6 @@ pub struct Man {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
 
     #[test]
     fn the_definition_is_sound() {
@@ -311,11 +338,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_hidden_is_not_named_in_errors() {
+        for line in [&["totp-admin"][..], &["totp-admin", "mann"], &["totp-admin", "ma"]] {
+            let error = without_hidden(Cli::try_parse_from(line).unwrap_err()).to_string();
+            assert!(!error.contains("man,") && !error.contains("'man'"), "{error}");
+        }
+    }
+
+    #[test]
     fn wrong_usage_is_exit_code_two() {
         for line in [
             &["totp-admin"][..],
             &["totp-admin", "enrol", "alice"],
             &["totp-admin", "enroll"],
+            &["totp-admin", "enroll", ""],
+            &["totp-admin", "log", "--user", ""],
             &["totp-admin", "enroll", "alice", "--add", "--replace"],
             &["totp-admin", "enroll", "alice", "--digits", "5"],
             &["totp-admin", "enroll", "alice", "--period", "10"],

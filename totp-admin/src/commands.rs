@@ -38,7 +38,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Unlock(args) => unlock::run(&ui, &site()?, &args),
         Command::Resync(args) => resync::run(&ui, &site()?, &args),
         Command::Config(what) => config::run(&ui, &cli.global, &what),
-        Command::Completions(args) => completions::run(&args),
+        Command::Completions(args) => completions::run(&ui, &args),
         Command::Man(args) => man::run(&ui, &args),
     }
 }

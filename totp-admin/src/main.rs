@@ -30,10 +30,8 @@ mod whence;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 fn main() -> ExitCode {
-    let cli = match cli::Cli::try_parse() {
+    let cli = match cli::parse() {
         Ok(cli) => cli,
         Err(usage) => {
             // Help and version end up here too: on standard output, with exit code 0.

@@ -1,7 +1,8 @@
 //! The rules for output, and everything that speaks to the person or the script at the other end.
 //!
 //! - Results go to standard output; questions, remarks, warnings and errors to standard error.
-//! - With `--json` exactly one JSON document is on standard output (`log`: one a line) and nothing else.
+//! - With `--json` exactly one JSON document is on standard output (`log`: one a line) and nothing else;
+//!   `completions` and `man`, whose text is for other programs, refuse it.
 //! - Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
 //! - An error says what failed, on which path, and what to do about it.
 //! - No colour where the output is no terminal, or NO_COLOR is set (but a QR code's black and white are
@@ -86,6 +87,14 @@ impl Ui {
             serde_json::to_writer(&mut out, value).map_err(io::Error::from)?;
             out.write_all(b"\n")?;
             out.flush()?;
+        }
+        Ok(())
+    }
+
+    /// For commands whose result is a text for other programs: `--json` is wrong usage there.
+    pub fn no_document(&self, command: &str) -> Result<()> {
+        if self.json {
+            bail!(Usage(format!("{command} prints no JSON: leave --json out")));
         }
         Ok(())
     }

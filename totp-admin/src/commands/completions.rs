@@ -6,9 +6,11 @@ use anyhow::Result;
 use clap::CommandFactory as _;
 
 use crate::cli::{Cli, Completions};
+use crate::ui::Ui;
 
 /// Prints the script.
-pub fn run(args: &Completions) -> Result<()> {
+pub fn run(ui: &Ui, args: &Completions) -> Result<()> {
+    ui.no_document("completions")?;
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "totp-admin", &mut script);
     io::stdout().write_all(&script)?;

@@ -17,6 +17,7 @@ const SECTION: &str = "8";
 
 /// Prints the command's own page, or writes them all into a directory.
 pub fn run(ui: &Ui, args: &Man) -> Result<()> {
+    ui.no_document("man")?;
     let pages = pages()?;
     let Some(dir) = &args.dir else {
         let own = pages.first().map(|(_, content)| content.as_slice()).unwrap_or_default();

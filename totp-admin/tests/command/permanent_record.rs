@@ -73,7 +73,8 @@ fn a_cut_end_is_told_by_the_users_records() {
 #[test]
 fn a_user_is_found_by_the_name_that_was_recorded() {
     let Some(house) = House::new("") else { return };
-    house.enroll_with("R2Alice", SECRET, &["--no-account"]);
+    let enroll = ["enroll", "R2Alice", "--no-account", "--secret-file", "-", "--no-confirm"];
+    house.run_with(&enroll, SECRET, &[]).done();
     for name in ["R2Alice", "r2alice"] {
         let output = house.run(&["log", "--user", name]).done();
         assert!(output.out.contains("enrolled r2alice"), "{name}: {}", output.out);

@@ -39,6 +39,9 @@ fn wrong_usage_is_exit_code_two_and_no_result() {
         &["resync", "daemon", "123456"],
         &["verify", "daemon", "1", "2", "3", "4"],
         &["config"],
+        &["show", ""],
+        &["completions", "bash", "--json"],
+        &["man", "--json"],
     ] {
         house.run(args).wrong_usage();
     }

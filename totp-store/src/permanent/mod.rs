@@ -34,8 +34,8 @@ pub struct PermanentRecord {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum RecordError {
     /// The file or its directory.
-    #[error(transparent)]
-    File(#[from] FileError),
+    #[error("the permanent record: {0}")]
+    File(FileError), // no source: it would be said twice
     /// Somebody else is writing, for too long.
     #[error("the permanent record {}: another program has held its lock too long; look at it with: fuser -v {}",
         .0.display(), .0.display())]
@@ -43,6 +43,12 @@ pub enum RecordError {
     /// The file has content, and none of it is a line of the record.
     #[error("the permanent record {}: the file is something else; move it away and a new one begins", .0.display())]
     Foreign(PathBuf),
+}
+
+impl From<FileError> for RecordError {
+    fn from(error: FileError) -> Self {
+        Self::File(error)
+    }
 }
 
 impl PermanentRecord {
