@@ -49,7 +49,7 @@ pub fn run(ui: &Ui, site: impl FnOnce() -> Result<Site>, args: &Enroll) -> Resul
     let shown = shown(site, args, &whom, &totp);
     let confirmed = if args.no_confirm {
         let picture = display.show(ui, whom.name.as_str(), &shown, false)?;
-        Confirmed { picture, ..unconfirmed(site, args, &totp) }
+        Confirmed { picture, ..unconfirmed(site, args, &base, &totp) }
     } else {
         confirm(ui, site, &display, &whom, &shown, &totp)?
     };
@@ -98,11 +98,12 @@ pub fn run(ui: &Ui, site: impl FnOnce() -> Result<Site>, args: &Enroll) -> Resul
     }
 }
 
-/// Nobody knows what a secret that was brought along has been used for here, before a `remove` say, or in a state that is lost.
-/// Codes that could have been used by now are not good again.
-fn unconfirmed(site: &Site, args: &Enroll, totp: &Totp) -> Confirmed {
+/// A secret that was brought along for somebody who was enrolled before may be the one they had, and nobody knows what it was
+/// used for (a tombstone has no secrets, a lost state no floors): codes that could have been used by now are not good
+/// again. About a user of whom nothing is kept there is nothing to be careful of.
+fn unconfirmed(site: &Site, args: &Enroll, base: &Base, totp: &Totp) -> Confirmed {
     let how = "no code has confirmed it".to_owned();
-    if args.secret_file.is_none() {
+    if args.secret_file.is_none() || !base.may_have_used(totp) {
         return Confirmed { spent: TotpSpent::default(), how, picture: None };
     }
     let now = site.now();

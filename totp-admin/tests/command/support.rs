@@ -86,14 +86,10 @@ impl House {
         self.enroll_with(user, SECRET, &[]);
     }
 
-    /// Enrolls as if `secret` had been made for it, unconfirmed, and whatever else is said. (Of one that is brought along
-    /// nobody knows what it was used for, and its first codes don't count.)
+    /// Enrolls with `secret`, unconfirmed, and whatever else is said.
     pub fn enroll_with(&self, user: &str, secret: &str, more: &[&str]) {
-        let args = [&["enroll", user, "--json", "--no-confirm"], more].concat();
-        let made = self.run(&args).done().json()["secret"].as_str().unwrap().to_owned();
-        let record = fs::read_to_string(self.file_of(user)).unwrap();
-        assert!(record.contains(&made), "{record}");
-        fs::write(self.file_of(user), record.replace(&made, secret)).unwrap();
+        let args = [&["enroll", user, "--secret-file", "-", "--no-confirm"], more].concat();
+        self.run_with(&args, secret, &[]).done();
     }
 
     /// The lines of the permanent record.

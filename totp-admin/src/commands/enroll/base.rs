@@ -69,6 +69,17 @@ impl Base {
         }
     }
 
+    /// Whether the user may have logged in with this secret before.
+    pub fn may_have_used(&self, totp: &Totp) -> bool {
+        match &self.entry {
+            Some(Entry::Enrolled(record)) => {
+                record.authenticators.iter().any(|one| one.kind.totp().secret.same_as(&totp.secret))
+            }
+            Some(Entry::Disabled(_)) => true,
+            None => self.expected != Expected::Absent,
+        }
+    }
+
     /// One code would be good twice.
     pub fn refuse_same_secret(&self, totp: &Totp, args: &Enroll) -> Result<()> {
         let same = |one: &&Authenticator| one.kind.totp().secret.same_as(&totp.secret);
