@@ -13,16 +13,13 @@ pub const MOST_CODES: usize = 3;
 /// More digits than three codes of eight, with room for four of six.
 const MOST_DIGITS: usize = 24;
 
-/// What sshd answers in place of whoever may not log in: as many bytes as were typed of `\b\n\r\x7fINCORRECT`, again and
-/// again. A word must look the same then, so it is told by its length: this is the junk for `?`.
-const JUNK_FOR_HELP: &[u8] = b"\x08";
-
 /// An answer by its shape.
 #[derive(Debug)]
 pub enum Answer {
     /// One code or several: digits, spaces and hyphens ignored.
     Codes(TypedDigits),
-    /// `?`: which ways in there are.
+    /// `?`, or any other single byte: which ways in there are. sshd answers for people who may not log in with junk of
+    /// the length that was typed, so a word must be told by its length.
     Help,
     /// Nothing that could be right.
     Junk {
@@ -35,8 +32,8 @@ impl Answer {
     /// Tells the shape of what was typed.
     #[must_use]
     pub fn read(typed: &[u8]) -> Self {
-        if typed == b"?" || typed == JUNK_FOR_HELP {
-            return Self::Help;
+        if typed.len() == 1 {
+            return Self::Help; // no code has one digit
         }
         let length = typed.len();
         let mut digits = Zeroizing::new(Vec::with_capacity(MOST_DIGITS));
@@ -202,7 +199,7 @@ mod tests {
             "\u{661}",
             "1111112222223333334444445",
             "\x08\n\r\x7fINCORRECT",
-            "-",
+            "--",
         ] {
             assert!(matches!(Answer::read(typed.as_bytes()), Answer::Junk { .. }), "{typed:?}");
         }
@@ -214,8 +211,10 @@ mod tests {
             let junk = b"\x08\n\r\x7fINCORRECT".iter().cycle().take(typed.len());
             Answer::read(&junk.copied().collect::<Vec<u8>>())
         };
-        assert!(matches!(Answer::read(b"?"), Answer::Help));
-        assert!(matches!(junk("?"), Answer::Help));
+        for typed in ["?", "x", "5", " ", "\n", "-"] {
+            assert!(matches!(Answer::read(typed.as_bytes()), Answer::Help));
+            assert!(matches!(junk(typed), Answer::Help));
+        }
         for typed in ["? ", "12345", "123456", "418 203", "123456 654321", "111111222222333333"] {
             assert!(matches!(junk(typed), Answer::Junk { .. }));
             assert_eq!(junk(typed).work(), Answer::read(typed.as_bytes()).work(), "{typed}");

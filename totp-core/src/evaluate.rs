@@ -13,7 +13,9 @@ use crate::name::AuthenticatorName;
 use crate::origin::Origin;
 use crate::otp::{Algorithm, Digits, Totp};
 use crate::record::Record;
-use crate::search::{Codebook, Computed, Findings, PAIR_REACH, Span, Spans, computed_now, needed};
+use crate::search::{
+    Codebook, Computed, Findings, PAIR_REACH, Span, Spans, computed_now, needed, no_codes,
+};
 use crate::state::{MOST_DRIFT, Meter, Spent, State, TotpSpent, Visit};
 use crate::store::{Change, Enrolled, Found, StateRead, View, Volatile, Writes};
 use crate::time::{DAY, Period, Step, UnixTime};
@@ -283,7 +285,9 @@ impl Base {
             let codes = match attempt.codebook.slot(record.enrollment, slot, needs) {
                 Some(codes) => codes,
                 None => {
-                    fresh = computed_now(one, n, rules, attempt.now);
+                    // Nothing typed that could be a code: nothing to compute, as for strangers.
+                    let compute = || computed_now(one, n, rules, attempt.now);
+                    fresh = if n == 0 { no_codes() } else { compute() };
                     &fresh
                 }
             };

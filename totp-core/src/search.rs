@@ -244,6 +244,12 @@ pub(crate) fn computed_now(one: Computed<'_>, n: usize, rules: &Rules, now: Unix
     Codes::compute(one.totp, needed(one, n, rules, now))
 }
 
+/// Codes of nothing, for answers that are no codes.
+#[must_use]
+pub(crate) fn no_codes() -> Codes {
+    Codes { span: Span::around(Step(0), 0), codes: Zeroizing::new(Vec::new()) }
+}
+
 /// What has to be at hand for evaluating `n` codes.
 #[must_use]
 pub(crate) fn needed(one: Computed<'_>, n: usize, rules: &Rules, now: UnixTime) -> Span {

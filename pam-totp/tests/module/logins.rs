@@ -100,7 +100,7 @@ fn nodelay_asks_for_no_delay_and_echo_shows_what_is_typed() {
     else {
         return;
     };
-    let shown = seen(&stack.run(&OVER_SSH, &["auth", "=1"]));
+    let shown = seen(&stack.run(&OVER_SSH, &["auth", "=11"]));
     assert_eq!(
         shown,
         "ask aloud: One-time code, please: \n\
@@ -118,7 +118,7 @@ fn who_is_not_required_is_not_asked_and_the_log_says_so() {
         shown,
         "log 6: pam_totp(test:auth): not asked for bob: not required\nauth = 0\nhost goes on\n"
     );
-    let alice = stack.run(&OVER_SSH, &["auth", "=1", "=2"]);
+    let alice = stack.run(&OVER_SSH, &["auth", "=11", "=22"]);
     assert!(alice.contains(AUTH_ERR), "{alice}");
 }
 
@@ -127,7 +127,7 @@ fn trouble_with_the_store_denies_everybody_before_any_prompt() {
     let Some((site, stack)) = house("nullok") else { return };
     fs::rename(site.path("state/users"), site.path("state/elsewhere")).expect("mv");
     for user in ["user=alice", "user=bob"] {
-        let shown = stack.run(&OVER_SSH, &[user, "auth", "=1", "=2"]);
+        let shown = stack.run(&OVER_SSH, &[user, "auth", "=11", "=22"]);
         assert!(!shown.contains("ask"), "{shown}");
         assert!(shown.contains("reason=unavailable"), "{shown}");
         assert!(shown.contains(SYSTEM_ERR), "{shown}");
@@ -148,12 +148,12 @@ fn whoever_is_exempt_is_exempt_whatever_has_become_of_the_store() {
 fn a_bad_or_missing_configuration_denies_and_says_where() {
     let Some((site, stack)) = house("") else { return };
     site.configure("[policy]\nrequired = \"hunter2\"");
-    let shown = stack.run(&[], &["auth", "=1"]);
+    let shown = stack.run(&[], &["auth", "=11"]);
     assert!(shown.contains("config.toml: line 2, column 1: "), "{shown}");
     assert!(shown.contains(SERVICE_ERR) && !shown.contains("ask"), "{shown}");
     assert!(!shown.contains("hunter2"), "{shown}");
     fs::remove_file(site.path("config.toml")).expect("rm");
-    let shown = stack.run(&[], &["auth", "=1"]);
+    let shown = stack.run(&[], &["auth", "=11"]);
     assert!(shown.contains("config.toml: no such file"), "{shown}");
     assert!(shown.contains(SERVICE_ERR), "{shown}");
 }
@@ -175,7 +175,7 @@ fn forward_pass_parts_the_answer_and_leaves_the_password() {
 fn use_first_pass_never_asks() {
     let Some((site, _)) = house("") else { return };
     let stack = Stack::new(&site.line("use_first_pass"));
-    let shown = seen(&stack.run(&[], &["auth", "=1"]));
+    let shown = seen(&stack.run(&[], &["auth", "=11"]));
     assert_eq!(shown, "delay of 2 s or so\nauth = 7\nhost goes on");
 }
 
@@ -186,7 +186,7 @@ fn the_mark_is_for_who_passed_and_gone_at_the_next_auth() {
     let stack =
         Stack::new(&format!("{}\n{account}\naccount required pam_permit.so", site.line("")));
     let code = format!("={}", code());
-    let steps = ["account", "auth", &code, "account", "user=bob", "auth", "=1", "=2", "account"];
+    let steps = ["account", "auth", &code, "account", "user=bob", "auth", "=11", "=22", "account"];
     let shown = stack.run(&[], &steps);
     let marks: Vec<&str> = shown.lines().filter(|line| line.contains("passed our auth")).collect();
     let line = |who| {
@@ -210,7 +210,7 @@ fn in_account_it_lets_nobody_in_by_itself() {
 fn a_hostile_name_writes_no_line_of_its_own() {
     let Some((_site, stack)) = house("") else { return };
     let options = ["rhost=192.0.2.1", "ruser=x rhost=203.0.113.9"];
-    let shown = stack.run(&options, &["user=x\n\u{1b}[2J rhost=203.0.113.9", "auth", "=1", "=2"]);
+    let shown = stack.run(&options, &["user=x\n\u{1b}[2J rhost=203.0.113.9", "auth", "=11", "=22"]);
     let failure = shown.lines().find(|line| line.contains("authentication failure"));
     let expected = "ruser=x\\x20rhost=203.0.113.9 rhost=192.0.2.1  \
                     user=x\\x0a\\x1b[2J\\x20rhost=203.0.113.9";
@@ -225,7 +225,7 @@ fn valgrind_finds_no_error_and_nothing_lost() {
     }
     let code = format!("={}", code());
     let wrong = format!("={}", wrong_code());
-    let steps = ["auth", &wrong, &code, "account", "setcred", "user=bob", "auth", "=1", "=2"];
+    let steps = ["auth", &wrong, &code, "account", "setcred", "user=bob", "auth", "=11", "=22"];
     let output = Command::new("valgrind")
         .args(["--quiet", "--error-exitcode=99", "--leak-check=full"])
         .args(["--errors-for-leak-kinds=definite,indirect,possible"])

@@ -53,7 +53,7 @@ fn valgrind_finds_no_error_and_nothing_lost() {
     let replayed = application.login("code", "alice").authenticate([&code, &code]);
     assert_eq!(replayed.code, Pam::AuthErr);
     let wrong =
-        application.login("both", "alice").authenticate([PASSWORD, &phone.wrong(0), "?", "x"]);
+        application.login("both", "alice").authenticate([PASSWORD, &phone.wrong(0), "?", "xx"]);
     assert_eq!(wrong.code, Pam::AuthErr);
     let unknown = application.login("code", "mallory").authenticate(["123456", "234567"]);
     assert_eq!(unknown.code, Pam::AuthErr);

@@ -80,9 +80,13 @@ fn holding_pids(file: &FileStat) -> Vec<Pid> {
     let found: Vec<Pid> = if exact.is_empty() {
         // btrfs shows another device there than stat does. Anybody can have a file with this inode number on yet another
         // one, but not have this very file open.
-        shadows.into_iter().map(|claim| claim.pid).filter(|pid| has_open(*pid, file)).collect()
+        let has = |pid: &Pid| has_open(*pid, file) == Some(true);
+        shadows.into_iter().map(|claim| claim.pid).filter(has).collect()
     } else {
-        exact.into_iter().map(|claim| claim.pid).collect()
+        // The number is that of whoever took the lock, and may be somebody else's by now. But where that can't be looked at
+        // (a set-uid program in a container), a stopped holder must not be safe.
+        let may_have = |pid: &Pid| has_open(*pid, file) != Some(false);
+        exact.into_iter().map(|claim| claim.pid).filter(may_have).collect()
     };
     found.into_iter().fold(Vec::new(), |mut once, pid| {
         if !once.contains(&pid) {
@@ -118,11 +122,14 @@ fn claim(line: &str, inode: u64) -> Option<Claim> {
     (place.next()?.parse() == Ok(inode)).then_some(Claim { pid, device })
 }
 
-fn has_open(pid: Pid, wanted: &FileStat) -> bool {
-    let Ok(open) = fs::read_dir(format!("/proc/{}/fd", pid.as_raw_nonzero())) else { return false };
-    open.flatten()
+/// Whether a process has this very file open; `None` where that can't be seen.
+fn has_open(pid: Pid, wanted: &FileStat) -> Option<bool> {
+    let open = fs::read_dir(format!("/proc/{}/fd", pid.as_raw_nonzero())).ok()?;
+    let found = open
+        .flatten()
         .filter_map(|entry| fs::metadata(entry.path()).ok())
-        .any(|found| found.ino() == wanted.st_ino && found.dev() == wanted.st_dev)
+        .any(|found| found.ino() == wanted.st_ino && found.dev() == wanted.st_dev);
+    Some(found)
 }
 
 /// State and start of a process: fields 3 and 22 of `/proc/PID/stat`.

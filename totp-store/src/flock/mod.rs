@@ -10,7 +10,7 @@ use std::time::Duration;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
-pub(crate) use patience::{NoLock, lock, lock_within};
+pub(crate) use patience::{NoLock, lock, lock_of_the_patient, lock_within};
 
 /// How long a lock may be waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

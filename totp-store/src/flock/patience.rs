@@ -38,6 +38,11 @@ pub(crate) fn lock(file: &impl AsFd) -> Result<Held<'_>, NoLock> {
     lock_within(file, Wait::AtMost(LONGEST))
 }
 
+/// As [`lock`], for a lock under which others are waited for in turn: only a stopped holder is ended.
+pub(crate) fn lock_of_the_patient(file: &impl AsFd) -> Result<Held<'_>, NoLock> {
+    watching(file, Wait::AtMost(LONGEST), LONGEST)
+}
+
 /// As [`lock`], with another wait.
 pub(crate) fn lock_within(file: &impl AsFd, wait: Wait) -> Result<Held<'_>, NoLock> {
     watching(file, wait, STUCK)

@@ -18,7 +18,7 @@ use super::states::{DEMAND, Made, Opened, Seat};
 use super::{Directories, FileStore, enrollment};
 use crate::clock;
 use crate::files::{Access, FileError};
-use crate::flock::{Held, NoLock, lock};
+use crate::flock::{Held, NoLock, lock, lock_of_the_patient};
 
 /// What a change was prepared against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,7 +166,8 @@ impl FileStore {
     /// secret.
     fn alone<'a>(&self, directories: &'a Directories) -> Result<Held<'a>, Fault> {
         let directory = directories.records.directory();
-        let held = lock(directory).map_err(|no_lock| match no_lock {
+        // Whoever has it may be waiting for a login, which is no reason to be ended.
+        let held = lock_of_the_patient(directory).map_err(|no_lock| match no_lock {
             NoLock::Failed(errno) => {
                 unavailable(FileError::errno(directory.path(), "flock", errno))
             }

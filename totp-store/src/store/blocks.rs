@@ -61,16 +61,25 @@ pub(super) struct Blocks {
 
 impl Blocks {
     /// Reads `file`, which is `user`'s. A block that can't be read counts as damaged: the others are as good as before.
+    /// But an older block alone is not: where neither the newest nor the floors that the meter repeats may have been
+    /// read, there is no state.
     pub(super) fn read(user: &UserName, disk: &dyn Disk, file: &File) -> Self {
         let mut bytes = vec![0; SIZE];
         let mut short = false;
+        let mut unread = Vec::new();
         for slot in [Slot::A, Slot::B, Slot::Meter] {
             if let Some(space) = bytes.get_mut(slot.range()) {
                 match read_block(disk, file, slot, space) {
                     Ok(filled) => short |= filled < BLOCK,
-                    Err(_) => space.fill(0),
+                    Err(_) => {
+                        space.fill(0);
+                        unread.push(slot);
+                    }
                 }
             }
+        }
+        if unread.len() > 1 && unread.contains(&Slot::Meter) {
+            bytes.fill(0);
         }
         Self { short, ..Self::parse(user, bytes) }
     }
