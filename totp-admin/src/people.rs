@@ -5,9 +5,9 @@ use std::fs;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
-use totp_core::evaluate::codes_required;
 use totp_core::name::UserName;
 use totp_core::policy::{Config, Policy, Require, Who};
+use totp_core::prices::codes_required;
 use totp_core::record::{Decision, Record};
 use totp_core::route::{self, Facts, Route, route};
 use totp_core::state::Visit;

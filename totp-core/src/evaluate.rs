@@ -7,17 +7,18 @@
 use alloc::vec::Vec;
 
 use crate::answer::{Answer, Sequence, work};
-use crate::budget::{Debit, Kind, Price, Spending, Standing, YearlyChance};
+use crate::budget::{Debit, Spending, Standing, YearlyChance};
 use crate::event::{EventKind, Place, QueuedEvent};
+use crate::floors::{ahead, begun_anew, raise_floors};
 use crate::name::AuthenticatorName;
 use crate::origin::Origin;
 use crate::otp::{Algorithm, Digits, Totp};
-use crate::record::Record;
+use crate::prices::{Open, open, pair_price, single_price, singles_open, triple_price};
 use crate::search::{
     Codebook, Computed, Findings, PAIR_REACH, Span, Spans, computed_now, needed, no_codes,
 };
 use crate::state::{MOST_DRIFT, Meter, Spent, State, TotpSpent, Visit};
-use crate::store::{Change, Enrolled, Found, StateRead, View, Volatile, Writes};
+use crate::store::{Change, Enrolled, Found, StateRead, View, Writes};
 use crate::time::{DAY, Period, Step, UnixTime};
 
 /// What a site decides about evaluating.
@@ -230,14 +231,6 @@ struct Base {
     standing: Standing,
     open: Open,
     volatile: bool,
-}
-
-/// Which evaluations the budget can still pay for.
-#[derive(Clone, Copy)]
-struct Open {
-    single: bool,
-    pair: bool,
-    triple: bool,
 }
 
 impl Base {
@@ -546,135 +539,6 @@ fn seconds_to_wait(rules: &Rules, look: &Look<'_>, now: UnixTime) -> u64 {
     let first = look.spent.floor.moved(1).moved(look.spent.drift.saturating_neg());
     let first = Step(first.0.saturating_sub(rules.window));
     first.start(look.totp.period).since(now)
-}
-
-/// The price of one code.
-fn single_price(rules: &Rules, digits: Digits, authenticators: usize) -> Price {
-    let steps = rules.window.saturating_mul(2).saturating_add(1);
-    Price::of(steps, digits, 1, authenticators)
-}
-
-/// The price of two codes within ±20 steps; where one half matched, only the other had to be guessed.
-fn pair_price(digits: Digits, authenticators: usize, half: bool) -> Price {
-    if half {
-        Price::of(2, digits, 1, authenticators)
-    } else {
-        Price::of(PAIR_REACH.saturating_mul(2), digits, 2, authenticators)
-    }
-}
-
-/// The price of three codes within a day; as much as a pair where two adjacent ones matched.
-fn triple_price(digits: Digits, authenticators: usize, steps_a_day: u64, two: bool) -> Price {
-    if two {
-        pair_price(digits, authenticators, false)
-    } else {
-        let places = steps_a_day.saturating_mul(2).saturating_sub(1);
-        Price::of(places, digits, 3, authenticators)
-    }
-}
-
-fn open(rules: &Rules, spending: &Spending, record: &Record, standing: Standing) -> Open {
-    let digits = || record.authenticators.iter().map(|a| a.kind.totp().digits);
-    let steps = record.authenticators.iter().map(|a| a.kind.totp().period.steps_a_day());
-    let steps = steps.max().unwrap_or(0);
-    // The dearest case must be payable: whether a half matches is not known before it is paid for.
-    let total = |price: &dyn Fn(Digits, usize) -> Price| {
-        Digits::ALL.into_iter().fold(Price::default(), |sum, one| {
-            let n = digits().filter(|d| *d == one).count();
-            sum.plus(price(one, n))
-        })
-    };
-    let pair = total(&|d, n| pair_price(d, n, true));
-    let triple =
-        total(&|d, n| triple_price(d, n, steps, true).max(triple_price(d, n, steps, false)));
-    Open {
-        single: singles_open(rules, spending, digits(), standing),
-        pair: spending.can_pay(rules.chance, Kind::Pair, pair),
-        triple: spending.can_pay(rules.chance, Kind::Triple, triple),
-    }
-}
-
-fn singles_open(
-    rules: &Rules,
-    spending: &Spending,
-    digits: impl Iterator<Item = Digits>,
-    standing: Standing,
-) -> bool {
-    let price = digits.fold(Price::default(), |sum, d| sum.plus(single_price(rules, d, 1)));
-    spending.can_pay(rules.chance, Kind::Single(standing), price)
-}
-
-/// How many codes an answer from an unknown origin needs at the moment: 1, or 2 or 3 while the budget is used up.
-#[must_use]
-pub fn codes_required(rules: &Rules, record: &Record, meter: &Meter, now: UnixTime) -> u8 {
-    let spending = meter.spending.refilled(rules.chance, now);
-    match open(rules, &spending, record, Standing::Unknown) {
-        Open { single: true, .. } => 1,
-        Open { pair: true, .. } => 2,
-        Open { .. } => 3,
-    }
-}
-
-/// The same for an untouched budget, and `authenticators` of `digits` digits: more than 1 where the chance is divided among
-/// so many hosts that one code is never enough.
-#[must_use]
-pub fn codes_always_required(rules: &Rules, digits: Digits, authenticators: usize) -> u8 {
-    let budget = Spending::default();
-    let single = single_price(rules, digits, authenticators);
-    if budget.can_pay(rules.chance, Kind::Single(Standing::Unknown), single) {
-        return 1;
-    }
-    let pair = pair_price(digits, authenticators, true);
-    if budget.can_pay(rules.chance, Kind::Pair, pair) { 2 } else { 3 }
-}
-
-/// A state in place of one that was lost, with floors above now.
-fn begun_anew(rules: &Rules, record: &Record, seq: u64, now: UnixTime) -> State {
-    let spent = record.authenticators.iter().map(|authenticator| {
-        let floor = ahead(authenticator.kind.totp().step(now), 0, rules);
-        (authenticator.name.clone(), Spent::Totp(TotpSpent { floor, ..TotpSpent::default() }))
-    });
-    State::new(record.enrollment, seq, spent.collect())
-}
-
-/// Raises floors where the state says too little.
-///
-/// - The meter repeats the floors: they survive the loss of the newest block, or of both.
-/// - An authenticator that the state doesn't know has spent everything up to now.
-/// - While the state is volatile, only steps after the start of process 1 count, and beyond all that could have been
-///   accepted then: a restart has forgotten it.
-fn raise_floors(
-    rules: &Rules,
-    state: &mut State,
-    record: &Record,
-    meter: &Meter,
-    volatile: Option<Volatile>,
-    now: UnixTime,
-) {
-    for authenticator in &record.authenticators {
-        let (name, totp) = (&authenticator.name, authenticator.kind.totp());
-        if state.spent(name).is_none() {
-            let spent =
-                TotpSpent { floor: ahead(totp.step(now), 0, rules), ..TotpSpent::default() };
-            state.spent.push((name.clone(), Spent::Totp(spent)));
-        }
-        let repeated = meter
-            .floors
-            .as_ref()
-            .filter(|(enrollment, _)| *enrollment == record.enrollment)
-            .and_then(|(_, floors)| floors.iter().find(|(n, _)| n == name))
-            .map_or(Step(0), |(_, floor)| *floor);
-        for (_, Spent::Totp(spent)) in state.spent.iter_mut().filter(|(n, _)| n == name) {
-            let forgotten = volatile
-                .map_or(Step(0), |volatile| ahead(totp.step(volatile.since), spent.drift, rules));
-            spent.floor = spent.floor.max(repeated).max(forgotten);
-        }
-    }
-}
-
-/// The highest step that one code can be accepted for at step `now`, or at an earlier one.
-fn ahead(now: Step, drift: i64, rules: &Rules) -> Step {
-    Step(now.moved(drift.max(0)).0.saturating_add(rules.window))
 }
 
 fn event(kind: EventKind, attempt: &Attempt<'_>, nth: usize) -> QueuedEvent {

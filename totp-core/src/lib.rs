@@ -7,7 +7,7 @@
 //!   [`event`] (what somebody must be told of)
 //! - what an administrator decided for everyone: [`policy`]
 //! - the two questions: [`route`] (is this login asked at all?) and [`evaluate`] (is this right?), with the
-//!   arithmetic of [`budget`]
+//!   arithmetic of [`budget`] and [`prices`]
 //! - the order of prompts and messages: [`dialogue`]; the lines for the log: [`log`]
 //! - [`store`]: what a store must offer, and the only way from a decision to its outcome
 #![no_std]
@@ -22,12 +22,14 @@ pub mod budget;
 pub mod dialogue;
 pub mod evaluate;
 pub mod event;
+mod floors;
 pub mod log;
 pub mod name;
 pub mod origin;
 pub mod otp;
 pub mod otpauth;
 pub mod policy;
+pub mod prices;
 pub mod record;
 pub mod route;
 pub mod search;

@@ -8,8 +8,8 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use serde_json::json;
-use totp_core::evaluate::codes_always_required;
 use totp_core::policy::{Config as Settings, ConfigError, Policy, PolicyKeys};
+use totp_core::prices::codes_always_required;
 use totp_store::files::Owner;
 
 use crate::cli::{Config, ConfigCheck, Global};

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use serde_json::json;
 use totp_core::answer::Answer;
-use totp_core::evaluate::codes_required;
+use totp_core::prices::codes_required;
 use totp_core::time::UnixTime;
 use totp_core::upkeep::{Explanation, Outlook, explain};
 use zeroize::Zeroizing;
