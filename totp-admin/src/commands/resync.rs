@@ -8,7 +8,7 @@ use totp_core::store::{Durability, Found, Store as _, View};
 use totp_core::time::UnixTime;
 use totp_core::upkeep::{NotChanged, Resynchronised, resynchronise};
 
-use crate::change::Administrator;
+use crate::change::{Administrator, UNSAID};
 use crate::cli::Resync;
 use crate::commands::{enrolled, not_changed};
 use crate::site::{Site, Whom};
@@ -42,7 +42,7 @@ pub fn run(ui: &Ui, site: &Site, args: &Resync) -> Result<()> {
             .transact(&whom.name, &|view| resynchronise(view, id, &typed, site.rules(), now))?;
         changed.into_outcome().map_err(|why| anyhow!(not_changed(&whom, why)))
     })?;
-    ui.document(&json!({
+    let document = json!({
         "user": whom.name.as_str(),
         "changed": true,
         "authenticator": done.authenticator.as_str(),
@@ -50,8 +50,10 @@ pub fn run(ui: &Ui, site: &Site, args: &Resync) -> Result<()> {
         "learned": done.learned,
         "waits": done.waits,
         "record": recorded.seq,
-    }))?;
-    say(ui, &whom, &done, now, &format!("Record {}, {}.", recorded.seq, who.signature()))
+    });
+    let record = format!("Record {}, {}.", recorded.seq, who.signature());
+    let said = ui.document(&document).and_then(|()| say(ui, &whom, &done, now, &record));
+    recorded.told(said, UNSAID, format!("totp-admin show {whom} shows it."))
 }
 
 fn say(ui: &Ui, whom: &Whom, done: &Resynchronised, now: UnixTime, record: &str) -> Result<()> {
