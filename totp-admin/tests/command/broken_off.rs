@@ -10,13 +10,14 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::support::{COMMAND, House, OTHER, USER};
+use crate::support::{COMMAND, DEFAULT_SIGNALS, House, OTHER, USER};
 use crate::terminal::at;
 
+/// The command, with signals as a shell at a terminal leaves them: what runs in the background has Ctrl-C ignored.
 fn command(house: &House, args: &[&str], stdout: Stdio) -> Command {
-    let mut command = Command::new(COMMAND);
+    let mut command = Command::new("/usr/bin/env");
     command.env_clear().env("TZ", "UTC").env("LC_ALL", "C.UTF-8");
-    command.arg("--config").arg(house.config()).args(args);
+    command.args([DEFAULT_SIGNALS, COMMAND, "--config"]).arg(house.config()).args(args);
     command.stdin(Stdio::null()).stdout(stdout).stderr(Stdio::piped());
     command
 }
@@ -107,7 +108,6 @@ fn a_picture_is_gone_after_a_signal_which_is_what_ends_the_command() {
             command(&house, &args, Stdio::null()).stdin(Stdio::piped()).spawn().unwrap();
         let _question = child.stdin.take();
         wait_for(|| file.exists());
-        sleep(Duration::from_millis(200));
         send(&child, signal);
         // A shell sees 128 and the number: 130 for Ctrl-C.
         assert_eq!(child.wait().unwrap().signal(), Some(signal as i32));

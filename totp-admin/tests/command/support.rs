@@ -19,6 +19,9 @@ pub const SECRET: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 /// The command that was built for this test.
 pub const COMMAND: &str = env!("CARGO_BIN_EXE_totp-admin");
 
+/// Tells env(1) to let signals do what they do by default: what a script runs in the background has Ctrl-C ignored.
+pub const DEFAULT_SIGNALS: &str = "--default-signal=HUP,INT,QUIT,TERM";
+
 /// An account that every system has, without a shell.
 pub const USER: &str = "daemon";
 /// Another.

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use rexpect::session::{PtySession, spawn_command};
 
-use crate::support::{COMMAND, House, SECRET, USER, code, wrong_code};
+use crate::support::{COMMAND, DEFAULT_SIGNALS, House, SECRET, USER, code, wrong_code};
 
 /// How every line of a drawing begins: black on white.
 pub const PICTURE: &str = "\x1b[0;30;47;107m";
@@ -14,7 +14,8 @@ pub fn at(house: &House, lines: u16, columns: u16, args: &str, environment: &str
     let mut command = std::process::Command::new("/bin/sh");
     let config = house.config();
     command.arg("-c").arg(format!(
-        "stty rows {lines} cols {columns} -echo; exec env -i TZ=UTC TERM=xterm LC_ALL=C.UTF-8 {environment} \
+        "stty rows {lines} cols {columns} -echo; exec env -i {DEFAULT_SIGNALS} TZ=UTC TERM=xterm LC_ALL=C.UTF-8 \
+         {environment} \
          {COMMAND} --config {} {args}",
         config.display()
     ));
