@@ -291,6 +291,23 @@ fn an_unknown_account_sees_what_a_wrong_code_sees(door: Door) {
     porch.assert_log(&[reason.clone(), reason, porch.failure("mallory")]);
 }
 
+/// sshd hands on junk of the same length for people who may not log in: a word must look the same then.
+fn a_single_character_gets_help_whoever_types_it(door: Door) {
+    let house = House::build();
+    let _phone = house.enroll("alice");
+    let porch = Porch::new(&house, door);
+    for user in ["alice", "bob", "mallory"] {
+        for word in ["?", "x", "5"] {
+            let mut terminal = porch.knock(user);
+            terminal.expect(CODE).type_line(word);
+            terminal.expect("Type the digits that your authenticator shows now.");
+            terminal.expect("Verification code: ").type_line("123456");
+            terminal.expect(NEXT).type_line("234567");
+            porch.refused(terminal);
+        }
+    }
+}
+
 fn a_wrong_password_is_not_helped_by_a_right_code(door: Door) {
     let house = House::build();
     let phone = house.enroll("alice");
@@ -344,6 +361,7 @@ macro_rules! ask_all {
 
 ask_all! { ssh_with_password, Door::SshPassword,
     an_unknown_account_sees_what_a_wrong_code_sees,
+    a_single_character_gets_help_whoever_types_it,
     a_wrong_password_is_not_helped_by_a_right_code
 }
 ask_all! { ssh_with_public_key, Door::SshPublicKey }
