@@ -4,6 +4,7 @@
 //! time, the more codes the wider ([`crate::search`]). What is found is either spent now, or debited to the guess
 //! budget ([`crate::budget`]) with the chance it had.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::answer::{Answer, Sequence, work};
@@ -545,5 +546,6 @@ fn event(kind: EventKind, attempt: &Attempt<'_>, nth: usize) -> QueuedEvent {
     // Different kinds in one login get different ids out of the same random bits.
     let bits = attempt.entropy.get(nth).copied().unwrap_or(0);
     let id = bits.rotate_left(kind as u32);
-    QueuedEvent { id, time: attempt.now, kind, place: attempt.place.clone() }
+    let detail = String::new();
+    QueuedEvent { id, time: attempt.now, kind, place: attempt.place.clone(), detail }
 }

@@ -13,39 +13,87 @@ use crate::time::UnixTime;
 pub enum EventKind {
     /// A user has a second factor from now on.
     Enrolled,
+    /// The user is to enroll at one of the next logins.
+    Pending,
+    /// A fresh secret was shown at a login.
+    EnrollmentOffered,
     /// An administrator switched the second factor off.
     Disabled,
+    /// An administrator switched it off, and the user enrolls again at one of the next logins.
+    Reset,
     /// Everything about the user was erased.
     Removed,
+    /// What was decided about one name is about another from now on.
+    Renamed,
+    /// What a restored backup may have brought back was made harmless.
+    Repaired,
     /// An enrolled user has another authenticator.
     AuthenticatorAdded,
+    /// An enrolled user has one authenticator less.
+    AuthenticatorRemoved,
     /// One authenticator's clock was set by two codes.
     Resynchronised,
+    /// A recovery code was good for a login, and is spent.
+    RecoveryCodeUsed,
+    /// There are fresh recovery codes, and older ones are void.
+    RecoveryCodesIssued,
+    /// There is a code that is good once, for some hours.
+    BypassCodeIssued,
+    /// It was good for a login, and is spent.
+    BypassCodeUsed,
+    /// A device's key alone logs in for some days.
+    DeviceRemembered,
+    /// It no longer does.
+    DeviceForgotten,
+    /// The user is told at another address, or texted at another number.
+    ContactChanged,
     /// The guess budget was given back.
     Unlocked,
     /// More than one code is asked for, because guesses used the budget up. At most once a day.
     MoreCodesRequired,
+    /// The owner's code had been accepted before, from elsewhere: somebody else has seen it.
+    CodeAlreadyUsed,
     /// The state moved to volatile memory because the disk can't be written.
     StateVolatile,
     /// The state was lost or damaged and begun anew.
     StateRebuilt,
     /// A recorded change that was then not made.
     NotDone,
+    /// Somebody was told of an event by mail.
+    Delivered,
+    /// Mail about an event could not be delivered yet, or not at all.
+    Undelivered,
 }
 
 impl EventKind {
     /// All there are, as a table of their words.
-    pub const ALL: [(Self, &'static str); 10] = [
+    pub const ALL: [(Self, &'static str); 26] = [
         (Self::Enrolled, "enrolled"),
+        (Self::Pending, "pending"),
+        (Self::EnrollmentOffered, "enrollment-offered"),
         (Self::Disabled, "disabled"),
+        (Self::Reset, "reset"),
         (Self::Removed, "removed"),
+        (Self::Renamed, "renamed"),
+        (Self::Repaired, "repaired"),
         (Self::AuthenticatorAdded, "authenticator-added"),
+        (Self::AuthenticatorRemoved, "authenticator-removed"),
         (Self::Resynchronised, "resynchronised"),
+        (Self::RecoveryCodeUsed, "recovery-code-used"),
+        (Self::RecoveryCodesIssued, "recovery-codes-issued"),
+        (Self::BypassCodeIssued, "bypass-code-issued"),
+        (Self::BypassCodeUsed, "bypass-code-used"),
+        (Self::DeviceRemembered, "device-remembered"),
+        (Self::DeviceForgotten, "device-forgotten"),
+        (Self::ContactChanged, "contact-changed"),
         (Self::Unlocked, "unlocked"),
         (Self::MoreCodesRequired, "more-codes-required"),
+        (Self::CodeAlreadyUsed, "code-already-used"),
         (Self::StateVolatile, "state-volatile"),
         (Self::StateRebuilt, "state-rebuilt"),
         (Self::NotDone, "not-done"),
+        (Self::Delivered, "delivered"),
+        (Self::Undelivered, "undelivered"),
     ];
 
     /// As the permanent record writes it.
@@ -90,6 +138,12 @@ impl Place {
     }
 }
 
+/// What an event has to say besides, cut to what the state has room for.
+#[must_use]
+pub fn detail(text: &str) -> String {
+    cut(text, 128)
+}
+
 /// At most `most` bytes once encoded as a [`word`], whole characters.
 fn cut(text: &str, most: usize) -> String {
     unword(&word(text, most)).unwrap_or_default()
@@ -106,6 +160,8 @@ pub struct QueuedEvent {
     pub kind: EventKind,
     /// Where.
     pub place: Place,
+    /// What there is to say besides, such as how many recovery codes are left; may be empty. At most 128 bytes.
+    pub detail: String,
 }
 
 /// Up to [`EventQueue::MOST`] events, oldest first; further ones are counted.
@@ -166,7 +222,13 @@ mod tests {
 
     fn event(id: u64) -> QueuedEvent {
         let place = Place::new("sshd", "192.0.2.1");
-        QueuedEvent { id, time: UnixTime(1), kind: EventKind::StateRebuilt, place }
+        QueuedEvent {
+            id,
+            time: UnixTime(1),
+            kind: EventKind::StateRebuilt,
+            place,
+            detail: String::new(),
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! From the floor up:
 //!
-//! - values: [`time`], [`secret`], [`name`], [`otp`], [`otpauth`]
+//! - values: [`time`], [`secret`], [`name`], [`contact`], [`otp`], [`otpauth`]
 //! - what is kept about a user: [`record`] (decided by an administrator), [`state`] (changed by logins),
 //!   [`event`] (what somebody must be told of)
 //! - what an administrator decided for everyone: [`policy`]
@@ -19,6 +19,7 @@ extern crate alloc;
 
 pub mod answer;
 pub mod budget;
+pub mod contact;
 pub mod dialogue;
 pub mod evaluate;
 pub mod event;

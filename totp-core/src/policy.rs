@@ -1,13 +1,14 @@
 //! Policy: what an administrator decided for everyone, as `config.toml` says it. Every key is optional; an unknown
 //! key is refused.
 
+mod values;
+mod ways;
+
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
-use core::net::IpAddr;
-use core::str::FromStr;
 
 use serde::de::{self, Deserializer};
 use serde::{Deserialize, Serialize, Serializer};
@@ -15,8 +16,15 @@ use thiserror::Error;
 
 use crate::budget::YearlyChance;
 use crate::evaluate::{Rules, Usual};
-use crate::otp::{Algorithm, Digits};
-use crate::time::Period;
+use crate::otp::Digits;
+use crate::time::{Date, Period};
+
+pub use self::values::{
+    AbsolutePath, AlgorithmKey, Argument, Chance, DateKey, Limited, Network, Who,
+};
+pub use self::ways::{
+    Command, MailKeys, Pattern, RecoveryKeys, RecoveryMode, RememberKeys, SmsKeys, Transport,
+};
 
 /// The whole configuration.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -31,6 +39,14 @@ pub struct Config {
     pub totp: TotpKeys,
     /// What guessing may win.
     pub guessing: GuessingKeys,
+    /// Recovery codes.
+    pub recovery: RecoveryKeys,
+    /// Remembered devices.
+    pub remember: RememberKeys,
+    /// How people are told.
+    pub mail: MailKeys,
+    /// Text messages.
+    pub sms: SmsKeys,
     /// Where files are.
     pub paths: Paths,
 }
@@ -51,6 +67,9 @@ pub struct PolicyKeys {
     /// What becomes of users whose second factor was switched off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disabled: Option<Disabled>,
+    /// Until this day, inclusive (UTC), who must be enrolled and isn't may enroll at login, or put it off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enroll_by: Option<DateKey>,
 }
 
 /// `[policy]` for one service, every key decided.
@@ -64,6 +83,8 @@ pub struct Policy {
     pub exempt_networks: Vec<Network>,
     /// What becomes of users whose second factor was switched off.
     pub disabled: Disabled,
+    /// Until this day, inclusive (UTC), who must be enrolled and isn't may enroll at login, or put it off.
+    pub enroll_by: Option<Date>,
 }
 
 /// `require`.
@@ -87,22 +108,6 @@ pub enum Disabled {
     Exempt,
     /// Nobody gets in.
     Denied,
-}
-
-/// A user's name, or a group's as `@name`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Who {
-    /// A user.
-    User(String),
-    /// Everybody in a group, primary or not.
-    Group(String),
-}
-
-/// An IP network, such as `10.0.0.0/8`; without a length, one address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Network {
-    base: IpAddr,
-    bits: u8,
 }
 
 /// `[totp]`.
@@ -217,6 +222,7 @@ impl Config {
             exempt: pick(own, general, |keys| keys.exempt.clone()),
             exempt_networks: pick(own, general, |keys| keys.exempt_networks.clone()),
             disabled: pick(own, general, |keys| keys.disabled),
+            enroll_by: own.and_then(|keys| keys.enroll_by).or(general.enroll_by).map(|day| day.0),
         }
     }
 
@@ -259,94 +265,6 @@ impl ConfigError {
     }
 }
 
-impl Network {
-    /// Whether `address` is inside. An IPv4 address inside an IPv6 one counts as IPv4.
-    #[must_use]
-    pub fn contains(self, address: IpAddr) -> bool {
-        match (self.base, address.to_canonical()) {
-            (IpAddr::V4(base), IpAddr::V4(address)) => {
-                same_prefix(base.to_bits().into(), address.to_bits().into(), 32, self.bits)
-            }
-            (IpAddr::V6(base), IpAddr::V6(address)) => {
-                same_prefix(base.to_bits(), address.to_bits(), 128, self.bits)
-            }
-            _ => false,
-        }
-    }
-}
-
-fn same_prefix(a: u128, b: u128, width: u8, bits: u8) -> bool {
-    let host = u32::from(width.saturating_sub(bits));
-    // All host bits of a /0 of IPv6 would be a shift by the whole width.
-    a.checked_shr(host).unwrap_or(0) == b.checked_shr(host).unwrap_or(0)
-}
-
-impl FromStr for Network {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const WHAT: &str = "not an IP network such as 10.0.0.0/8 or 2001:db8::/32";
-        let (base, bits) = match text.split_once('/') {
-            Some((base, bits)) => (base, Some(bits)),
-            None => (text, None),
-        };
-        let base: IpAddr = base.parse().map_err(|_| WHAT)?;
-        let width: u8 = if base.is_ipv4() { 32 } else { 128 };
-        let bits = bits.map_or(Ok(width), |bits| bits.parse::<u8>().map_err(|_| WHAT))?;
-        if bits > width {
-            return Err(WHAT);
-        }
-        Ok(Self { base, bits })
-    }
-}
-
-impl fmt::Display for Network {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.base, self.bits)
-    }
-}
-
-impl FromStr for Who {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.strip_prefix('@') {
-            Some("") => Err("a group has a name behind the @"),
-            Some(group) => Ok(Self::Group(group.to_owned())),
-            None if text.is_empty() => Err("a user's name is not empty"),
-            None => Ok(Self::User(text.to_owned())),
-        }
-    }
-}
-
-impl fmt::Display for Who {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::User(name) => f.write_str(name),
-            Self::Group(name) => write!(f, "@{name}"),
-        }
-    }
-}
-
-/// Types that are texts in the file: read by `FromStr`, written by `Display`.
-macro_rules! as_text {
-    ($($type:ty),*) => {$(
-        impl<'de> Deserialize<'de> for $type {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
-            }
-        }
-
-        impl Serialize for $type {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
-            }
-        }
-    )*};
-}
-
-as_text!(Network, Who, AbsolutePath, AlgorithmKey);
-
 impl<'de> Deserialize<'de> for Require {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Visitor;
@@ -386,100 +304,6 @@ impl Serialize for Require {
         }
     }
 }
-
-/// A whole number from `LEAST` to `MOST`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limited<const LEAST: u64, const MOST: u64>(u64);
-
-impl<const LEAST: u64, const MOST: u64> Limited<LEAST, MOST> {
-    /// The number.
-    #[must_use]
-    pub fn get(self) -> u64 {
-        self.0
-    }
-}
-
-impl<'de, const LEAST: u64, const MOST: u64> Deserialize<'de> for Limited<LEAST, MOST> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let number = i64::deserialize(deserializer)?;
-        match u64::try_from(number) {
-            Ok(number) if (LEAST..=MOST).contains(&number) => Ok(Self(number)),
-            _ => {
-                let text = alloc::format!("{number} is not from {LEAST} to {MOST}");
-                Err(de::Error::custom(text))
-            }
-        }
-    }
-}
-
-impl<const LEAST: u64, const MOST: u64> Serialize for Limited<LEAST, MOST> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u64(self.0)
-    }
-}
-
-/// A chance from 0.0001 to 0.01.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Chance(f64);
-
-impl<'de> Deserialize<'de> for Chance {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let chance = f64::deserialize(deserializer)?;
-        match YearlyChance::new(chance, 1) {
-            Some(_) => Ok(Self(chance)),
-            None => Err(de::Error::custom(alloc::format!("{chance} is not from 0.0001 to 0.01"))),
-        }
-    }
-}
-
-/// A path that begins with `/`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AbsolutePath(String);
-
-impl AbsolutePath {
-    /// The path.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for AbsolutePath {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.starts_with('/') && !text.contains('\0') {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err("a path begins with /")
-        }
-    }
-}
-
-impl fmt::Display for AbsolutePath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// `algorithm`, as it stands in the file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct AlgorithmKey(pub Algorithm);
-
-impl FromStr for AlgorithmKey {
-    type Err = crate::otp::ParameterError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse().map(Self)
-    }
-}
-
-impl fmt::Display for AlgorithmKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use alloc::format;

@@ -115,6 +115,49 @@ fn days_from_civil(year: u64, month: u64, day: u64) -> u64 {
     era * 146_097 + doe - 719_468
 }
 
+/// A day of the calendar, in UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Date(u64);
+
+impl Date {
+    /// The day, from 1970 to 9999. `None` where there is none such.
+    #[must_use]
+    pub fn new(year: u64, month: u64, day: u64) -> Option<Self> {
+        if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day)
+        {
+            return None;
+        }
+        let days = days_from_civil(year, month, day);
+        (civil(days) == (year, month, day)).then_some(Self(days))
+    }
+
+    /// Year, month and day.
+    #[must_use]
+    pub fn parts(self) -> (u64, u64, u64) {
+        civil(self.0)
+    }
+
+    /// The first second after it.
+    #[must_use]
+    pub fn end(self) -> UnixTime {
+        UnixTime(self.0.saturating_add(1).saturating_mul(DAY))
+    }
+
+    /// How many days are left of it at `now`, today included; `None` once it is over.
+    #[must_use]
+    pub fn days_left(self, now: UnixTime) -> Option<u64> {
+        let left = self.end().since(now);
+        (left > 0).then(|| left.div_ceil(DAY))
+    }
+}
+
+impl fmt::Display for Date {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (year, month, day) = self.parts();
+        write!(f, "{year:04}-{month:02}-{day:02}")
+    }
+}
+
 /// The length of a time step in seconds: X of RFC 6238 section 4.1, from 15 to 120.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Period(u64);
@@ -242,5 +285,16 @@ mod tests {
             prop_assert!(step.start(period).0 <= seconds);
             prop_assert!(seconds - step.start(period).0 < period.seconds());
         }
+    }
+
+    #[test]
+    fn a_day_lasts_until_its_end() {
+        let day = Date::new(2027, 1, 31).unwrap();
+        assert_eq!(day.to_string(), "2027-01-31");
+        let noon = "2027-01-31T12:00:00Z".parse().unwrap();
+        assert_eq!(day.days_left(noon), Some(1));
+        assert_eq!(day.days_left("2027-01-30T23:59:59Z".parse().unwrap()), Some(2));
+        assert_eq!(day.days_left("2027-02-01T00:00:00Z".parse().unwrap()), None);
+        assert_eq!(Date::new(2027, 2, 29), None);
     }
 }

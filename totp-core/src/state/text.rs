@@ -200,12 +200,13 @@ fn events(text: &mut String, events: &EventQueue) {
     for event in events.iter() {
         let _ = writeln!(
             text,
-            "event {:016x} {} {} {} {}",
+            "event {:016x} {} {} {} {} {}",
             event.id,
             event.time,
             event.kind,
             field(&event.place.service),
-            field(&event.place.from)
+            field(&event.place.from),
+            field(&event.detail)
         );
     }
     if events.lost() > 0 {
@@ -339,6 +340,7 @@ impl<'a> Lines<'a> {
                 time: w.one()?.parse().ok()?,
                 kind: w.one()?.parse().ok()?,
                 place: place(w)?,
+                detail: unfield(w.one()?)?,
             })
         })? {
             queue.push(event);
@@ -392,7 +394,13 @@ mod tests {
 
     fn event(id: u64) -> QueuedEvent {
         let place = Place::new("s-d", "- x");
-        QueuedEvent { id, time: UnixTime(77), kind: EventKind::StateVolatile, place }
+        QueuedEvent {
+            id,
+            time: UnixTime(77),
+            kind: EventKind::StateVolatile,
+            place,
+            detail: "a b".into(),
+        }
     }
 
     fn full_meter() -> Meter {
@@ -433,7 +441,7 @@ mod tests {
              login 2025-11-13T02:13:20Z sshd -\n\
              origin 1970-01-01T00:00:06Z net:192.0.2.0/24\n\
              origin 1970-01-01T00:00:05Z uid:0\n\
-             event 0000000000000001 1970-01-01T00:01:17Z state-volatile s-d -%20x"
+             event 0000000000000001 1970-01-01T00:01:17Z state-volatile s-d -%20x a%20b"
         );
         assert!(seal.starts_with("sha256 ") && seal.len() == 7 + 64);
     }

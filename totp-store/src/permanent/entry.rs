@@ -72,6 +72,7 @@ impl Entry {
             host,
             service: given(&event.place.service),
             rhost: given(&event.place.from),
+            reason: given(&event.detail),
             id: Some(event.id),
             ..Self::new(event.time, event.kind)
         }
