@@ -18,10 +18,10 @@ use std::process::ExitCode;
 use anstyle::{AnsiColor, Style};
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
+use totp_qr::Size;
 use zeroize::Zeroizing;
 
 use crate::cli::Global;
-use crate::qr::terminal::Size;
 
 /// The longest line read from standard input, in bytes: an otpauth URI is a few hundred.
 const LINE_LIMIT: u64 = 8192;

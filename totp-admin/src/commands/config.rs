@@ -8,7 +8,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use serde_json::json;
-use totp_core::policy::{Config as Settings, ConfigError, Policy, PolicyKeys};
+use totp_core::policy::{Config as Settings, ConfigError, DateKey, Policy, PolicyKeys};
 use totp_core::prices::codes_always_required;
 use totp_store::files::Owner;
 
@@ -116,13 +116,14 @@ fn show(ui: &Ui, site: &Site) -> Result<()> {
 
 /// The settings with every default filled in.
 fn effective(config: &Settings) -> Settings {
-    let Policy { require, exempt, exempt_networks, disabled } = config.policy("");
+    let Policy { require, exempt, exempt_networks, disabled, enroll_by } = config.policy("");
     let mut effective = config.clone();
     effective.policy = PolicyKeys {
         require: Some(require),
         exempt: Some(exempt),
         exempt_networks: Some(exempt_networks),
         disabled: Some(disabled),
+        enroll_by: enroll_by.map(DateKey),
     };
     if effective.totp.issuer.is_empty() {
         effective.totp.issuer = whence::host().unwrap_or_default();

@@ -7,9 +7,8 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use qrcode::render::svg;
+use totp_qr::Code;
 
-use super::Code;
 use crate::signals;
 use crate::ui::Advice;
 
@@ -108,12 +107,23 @@ fn cannot_make(path: &Path, error: &io::Error) -> anyhow::Error {
 }
 
 fn svg(code: &Code) -> String {
-    code.code
-        .render::<svg::Color<'_>>()
-        .quiet_zone(true)
-        .dark_color(svg::Color("#000000"))
-        .light_color(svg::Color("#ffffff"))
-        .build()
+    let side = code.modules().saturating_add(QUIET.saturating_mul(2));
+    let pixels = side.saturating_mul(SCALE);
+    let modules = (0..code.modules()).flat_map(|row| (0..code.modules()).map(move |at| (at, row)));
+    let dark: String = modules
+        .filter(|(column, row)| code.is_dark(*column, *row))
+        .map(|(column, row)| {
+            let (x, y) = (column.saturating_add(QUIET), row.saturating_add(QUIET));
+            format!("M{x} {y}h1v1h-1z")
+        })
+        .collect();
+    format!(
+        "<?xml version=\"1.0\" standalone=\"yes\"?>\n\
+         <svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{pixels}\" height=\"{pixels}\" \
+         viewBox=\"0 0 {side} {side}\" shape-rendering=\"crispEdges\">\n\
+         <path fill=\"#ffffff\" d=\"M0 0h{side}v{side}h-{side}z\"/>\n\
+         <path fill=\"#000000\" d=\"{dark}\"/>\n</svg>\n"
+    )
 }
 
 fn png(code: &Code) -> Result<Vec<u8>> {
@@ -168,9 +178,28 @@ mod tests {
         let path = dir.path().join("alice.svg");
         Picture::write(&path, Format::Svg, &Code::new(TEXT).unwrap()).unwrap().keep();
         let content = fs::read_to_string(&path).unwrap();
-        assert!(
-            content.contains("<svg") && content.contains("#ffffff") && content.contains("#000000")
-        );
+        assert_eq!(decode_svg(&content), TEXT);
+    }
+
+    /// Paints what the two paths say.
+    fn decode_svg(content: &str) -> String {
+        let between = |from: &str, to: &str| -> String {
+            content.split_once(from).unwrap().1.split_once(to).unwrap().0.to_owned()
+        };
+        let side: usize = between("viewBox=\"0 0 ", " ").parse().unwrap();
+        assert!(content.contains(&format!("fill=\"#ffffff\" d=\"M0 0h{side}v{side}h-{side}z\"")));
+        let mut dark = vec![false; side * side];
+        for one in between("fill=\"#000000\" d=\"M", "\"").split("h1v1h-1z") {
+            if let Some((x, y)) = one.trim_start_matches('M').split_once(' ') {
+                dark[y.parse::<usize>().unwrap() * side + x.parse::<usize>().unwrap()] = true;
+            }
+        }
+        let brightness = |x: usize, y: usize| {
+            if dark[(y / SCALE) * side + x / SCALE] { 0 } else { 255 }
+        };
+        let pixels = side * SCALE;
+        let mut picture = rqrr::PreparedImage::prepare_from_greyscale(pixels, pixels, brightness);
+        picture.detect_grids()[0].decode().unwrap().1
     }
 
     #[test]

@@ -2,12 +2,12 @@
 //! secret goes to a terminal or a file.
 
 use anyhow::Result;
+use totp_qr::{Code, Glyphs, Size};
 use zeroize::Zeroizing;
 
 use crate::cli::{Enroll, Qr};
-use crate::qr::Code;
 use crate::qr::picture::{self, Format, Picture};
-use crate::qr::terminal::{Size, Style, draw};
+use crate::qr::terminal::{choose, draw};
 use crate::ui::{self, Advice, Ui, Usage, printable};
 
 /// What is shown of a new authenticator.
@@ -22,7 +22,7 @@ pub struct Shown {
 
 /// Where the QR code goes, checked before anything else happens.
 pub struct Display {
-    style: Option<Style>,
+    glyphs: Option<Glyphs>,
     file: Option<(std::path::PathBuf, Format)>,
     /// Whether the key is said.
     key: bool,
@@ -49,8 +49,8 @@ impl Display {
         }
         let drawn = matches!(args.qr, Qr::Utf8 | Qr::Ascii);
         let brought_along = args.secret_file.is_some() && !drawn;
-        let style = if brought_along { None } else { Style::choose(args.qr, locale_is_utf8) };
-        Ok(Self { style, file, key: !brought_along })
+        let glyphs = if brought_along { None } else { choose(args.qr, locale_is_utf8) };
+        Ok(Self { glyphs, file, key: !brought_along })
     }
 
     /// Makes the file, draws the code, says the key. The file is gone again unless it is kept. `ascii`: the
@@ -81,9 +81,9 @@ impl Display {
     fn say(&self, ui: &Ui, user: &str, shown: &Shown, ascii: bool) -> Result<()> {
         let key = format!("type this key: {} ({})", shown.key.as_str(), printable(&shown.label));
         let key = Zeroizing::new(key);
-        let style = if ascii && self.key { Some(Style::Ascii) } else { self.style };
-        let drawn = match style {
-            Some(style) => draw_if_it_fits(ui, style, user, shown, &key)?,
+        let glyphs = if ascii && self.key { Some(Glyphs::Ascii) } else { self.glyphs };
+        let drawn = match glyphs {
+            Some(glyphs) => draw_if_it_fits(ui, glyphs, user, shown, &key)?,
             None => false,
         };
         if drawn {
@@ -95,12 +95,12 @@ impl Display {
     }
 }
 
-fn draw_if_it_fits(ui: &Ui, style: Style, user: &str, shown: &Shown, key: &str) -> Result<bool> {
+fn draw_if_it_fits(ui: &Ui, glyphs: Glyphs, user: &str, shown: &Shown, key: &str) -> Result<bool> {
     let Ok(code) = Code::new(&shown.uri) else {
         ui.warn("The key is too long for a QR code.");
         return Ok(false);
     };
-    let size = Size::of(&code, style);
+    let size = Size::of(&code, glyphs);
     if let Some(terminal) = ui::terminal() {
         // Below the code: the key, which may take several lines, and the prompt.
         let columns = terminal.columns.max(1);
@@ -109,18 +109,18 @@ fn draw_if_it_fits(ui: &Ui, style: Style, user: &str, shown: &Shown, key: &str) 
             ui.warn(format_args!(
                 "No QR code: it takes {size} characters and lines for the key below; this terminal has {terminal}."
             ));
-            ui.note(way_out(style, ui.utf8()));
+            ui.note(way_out(glyphs, ui.utf8()));
             return Ok(false);
         }
     }
     ui.result(format_args!("Scan with {}'s app.", printable(user)))?;
-    let drawing = Zeroizing::new(draw(&code, style, ui::terminal_has_colours()));
+    let drawing = draw(&code, glyphs, ui::terminal_has_colours());
     ui.picture(&drawing)?;
     Ok(true)
 }
 
-fn way_out(style: Style, locale_is_utf8: bool) -> &'static str {
-    if style == Style::Ascii && !locale_is_utf8 {
+fn way_out(glyphs: Glyphs, locale_is_utf8: bool) -> &'static str {
+    if glyphs == Glyphs::Ascii && !locale_is_utf8 {
         "  Type the key in; or break off (Ctrl-C) and use --qr utf8, a larger terminal, or --qr-file FILE.png."
     } else {
         "  Type the key in; or break off (Ctrl-C) and use a larger terminal, or --qr-file FILE.png."
