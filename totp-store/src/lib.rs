@@ -11,6 +11,7 @@
 //! - [`store`]: records and states
 //! - [`limits`]: what a caller has limited
 //! - [`permanent`]: the permanent record
+//! - [`outbox`], [`notices`]: what people are to be told, by mail and text message, and at their next login
 #![forbid(unsafe_code)]
 
 pub mod accounts;
@@ -21,6 +22,8 @@ pub mod entropy;
 pub mod files;
 mod flock;
 pub mod limits;
+pub mod notices;
+pub mod outbox;
 pub mod permanent;
 pub mod store;
 

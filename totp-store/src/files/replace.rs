@@ -67,17 +67,60 @@ impl Directory {
         self.made_durable(&path)
     }
 
+    /// As [`Directory::replace`], and gives the new file. `prepare` has it before it can be reached by its name: what it
+    /// locks nobody else ever finds unlocked. Reaches stable storage only where `durable` says so.
+    ///
+    /// # Errors
+    /// As [`Directory::replace`], and what `prepare` says.
+    pub(crate) fn replace_prepared<T>(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        durable: bool,
+        prepare: impl FnOnce(File) -> Result<T, FileError>,
+    ) -> Result<T, FileError> {
+        let path = self.at(name)?;
+        let unfinished =
+            unfinished_name().ok_or_else(|| FileError::errno(&path, "getrandom", Errno::EAGAIN))?;
+        let mut file = self.create(&unfinished)?;
+        let filled =
+            file.write_all(bytes).and_then(|()| if durable { file.sync_all() } else { Ok(()) });
+        let done = filled.map_err(|e| FileError::system(&path, "write", &e));
+        let done = done.and_then(|()| prepare(file)).and_then(|prepared| {
+            renameat(self.fd(), unfinished.as_str(), self.fd(), name)
+                .map_err(|errno| FileError::errno(&path, "rename", errno))?;
+            Ok(prepared)
+        });
+        if done.is_err() {
+            let _ = unlinkat(self.fd(), unfinished.as_str(), UnlinkatFlags::NoRemoveDir);
+        }
+        let prepared = done?;
+        if durable {
+            self.made_durable(&path)?;
+        }
+        Ok(prepared)
+    }
+
+    /// Removes a file that need not be gone for good: `false` where there was none.
+    ///
+    /// # Errors
+    /// Where it can't be removed.
+    pub(crate) fn unlink(&self, name: &str) -> Result<bool, FileError> {
+        let path = self.at(name)?;
+        match unlinkat(self.fd(), name, UnlinkatFlags::NoRemoveDir) {
+            Ok(()) => Ok(true),
+            Err(Errno::ENOENT) => Ok(false),
+            Err(errno) => Err(FileError::errno(&path, "unlink", errno)),
+        }
+    }
+
     /// Removes a file; `false` where there was none. On stable storage when this returns.
     ///
     /// # Errors
     /// Where it can't be removed; it is removed where that is [`Problem::NotDurable`].
     pub fn remove(&self, name: &str) -> Result<bool, FileError> {
-        let path = self.at(name)?;
-        match unlinkat(self.fd(), name, UnlinkatFlags::NoRemoveDir) {
-            Ok(()) => self.made_durable(&path).map(|()| true),
-            Err(Errno::ENOENT) => Ok(false),
-            Err(errno) => Err(FileError::errno(&path, "unlink", errno)),
-        }
+        let removed = self.unlink(name)?;
+        if removed { self.made_durable(&self.at(name)?).map(|()| true) } else { Ok(false) }
     }
 
     /// Brings names made, renamed and removed in here to stable storage.

@@ -101,10 +101,15 @@ impl PermanentRecord {
     /// # Errors
     /// What can't be read.
     pub fn read(&self) -> Result<Option<Reader<'_>>, RecordError> {
+        self.read_from(0)
+    }
+
+    /// As [`PermanentRecord::read`], from the line that begins at byte `at`. Lines are counted from there.
+    pub(crate) fn read_from(&self, at: u64) -> Result<Option<Reader<'_>>, RecordError> {
         Ok(self.open(Access::Read)?.map(|file| Reader {
             record: self,
             file,
-            at: 0,
+            at,
             number: 0,
             buffer: Vec::new(),
         }))
@@ -124,6 +129,11 @@ pub struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// Where in the file the next line begins.
+    pub(crate) fn at(&self) -> u64 {
+        self.at
+    }
+
     /// The next complete line; `None` when there is none (yet).
     ///
     /// # Errors

@@ -1,0 +1,99 @@
+//! A text message as it waits. Written by a login, in a hurry: small, and not brought to stable storage, since it is thrown
+//! away after a few minutes anyway.
+
+use totp_core::contact::Phone;
+use totp_core::time::UnixTime;
+use zeroize::Zeroizing;
+
+use super::text::{Lines, NotOfThisFormat, field, line};
+
+const KIND: &str = "pam-totp-text";
+
+/// Bytes of a file, whatever is in it, so that a decoy looks and takes the same.
+pub(super) const SIZE: usize = 1024;
+
+/// A text message in the outbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Who asked for it.
+    pub user: String,
+    /// Where it goes.
+    pub phone: Phone,
+    /// What it says, with the code in plain text.
+    pub text: Zeroizing<String>,
+    /// When it is thrown away.
+    pub until: UnixTime,
+}
+
+impl Message {
+    /// `None` where it has no room: a name and a text of some hundred bytes have.
+    pub(super) fn print(&self) -> Option<Zeroizing<Vec<u8>>> {
+        let mut text = Zeroizing::new(String::with_capacity(SIZE));
+        line(&mut text, &[KIND, "1"]);
+        line(&mut text, &["until", &self.until.to_string()]);
+        line(&mut text, &["user", &field(Some(&self.user))]);
+        line(&mut text, &["phone", self.phone.as_str()]);
+        let said = Zeroizing::new(field(Some(&self.text)));
+        line(&mut text, &["text", &said]);
+        let mut bytes = Zeroizing::new(vec![b'\n'; SIZE]);
+        bytes.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
+        Some(bytes)
+    }
+
+    pub(super) fn parse(text: &str) -> Result<Self, NotOfThisFormat> {
+        let content = text.trim_end_matches('\n');
+        let end = content.len().saturating_add(1);
+        let mut lines = Lines::open(text.get(..end).unwrap_or_default(), KIND)?;
+        let message = Self {
+            until: lines.must("until", |w| w.parsed())?,
+            user: lines.must("user", |w| w.text()?)?,
+            phone: lines.must("phone", |w| w.parsed())?,
+            text: Zeroizing::new(lines.must("text", |w| w.text()?)?),
+        };
+        lines.end()?;
+        Ok(message)
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    pub(in super::super) fn message() -> Message {
+        Message {
+            user: "bob".to_owned(),
+            phone: "+420123456789".parse().unwrap(),
+            text: Zeroizing::new(
+                "web1: your code is 123456. Nobody will ask you for it.".to_owned(),
+            ),
+            until: UnixTime(1_773_307_200),
+        }
+    }
+
+    #[test]
+    fn a_message_reads_back_and_has_always_the_same_size() {
+        let (one, mut other) = (message(), message());
+        other.text.push_str(" And more.");
+        for one in [one, other] {
+            let bytes = one.print().unwrap();
+            assert_eq!(bytes.len(), SIZE);
+            assert_eq!(Message::parse(str::from_utf8(&bytes).unwrap()), Ok(one));
+        }
+    }
+
+    #[test]
+    fn what_has_no_room_is_not_cut() {
+        let mut long = message();
+        long.text = Zeroizing::new("x".repeat(SIZE));
+        assert_eq!(long.print(), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_without_a_panic(text in "(pam-totp-text 1\n)?\\PC{0,80}\n*") {
+            let _ = Message::parse(&text);
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! The outbox as a whole: enqueued from the record, claimed, delivered, broken.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+use totp_core::contact::Email;
+use totp_core::event::EventKind;
+use totp_core::name::UserName;
+use totp_core::time::UnixTime;
+
+use super::message::tests::message;
+use super::*;
+use crate::flock::Wait;
+use crate::permanent::{Entry, PermanentRecord};
+
+const NOW: UnixTime = UnixTime(1_800_000_000);
+
+struct House {
+    temp: TempDir,
+    outbox: Outbox,
+    record: PermanentRecord,
+}
+
+impl House {
+    fn new() -> Self {
+        let temp = TempDir::new().unwrap();
+        for name in ["outbox", "notices"] {
+            fs::create_dir(temp.path().join(name)).unwrap();
+            let mode = fs::Permissions::from_mode(0o700);
+            fs::set_permissions(temp.path().join(name), mode).unwrap();
+        }
+        let outbox = Outbox::open(temp.path(), Owner::this_process()).unwrap();
+        let record = PermanentRecord::new(&temp.path().join("record"), Owner::this_process());
+        Self { temp, outbox, record }
+    }
+
+    /// With the cursor at the beginning.
+    fn installed() -> Self {
+        let house = Self::new();
+        drop(house.outbox.hold(&house.record, Wait::No).unwrap());
+        house
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.temp.path().join(name)
+    }
+
+    fn happens(&self, event: EventKind, of: Option<u64>) -> u64 {
+        let user = Some("bob".to_owned());
+        let entry = Entry { user, of, ..Entry::new(NOW, event) };
+        self.record.append(&entry, NOW, Wait::No).unwrap().seq
+    }
+
+    fn enqueue(&self) -> Vec<String> {
+        let hold = self.outbox.hold(&self.record, Wait::No).unwrap();
+        hold.enqueue_new(&self.record, NOW, &recipients).unwrap();
+        self.outbox.mail_names().unwrap()
+    }
+
+    fn notices(&self) -> usize {
+        let bob = UserName::new("bob").unwrap();
+        self.outbox.notices().look(&bob).unwrap().lines.len()
+    }
+}
+
+fn recipients(_: &About) -> Vec<Email> {
+    vec!["bob@example.com".parse().unwrap(), "copy@example.com".parse().unwrap()]
+}
+
+#[test]
+fn what_is_new_in_the_record_becomes_mail_and_a_notice_once() {
+    let house = House::installed();
+    house.happens(EventKind::Enrolled, None);
+    house.happens(EventKind::Disabled, None);
+    assert_eq!(house.enqueue(), ["1", "2"]);
+    assert_eq!(house.enqueue(), ["1", "2"]);
+    assert_eq!(house.notices(), 2);
+    let mail = house.outbox.look("2").unwrap().unwrap();
+    assert_eq!((mail.about.event, mail.about.user.as_str()), (EventKind::Disabled, "bob"));
+    assert_eq!((mail.to.len(), mail.next), (2, NOW));
+}
+
+#[test]
+fn nobody_is_told_of_what_happened_before_there_was_an_outbox() {
+    let house = House::new();
+    house.happens(EventKind::Enrolled, None);
+    assert!(house.enqueue().is_empty());
+    house.happens(EventKind::Disabled, None);
+    assert_eq!(house.enqueue(), ["2"]);
+}
+
+#[test]
+fn a_crash_between_mail_and_cursor_makes_nothing_twice() {
+    let house = House::installed();
+    let cursor = fs::read(house.path("outbox/.cursor")).unwrap();
+    house.happens(EventKind::Disabled, None);
+    house.enqueue();
+    fs::write(house.path("outbox/.cursor"), cursor).unwrap();
+    assert_eq!(house.enqueue(), ["1"]);
+    assert_eq!(house.notices(), 1);
+}
+
+#[test]
+fn a_change_that_was_not_made_and_nobody_was_told_of_is_not_told() {
+    let house = House::installed();
+    let failed = house.happens(EventKind::Disabled, None);
+    house.happens(EventKind::NotDone, Some(failed));
+    assert!(house.enqueue().is_empty());
+    let told = house.happens(EventKind::Disabled, None);
+    assert_eq!(house.enqueue(), ["3"]);
+    house.happens(EventKind::NotDone, Some(told));
+    assert_eq!(house.enqueue(), ["3", "4"]);
+}
+
+#[test]
+fn nobody_is_told_of_the_telling() {
+    let house = House::installed();
+    house.happens(EventKind::Delivered, Some(1));
+    house.happens(EventKind::Undelivered, Some(1));
+    assert!(house.enqueue().is_empty());
+    assert_eq!(house.notices(), 0);
+}
+
+#[test]
+fn a_record_that_was_moved_away_begins_anew_and_its_numbers_are_told_apart() {
+    let house = House::installed();
+    house.happens(EventKind::Enrolled, None);
+    house.happens(EventKind::Enrolled, None);
+    house.enqueue();
+    fs::rename(house.path("record"), house.path("older")).unwrap();
+    house.happens(EventKind::Disabled, None);
+    assert_eq!(house.enqueue(), ["1", "1.2", "2"]);
+    assert_eq!(house.outbox.look("1.2").unwrap().unwrap().about.event, EventKind::Disabled);
+    assert_eq!(house.enqueue().len(), 3);
+}
+
+#[test]
+fn a_record_whose_past_was_cut_out_is_gone_on_with() {
+    let house = House::installed();
+    house.happens(EventKind::Enrolled, None);
+    house.happens(EventKind::Enrolled, None);
+    house.enqueue();
+    house.happens(EventKind::Disabled, None);
+    let text = fs::read_to_string(house.path("record")).unwrap();
+    let last = text.lines().last().unwrap();
+    fs::write(house.path("record"), format!("{last}\n")).unwrap();
+    assert_eq!(house.enqueue(), ["1", "2", "3"]);
+}
+
+#[test]
+fn of_somebody_who_is_gone_nothing_is_shown_to_who_has_the_name_later() {
+    let house = House::installed();
+    house.happens(EventKind::Disabled, None);
+    house.happens(EventKind::Removed, None);
+    assert_eq!(house.enqueue(), ["1", "2"]);
+    assert_eq!(house.notices(), 0);
+}
+
+#[test]
+fn while_one_goes_through_the_record_nobody_else_does() {
+    let house = House::installed();
+    let hold = house.outbox.hold(&house.record, Wait::No).unwrap();
+    let other = Outbox::open(house.temp.path(), Owner::this_process()).unwrap();
+    assert!(matches!(other.hold(&house.record, Wait::No), Err(OutboxError::Busy(_))));
+    drop(hold);
+    assert!(other.hold_if_free(&house.record).unwrap().is_some());
+}
+
+#[test]
+fn claimed_mail_is_nobody_elses_also_after_it_was_written_anew() {
+    let house = House::installed();
+    house.happens(EventKind::Disabled, None);
+    house.enqueue();
+    let other = Outbox::open(house.temp.path(), Owner::this_process()).unwrap();
+    let mut claimed = house.outbox.claim_mail("1").unwrap().unwrap();
+    assert!(other.claim_mail("1").unwrap().is_none());
+    claimed.mail.to[0].served = true;
+    claimed.save().unwrap();
+    assert!(other.claim_mail("1").unwrap().is_none());
+    drop(claimed);
+    let again = other.claim_mail("1").unwrap().unwrap();
+    assert!(again.mail.to[0].served && !again.mail.is_done());
+    again.finish().unwrap();
+    assert!(house.outbox.claim_mail("1").unwrap().is_none());
+    // Gone through is gone through.
+    assert!(house.enqueue().is_empty());
+}
+
+#[test]
+fn what_cannot_be_read_is_told_and_stays() {
+    let house = House::installed();
+    house.happens(EventKind::Disabled, None);
+    house.enqueue();
+    fs::write(house.path("outbox/1"), "else\n").unwrap();
+    let error = house.outbox.claim_mail("1").unwrap_err().to_string();
+    assert!(error.contains("outbox/1: line 1"), "{error}");
+    fs::set_permissions(house.path("outbox/1"), fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(matches!(house.outbox.claim_mail("1"), Err(OutboxError::File(_))));
+    assert!(house.path("outbox/1").exists());
+}
+
+#[test]
+fn a_message_is_sent_once_and_its_code_overwritten() {
+    let house = House::installed();
+    house.outbox.put_message(&message()).unwrap();
+    let names = house.outbox.message_names().unwrap();
+    let [name] = names.as_slice() else { panic!("{names:?}") };
+    // A second name keeps the file after its removal, to look at.
+    let path = house.path("outbox").join(name);
+    let open = fs::File::open(&path).unwrap();
+    let claimed = house.outbox.claim_message(name).unwrap().unwrap();
+    assert_eq!(claimed.message, message());
+    let other = Outbox::open(house.temp.path(), Owner::this_process()).unwrap();
+    assert!(other.claim_message(name).unwrap().is_none());
+    claimed.finish().unwrap();
+    assert!(!path.exists());
+    let left = std::io::read_to_string(open).unwrap();
+    assert!(left.trim().is_empty(), "{left}");
+}
+
+#[test]
+fn a_decoy_looks_like_a_message_and_is_only_taken_away() {
+    let house = House::installed();
+    house.outbox.pretend_message("bob", &message().text, message().until).unwrap();
+    assert!(house.outbox.message_names().unwrap().is_empty());
+    let Item::Decoy(name) = &house.outbox.items().unwrap()[0] else { panic!() };
+    let found = fs::metadata(house.path("outbox").join(name)).unwrap();
+    assert_eq!((found.len(), found.permissions().mode() & 0o7777), (1024, 0o600));
+    house.outbox.sweep(NOW).unwrap();
+    assert!(house.outbox.items().unwrap().is_empty());
+}
+
+#[test]
+fn beyond_the_cap_neither_a_message_nor_a_decoy_is_kept() {
+    let house = House::installed();
+    for n in 0..MOST_MESSAGES {
+        fs::write(house.path(&format!("outbox/decoy-{n}")), "").unwrap();
+    }
+    assert!(matches!(house.outbox.put_message(&message()), Err(OutboxError::Full(_))));
+    let pretended = house.outbox.pretend_message("bob", "x", NOW);
+    assert!(matches!(pretended, Err(OutboxError::Full(_))));
+}
+
+#[test]
+fn a_missing_directory_is_an_error_that_says_so() {
+    let house = House::new();
+    fs::remove_dir(house.path("notices")).unwrap();
+    let error = Outbox::open(house.temp.path(), Owner::this_process()).unwrap_err().to_string();
+    assert!(error.contains("notices: no such directory"), "{error}");
+}
