@@ -9,6 +9,7 @@
 //! - the two questions: [`route`] (is this login asked at all?) and [`evaluate`] (is this right?), with the
 //!   arithmetic of [`budget`] and [`prices`]
 //! - the order of prompts and messages: [`dialogue`]; the lines for the log: [`log`]
+//! - [`remembered`]: keys with which a user is not asked for some days
 //! - [`store`]: what a store must offer, and the only way from a decision to its outcome
 #![no_std]
 #![forbid(unsafe_code)]
@@ -32,6 +33,7 @@ pub mod otpauth;
 pub mod policy;
 pub mod prices;
 pub mod record;
+pub mod remembered;
 pub mod route;
 pub mod search;
 pub mod secret;

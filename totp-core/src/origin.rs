@@ -10,6 +10,60 @@ use data_encoding::HEXLOWER;
 use crate::event::Place;
 use crate::name::{unword, word};
 
+/// Addresses that count as one place: the 24 bits of an IPv4 network, the 64 of an IPv6 one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Net {
+    /// 24 bits.
+    V4([u8; 3]),
+    /// 64 bits.
+    V6([u16; 4]),
+}
+
+impl Net {
+    /// The network of a remote host that is a literal address.
+    #[must_use]
+    pub fn of(rhost: &str) -> Option<Self> {
+        address(rhost).map(Self::around)
+    }
+
+    fn around(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(address) => {
+                let [a, b, c, _] = address.octets();
+                Self::V4([a, b, c])
+            }
+            IpAddr::V6(address) => {
+                let [a, b, c, d, ..] = address.segments();
+                Self::V6([a, b, c, d])
+            }
+        }
+    }
+}
+
+impl fmt::Display for Net {
+    /// `192.0.2.0/24`, `2001:db8::/64`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::V4([a, b, c]) => write!(f, "{}/24", Ipv4Addr::new(*a, *b, *c, 0)),
+            Self::V6([a, b, c, d]) => {
+                write!(f, "{}/64", Ipv6Addr::new(*a, *b, *c, *d, 0, 0, 0, 0))
+            }
+        }
+    }
+}
+
+impl FromStr for Net {
+    type Err = NotAnOrigin;
+
+    fn from_str(text: &str) -> Result<Self, NotAnOrigin> {
+        let (base, bits) = text.split_once('/').ok_or(NotAnOrigin)?;
+        match (base.parse().map_err(|_| NotAnOrigin)?, bits) {
+            (base @ IpAddr::V4(_), "24") | (base @ IpAddr::V6(_), "64") => Ok(Self::around(base)),
+            _ => Err(NotAnOrigin),
+        }
+    }
+}
+
 /// The most telling thing known about where a login comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -32,17 +86,19 @@ impl Origin {
         match ssh_key {
             Some(fingerprint) => Self::Key(fingerprint),
             None if rhost.is_empty() => Self::Caller(caller),
-            None => match address(rhost) {
-                Some(IpAddr::V4(address)) => {
-                    let [a, b, c, _] = address.octets();
-                    Self::Net4([a, b, c])
-                }
-                Some(IpAddr::V6(address)) => {
-                    let [a, b, c, d, ..] = address.segments();
-                    Self::Net6([a, b, c, d])
-                }
+            None => match Net::of(rhost) {
+                Some(net) => Self::from(net),
                 None => Self::Host(Place::new("", rhost).from),
             },
+        }
+    }
+}
+
+impl From<Net> for Origin {
+    fn from(net: Net) -> Self {
+        match net {
+            Net::V4(net) => Self::Net4(net),
+            Net::V6(net) => Self::Net6(net),
         }
     }
 }
@@ -59,10 +115,8 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Key(fingerprint) => write!(f, "key:{}", HEXLOWER.encode(fingerprint)),
-            Self::Net4([a, b, c]) => write!(f, "net:{}/24", Ipv4Addr::new(*a, *b, *c, 0)),
-            Self::Net6([a, b, c, d]) => {
-                write!(f, "net:{}/64", Ipv6Addr::new(*a, *b, *c, *d, 0, 0, 0, 0))
-            }
+            Self::Net4(net) => write!(f, "net:{}", Net::V4(*net)),
+            Self::Net6(net) => write!(f, "net:{}", Net::V6(*net)),
             Self::Host(name) => write!(f, "host:{}", word(name, 256)),
             Self::Caller(uid) => write!(f, "uid:{uid}"),
         }
@@ -84,27 +138,12 @@ impl FromStr for Origin {
                 .ok()
                 .and_then(|bytes| bytes.try_into().ok())
                 .map(Self::Key),
-            "net" => network(rest),
+            "net" => rest.parse::<Net>().ok().map(Self::from),
             "host" => unword(rest).filter(|name| !name.is_empty()).map(Self::Host),
             "uid" => rest.parse().ok().map(Self::Caller),
             _ => None,
         }
         .ok_or(NotAnOrigin)
-    }
-}
-
-fn network(text: &str) -> Option<Origin> {
-    let (base, bits) = text.split_once('/')?;
-    match (base.parse().ok()?, bits) {
-        (IpAddr::V4(base), "24") => {
-            let [a, b, c, _] = base.octets();
-            Some(Origin::Net4([a, b, c]))
-        }
-        (IpAddr::V6(base), "64") => {
-            let [a, b, c, d, ..] = base.segments();
-            Some(Origin::Net6([a, b, c, d]))
-        }
-        _ => None,
     }
 }
 
