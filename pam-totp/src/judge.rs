@@ -4,8 +4,7 @@
 use std::cell::Cell;
 
 use totp_core::answer::Answer;
-use totp_core::budget::Debit;
-use totp_core::evaluate::{Attempt, Reason, Rules, Verdict, evaluate};
+use totp_core::evaluate::{Attempt, First, Reason, Rules, Verdict, evaluate};
 use totp_core::event::Place;
 use totp_core::name::UserName;
 use totp_core::origin::Origin;
@@ -13,6 +12,7 @@ use totp_core::search::{Codebook, Computed};
 use totp_core::store::{
     Change, Committed, Durability, Fault, FaultKind, Found, StateRead, Store, View,
 };
+use totp_core::text_message::{Limits, Message, request};
 use totp_core::time::UnixTime;
 use totp_core::upkeep::waiting_events;
 use totp_store::{clock, entropy, limits};
@@ -59,7 +59,7 @@ impl<S: Store> Judge<'_, S> {
     pub(crate) fn judge(
         &mut self,
         answers: &[Answer],
-        first: Option<Debit>,
+        first: Option<&First>,
         pretended: bool,
     ) -> Result<Judged, Fault> {
         limits::room_in_memory().map_err(|errno| Fault {
@@ -119,6 +119,35 @@ impl<S: Store> Judge<'_, S> {
         Ok(Judged { fault, ..judged(committed) })
     }
 
+    /// Asks for a text message; where `asked` is false or there is nobody to send it to, does as much for nothing.
+    ///
+    /// # Errors
+    /// Nothing could be written, for anybody.
+    pub(crate) fn text(
+        &self,
+        limits: Option<Limits>,
+        asked: bool,
+    ) -> Result<Option<Message>, Fault> {
+        let (rules, now) = (&self.rules, clock::now());
+        let entropy = entropy::bytes::<16>().map_err(no_entropy)?;
+        let nobody = || {
+            let decide = |view: &View| request(rules, None, view, &self.origin, entropy, now);
+            self.store.pretend(self.user, &decide).map(Committed::into_outcome)
+        };
+        match &self.against {
+            Against::Own(Found::Enrolled(_), None) if asked => {
+                let decide = |view: &View| request(rules, limits, view, &self.origin, entropy, now);
+                match self.store.transact(self.user, &decide) {
+                    Ok(committed) => Ok(committed.into_outcome()),
+                    // It comes up again with the next answer, and is logged then.
+                    Err(fault) if fault.kind.is_the_users_own() => nobody(),
+                    Err(fault) => Err(fault),
+                }
+            }
+            Against::Own(..) | Against::Decoy(_) => nobody(),
+        }
+    }
+
     fn codebook(&self, answers: &[Answer], now: UnixTime) -> Codebook {
         let Against::Own(Found::Enrolled(enrolled), _) = &self.against else {
             return Codebook::compute(None, &[], answers, &self.rules, now);
@@ -154,12 +183,14 @@ fn has_events(view: &View) -> bool {
 }
 
 fn random_bits() -> Result<[u64; 2], Fault> {
-    let bytes = entropy::bytes::<16>().map_err(|error| Fault {
-        kind: FaultKind::Unavailable,
-        detail: format!("{error}; the kernel must allow getrandom"),
-    })?;
+    let bytes = entropy::bytes::<16>().map_err(no_entropy)?;
     let both = u128::from_ne_bytes(bytes);
     // The two halves.
     #[allow(clippy::cast_possible_truncation)]
     Ok([both as u64, (both >> 64) as u64])
+}
+
+fn no_entropy(error: impl std::fmt::Display) -> Fault {
+    let detail = format!("{error}; the kernel must allow getrandom");
+    Fault { kind: FaultKind::Unavailable, detail }
 }

@@ -4,6 +4,7 @@ use totp_core::name::UserName;
 use totp_core::policy::{Policy, Require, Who};
 use totp_core::route::{Account, Facts};
 use totp_store::accounts::{self, NameServiceError};
+use totp_store::clock;
 
 use crate::facts::text;
 
@@ -43,7 +44,13 @@ impl Person {
                 (account.name, Some(Account { uid: account.uid, groups }))
             }
         };
-        Ok(Self::Possible(Facts { user, account, rhost: rhost.to_owned(), nullok }))
+        Ok(Self::Possible(Facts {
+            user,
+            account,
+            rhost: rhost.to_owned(),
+            nullok,
+            now: clock::now(),
+        }))
     }
 
     /// The name that counts, and that the log has.

@@ -1,5 +1,6 @@
 //! One login that is asked: drives the dialogue of totp-core, writes its lines to the log, ends it.
 
+use totp_core::answer::Word;
 use totp_core::dialogue::login::{End, Login, Next, REFUSED};
 use totp_core::evaluate::{Accepted, Reason, Refusal, Verdict};
 use totp_core::log::{self, Failure};
@@ -62,6 +63,10 @@ impl<S: Store> Trial<'_, S> {
                     let answer = self.host.ask(&prompt, self.arguments.echo)?;
                     login.reply(answer.as_bytes());
                 }
+                Next::Word(word) => {
+                    self.text_message(word)?;
+                    login.done();
+                }
                 Next::Judge { answers, first, pretend } => {
                     let mut judged =
                         self.judge.judge(answers, first, pretend).map_err(Broken::Fault)?;
@@ -78,6 +83,15 @@ impl<S: Store> Trial<'_, S> {
                 Next::Done(end) => return Ok(end),
             }
         }
+    }
+
+    /// A text message, if one was asked for and there is somebody to send it to; the same work if not.
+    fn text_message(&mut self, word: Word) -> Result<(), Broken> {
+        let limits = self.config.sms.limits();
+        let asked = word == Word::Sms && limits.is_some();
+        let message = self.judge.text(limits, asked).map_err(Broken::Fault)?;
+        drop(message);
+        Ok(())
     }
 
     /// The line of one evaluation; and, once somebody is let in, what earlier logins left to be recorded.

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use totp_core::answer::Answer;
+use totp_core::contact::Contact;
 use totp_core::evaluate::{Attempt, Reason, Verdict, evaluate};
 use totp_core::event::{EventKind, Place};
 use totp_core::origin::Origin;
-use totp_core::record::Record;
+use totp_core::record::{Decision, Record};
 use totp_core::search::{Codebook, Computed};
 use totp_core::state::State;
 use totp_core::store::Store as _;
@@ -239,6 +240,24 @@ impl Administrator {
                 };
                 Err(error.context(said))
             }
+        }
+    }
+
+    /// What a record begins with that this administrator decides now.
+    pub fn decision(
+        &self,
+        site: &Site,
+        whom: &Whom,
+        recorded: Recorded,
+        contact: Contact,
+    ) -> Decision {
+        Decision {
+            user: whom.name.clone(),
+            uid: whom.uid(),
+            since: site.now(),
+            by: self.name(),
+            seq: recorded.seq,
+            contact,
         }
     }
 

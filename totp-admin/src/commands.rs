@@ -55,6 +55,10 @@ fn enrolled(site: &Site, whom: &Whom) -> Result<(Box<Enrolled>, Meter)> {
                 whom.enroll_command()
             ),
         )),
+        Found::Pending(_) => bail!(Advice::new(
+            format!("{whom} is still to enroll, at the next login"),
+            format!("totp-admin show {whom} says until when."),
+        )),
         Found::Absent => bail!(Advice::new(
             format!("{whom} is not enrolled"),
             format!("{} gives a second factor.", whom.enroll_command()),
@@ -68,7 +72,11 @@ fn not_changed(whom: &Whom, why: NotChanged) -> Advice {
         NotChanged::NotEnrolled | NotChanged::OtherEnrollment => {
             Advice::new(format!("{whom} was changed by somebody else in the meantime"), advice)
         }
-        NotChanged::NoMatch => {
+        NotChanged::InMemory => Advice::new(
+            format!("the disk with {whom}'s state can't be written"),
+            "Make room or repair it first.",
+        ),
+        NotChanged::NoMatch | NotChanged::NothingDue => {
             Advice::new(format!("{whom}'s codes or state are not what they were"), advice)
         }
     }

@@ -58,7 +58,7 @@ fn something_waits(inspected: &Inspected) -> bool {
             StateRead::Good(state) => !state.events.is_empty(),
             StateRead::Lost { .. } => false,
         },
-        Found::Absent | Found::Disabled(_) => return false,
+        Found::Absent | Found::Disabled(_) | Found::Pending(_) => return false,
     };
     in_state || !inspected.meter.events.is_empty()
 }

@@ -13,6 +13,7 @@ use totp_core::route::{self, Facts, Route, route};
 use totp_core::state::Visit;
 use totp_core::store::{Found, StateRead};
 use totp_store::accounts::{self, Account};
+use totp_store::clock;
 use totp_store::store::Inspected;
 
 use crate::site::{Site, Whom};
@@ -23,7 +24,9 @@ pub fn person(site: &Site, whom: &Whom) -> Result<Option<Person>> {
     let inspected = site.store().inspect(&whom.name)?;
     let user = whom.name.as_str().to_owned();
     Ok(match &inspected.found {
-        Found::Enrolled(_) | Found::Disabled(_) => Some(of_found(site, whom, &inspected)),
+        Found::Enrolled(_) | Found::Disabled(_) | Found::Pending(_) => {
+            Some(of_found(site, whom, &inspected))
+        }
         Found::Absent if is_locked_out(site.config(), "", whom)? => {
             Some(Person::new(user, Status::Missing))
         }
@@ -72,6 +75,11 @@ fn of_found(site: &Site, whom: &Whom, inspected: &Inspected) -> Person {
             last_login: last_login_before(site, whom),
             ..decided(Person::new(user, Status::Disabled), &tombstone.decision)
         },
+        Found::Pending(opening) => Person {
+            pending_until: Some(opening.pending.until),
+            last_login: last_login_before(site, whom),
+            ..decided(Person::new(user, Status::Pending), &opening.pending.decision)
+        },
         Found::Enrolled(enrolled) => {
             let (record, state) = (&enrolled.record, &enrolled.state);
             Person {
@@ -118,6 +126,7 @@ fn problem(whom: &Whom, inspected: &Inspected) -> Option<(Option<Status>, String
     let (uid, enrolled) = match &inspected.found {
         Found::Enrolled(enrolled) => (enrolled.record.decision.uid, Some(enrolled)),
         Found::Disabled(tombstone) => (tombstone.decision.uid, None),
+        Found::Pending(opening) => (opening.pending.decision.uid, None),
         Found::Absent => return None,
     };
     match (uid, whom.uid()) {
@@ -188,7 +197,8 @@ fn facts(policy: &Policy, whom: &Whom) -> Result<Facts> {
         None => None,
         Some(account) => Some(known_account(account, groups)?),
     };
-    Ok(Facts { user: whom.name.clone(), account, rhost: String::new(), nullok: false })
+    let (user, rhost) = (whom.name.clone(), String::new());
+    Ok(Facts { user, account, rhost, nullok: false, now: clock::now() })
 }
 
 fn known_account<'a>(

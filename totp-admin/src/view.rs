@@ -15,6 +15,8 @@ use crate::ui::printable;
 pub enum Status {
     /// Is asked for a code.
     Active,
+    /// To enroll at one of the next logins.
+    Pending,
     /// Switched off by an administrator.
     Disabled,
     /// Required, and not enrolled.
@@ -28,6 +30,7 @@ impl Status {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Active => "active",
+            Self::Pending => "pending",
             Self::Disabled => "disabled",
             Self::Missing => "missing",
             Self::Damaged => "damaged",
@@ -52,8 +55,9 @@ pub struct Person {
     pub last_login: Option<Visited>,
     /// The last refused answer.
     pub last_failure: Option<Visited>,
-    /// There is no enrollment at login yet.
-    pub pending_until: Option<String>,
+    /// Until when the user may enroll at a login.
+    #[serde(serialize_with = "rfc3339")]
+    pub pending_until: Option<UnixTime>,
     /// Mail and telephone are not known yet.
     pub contact: Option<String>,
     /// Since when the status holds.

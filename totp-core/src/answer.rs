@@ -5,6 +5,7 @@ use core::fmt;
 
 use zeroize::Zeroizing;
 
+use crate::onetime::{CodeHash, OneTimeCode};
 use crate::otp::Digits;
 
 /// As many codes are looked at, the last ones.
@@ -21,11 +22,43 @@ pub enum Answer {
     /// `?`, or any other single byte: which ways in there are. sshd answers for people who may not log in with junk of
     /// the length that was typed, so a word must be told by its length.
     Help,
+    /// One code that is good once: a recovery code, a bypass code or an enrollment code.
+    Code {
+        /// The code.
+        code: OneTimeCode,
+        /// Bytes typed, hyphens and all.
+        length: usize,
+    },
+    /// Any other answer of three bytes: no code has three digits.
+    Word(Word),
     /// Nothing that could be right.
     Junk {
         /// Bytes typed.
         length: usize,
     },
+}
+
+/// An answer of three bytes. Whichever it is, the same is shown: sshd sends junk of that length for people who may not
+/// log in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// `sms`: send me a code.
+    Sms,
+    /// `new`: after a good code, let me enroll another phone in place of this one.
+    New,
+    /// Nothing that means anything.
+    Other,
+}
+
+impl Word {
+    fn read(typed: &[u8]) -> Option<Self> {
+        let typed: &[u8; 3] = typed.try_into().ok()?;
+        Some(match &typed.map(|byte| byte.to_ascii_lowercase()) {
+            b"sms" => Self::Sms,
+            b"new" => Self::New,
+            _ => Self::Other,
+        })
+    }
 }
 
 impl Answer {
@@ -35,7 +68,13 @@ impl Answer {
         if typed.len() == 1 {
             return Self::Help; // no code has one digit
         }
+        if let Some(word) = Word::read(typed) {
+            return Self::Word(word);
+        }
         let length = typed.len();
+        if let Some(code) = OneTimeCode::read(typed) {
+            return Self::Code { code, length };
+        }
         let mut digits = Zeroizing::new(Vec::with_capacity(MOST_DIGITS));
         for byte in typed.trim_ascii() {
             match byte {
@@ -51,14 +90,34 @@ impl Answer {
         }
     }
 
+    /// Whether this could be a code of any kind.
+    #[must_use]
+    pub fn is_code(&self) -> bool {
+        matches!(self, Self::Codes(_) | Self::Code { .. })
+    }
+
+    /// The hash of it as of a code that is good once; for any other shape the hash of nothing, so that it takes as long.
+    pub(crate) fn hash(&self) -> CodeHash {
+        match self {
+            Self::Code { code, .. } => code.hash(),
+            Self::Codes(typed) => CodeHash::of(&typed.text()),
+            Self::Help | Self::Word(_) | Self::Junk { .. } => CodeHash::of(&[]),
+        }
+    }
+
+    /// How many digits were typed; 0 for any other shape.
+    pub(crate) fn digits(&self) -> usize {
+        if let Self::Codes(typed) = self { typed.digits.len() } else { 0 }
+    }
+
     /// How many codes this is computed for: as many as fit its length, at most three. Never fewer than it is, and
     /// as many for junk as for digits of that length: sshd sends junk for people who may not log in.
     #[must_use]
     pub fn work(&self) -> usize {
         let length = match self {
             Self::Codes(typed) => typed.length,
-            Self::Help => 0,
-            Self::Junk { length } => *length,
+            Self::Help | Self::Word(_) => 0,
+            Self::Code { length, .. } | Self::Junk { length } => *length,
         };
         length.checked_div(usize::from(Digits::Six.count())).unwrap_or(0).min(MOST_CODES)
     }
@@ -78,6 +137,11 @@ impl fmt::Debug for TypedDigits {
 }
 
 impl TypedDigits {
+    /// The digits as characters.
+    fn text(&self) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(self.digits.iter().map(|digit| digit.saturating_add(b'0')).collect())
+    }
+
     /// The codes of `digits` digits that this is, if it is that; none otherwise.
     fn codes(&self, digits: Digits) -> impl Iterator<Item = u32> {
         let length = usize::from(digits.count());
@@ -215,7 +279,15 @@ mod tests {
             assert!(matches!(Answer::read(typed.as_bytes()), Answer::Help));
             assert!(matches!(junk(typed), Answer::Help));
         }
-        for typed in ["? ", "12345", "123456", "418 203", "123456 654321", "111111222222333333"] {
+        for typed in ["sms", "NEW", "123", "---"] {
+            assert!(matches!(Answer::read(typed.as_bytes()), Answer::Word(_)));
+            assert!(matches!(junk(typed), Answer::Word(Word::Other)));
+        }
+        let recovery = "K7QM-2XVA-9TRC-HW4E";
+        assert!(matches!(Answer::read(recovery.as_bytes()), Answer::Code { .. }));
+        for typed in
+            ["? ", "12345", recovery, "123456", "418 203", "123456 654321", "111111222222333333"]
+        {
             assert!(matches!(junk(typed), Answer::Junk { .. }));
             assert_eq!(junk(typed).work(), Answer::read(typed.as_bytes()).work(), "{typed}");
         }

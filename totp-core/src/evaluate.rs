@@ -4,23 +4,28 @@
 //! time, the more codes the wider ([`crate::search`]). What is found is either spent now, or debited to the guess
 //! budget ([`crate::budget`]) with the chance it had.
 
-use alloc::string::String;
-use alloc::vec::Vec;
+mod enrolled;
+mod look;
+mod once;
 
-use crate::answer::{Answer, Sequence, work};
-use crate::budget::{Debit, Spending, Standing, YearlyChance};
+use alloc::format;
+use alloc::string::String;
+
+use crate::answer::Answer;
+use crate::budget::{Debit, Standing, YearlyChance};
 use crate::event::{EventKind, Place, QueuedEvent};
-use crate::floors::{ahead, begun_anew, raise_floors};
 use crate::name::AuthenticatorName;
+use crate::onetime::CodeHash;
 use crate::origin::Origin;
-use crate::otp::{Algorithm, Digits, Totp};
-use crate::prices::{Open, open, pair_price, single_price, singles_open, triple_price};
-use crate::search::{
-    Codebook, Computed, Findings, PAIR_REACH, Span, Spans, computed_now, needed, no_codes,
-};
-use crate::state::{MOST_DRIFT, Meter, Spent, State, TotpSpent, Visit};
-use crate::store::{Change, Enrolled, Found, StateRead, View, Writes};
-use crate::time::{DAY, Period, Step, UnixTime};
+use crate::otp::Algorithm;
+use crate::record::EnrollmentId;
+use crate::search::Codebook;
+use crate::state::{MOST_OPENED, Meter, Visit};
+use crate::store::{Change, Found, Opening, StateRead, View, Writes};
+use crate::time::{Period, UnixTime};
+
+use self::enrolled::of_enrolled;
+pub use self::once::{left as recovery_codes_left, next_is_due};
 
 /// What a site decides about evaluating.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,8 +65,8 @@ pub struct Attempt<'a> {
     pub answers: &'a [Answer],
     /// Codes computed for these answers before the lock was taken.
     pub codebook: &'a Codebook,
-    /// What the dialogue's first evaluation was debited with, where this is the second.
-    pub first: Option<Debit>,
+    /// What became of the dialogue's first evaluation, where this is the second.
+    pub first: Option<&'a First>,
     /// Where this login comes from, for the budget.
     pub origin: &'a Origin,
     /// Where this login comes from, for people.
@@ -84,46 +89,84 @@ pub enum Verdict {
     Refused(Refusal),
 }
 
+/// What a dialogue's first evaluation leaves for its second.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct First {
+    /// What it was debited with: given back if the second answer is accepted.
+    pub debit: Debit,
+    /// As [`Refusal::already_used`].
+    pub already_used: Option<Visit>,
+}
+
 /// A code was right, and is spent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accepted {
-    authenticator: AuthenticatorName,
-    kind: &'static str,
-    drift: i64,
-    codes: usize,
-    off: Option<i64>,
+    by: By,
+    enrollment: EnrollmentId,
 }
 
 impl Accepted {
-    /// Which authenticator made it.
+    /// What was right.
     #[must_use]
-    pub fn authenticator(&self) -> &AuthenticatorName {
-        &self.authenticator
+    pub fn by(&self) -> &By {
+        &self.by
     }
 
-    /// `totp`.
+    /// Of which enrollment.
+    #[must_use]
+    pub fn enrollment(&self) -> EnrollmentId {
+        self.enrollment
+    }
+
+    /// Which authenticator made it, if one did.
+    #[must_use]
+    pub fn authenticator(&self) -> Option<&AuthenticatorName> {
+        match &self.by {
+            By::Totp { authenticator, .. } => Some(authenticator),
+            By::Recovery { .. } | By::Bypass | By::Text | By::Enrollment => None,
+        }
+    }
+
+    /// `totp`, `recovery-code`, `bypass-code`, `text-message` or `enrollment-code`.
     #[must_use]
     pub fn kind(&self) -> &'static str {
-        self.kind
+        match &self.by {
+            By::Totp { .. } => "totp",
+            By::Recovery { .. } => "recovery-code",
+            By::Bypass => "bypass-code",
+            By::Text => "text-message",
+            By::Enrollment => "enrollment-code",
+        }
     }
+}
 
-    /// The authenticator's drift from now on, in steps.
-    #[must_use]
-    pub fn drift(&self) -> i64 {
-        self.drift
-    }
-
-    /// How many consecutive codes it took: 1 to 3.
-    #[must_use]
-    pub fn codes(&self) -> usize {
-        self.codes
-    }
-
-    /// Seconds by which the authenticator's clock is ahead of ours, where that is too far to be learned.
-    #[must_use]
-    pub fn off(&self) -> Option<i64> {
-        self.off
-    }
+/// What was right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum By {
+    /// Codes of a time-based authenticator.
+    Totp {
+        /// Which one.
+        authenticator: AuthenticatorName,
+        /// Its drift from now on, in steps.
+        drift: i64,
+        /// How many consecutive codes it took: 1 to 3.
+        codes: usize,
+        /// Seconds by which its clock is ahead of ours, where that is too far to be learned.
+        off: Option<i64>,
+    },
+    /// A recovery code.
+    Recovery {
+        /// How many are left.
+        left: usize,
+        /// Whether the next one is due to be shown.
+        due: bool,
+    },
+    /// A bypass code.
+    Bypass,
+    /// A code sent as a text message.
+    Text,
+    /// An enrollment code: it lets in to enroll, and no further.
+    Enrollment,
 }
 
 /// Not let in: why, for the log, and what it cost.
@@ -135,6 +178,24 @@ pub struct Refusal {
     pub authenticator: Option<AuthenticatorName>,
     /// What was debited. Given back if the dialogue's second answer is accepted.
     pub debit: Debit,
+    /// Where a code was refused that the last accepted login had used: that login, if it came from another origin. If
+    /// this is the owner, somebody else has seen the code.
+    pub already_used: Option<Visit>,
+}
+
+impl Refusal {
+    /// For this reason, at no cost.
+    #[must_use]
+    pub fn free(reason: Reason) -> Self {
+        let debit = Debit::none(Standing::Unknown);
+        Self { reason, authenticator: None, debit, already_used: None }
+    }
+
+    /// What the second evaluation needs to know.
+    #[must_use]
+    pub fn first(&self) -> First {
+        First { debit: self.debit, already_used: self.already_used.clone() }
+    }
 }
 
 /// Why somebody isn't let in; the words are the log's.
@@ -151,6 +212,10 @@ pub enum Reason {
     },
     /// One code isn't evaluated while the budget is used up, or two.
     Budget,
+    /// A code whose time is over, or an enrollment that nobody completed in time.
+    Expired,
+    /// A code that is good once isn't evaluated while the state is in memory: a restart would forget that it is spent.
+    Unavailable,
     /// Required, and not enrolled (or switched off where policy denies that).
     NotEnrolled,
     /// The name service knows nobody of this name.
@@ -172,6 +237,8 @@ impl Reason {
             Self::Replay => "replay",
             Self::Clock { .. } => "clock",
             Self::Budget => "budget",
+            Self::Expired => "expired",
+            Self::Unavailable => "unavailable",
             Self::NotEnrolled => "not-enrolled",
             Self::NoAccount => "no-account",
             Self::NoReply => "no-reply",
@@ -187,6 +254,7 @@ impl Reason {
 pub fn evaluate(rules: &Rules, view: &View, attempt: &Attempt<'_>) -> Change<Verdict> {
     match &view.found {
         Found::Enrolled(enrolled) => of_enrolled(rules, view, enrolled, attempt),
+        Found::Pending(opening) => of_pending(rules, view, opening, attempt),
         Found::Absent | Found::Disabled(_) => of_nobody(rules, view, attempt),
     }
 }
@@ -194,358 +262,79 @@ pub fn evaluate(rules: &Rules, view: &View, attempt: &Attempt<'_>) -> Change<Ver
 /// The same work on a decoy, refused.
 fn of_nobody(rules: &Rules, view: &View, attempt: &Attempt<'_>) -> Change<Verdict> {
     attempt.codebook.search_decoys(0, attempt.answers);
+    once::search(&typed_hash(attempt), &[]);
+    refused(rules, view, attempt, attempt.pretext.unwrap_or(Reason::NotEnrolled))
+}
+
+/// An enrollment code lets in to enroll, while it is good; nothing else does.
+fn of_pending(
+    rules: &Rules,
+    view: &View,
+    opening: &Opening,
+    attempt: &Attempt<'_>,
+) -> Change<Verdict> {
+    attempt.codebook.search_decoys(0, attempt.answers);
+    let Opening { pending, state } = opening;
+    let right = once::search(&typed_hash(attempt), pending.code.as_slice()).is_some();
+    let state = match state {
+        StateRead::Good(state) => state,
+        // How often it was used is not known any more.
+        StateRead::Lost { .. } => return refused(rules, view, attempt, Reason::Expired),
+    };
+    let mut after = state.clone();
+    if let Some(repeated) = &view.meter.repeated
+        && repeated.enrollment == pending.enrollment
+    {
+        after.once.and(&repeated.once(), &[]);
+    }
+    let over = attempt.now >= pending.until || after.once.opened >= MOST_OPENED;
+    let reason = match (attempt.pretext, right, over) {
+        (Some(reason), ..) => reason,
+        (None, false, _) => Reason::Wrong,
+        (None, true, true) => Reason::Expired,
+        (None, true, false) if view.volatile.is_some() => Reason::Unavailable,
+        (None, true, false) => {
+            after.once.opened = after.once.opened.saturating_add(1);
+            after.seq = after.seq.saturating_add(1);
+            let meter = failed(rules, view, attempt);
+            let settle = Meter { repeated: Some(after.repeated()), ..view.meter.clone() };
+            let accepted = Accepted { by: By::Enrollment, enrollment: pending.enrollment };
+            let writes = Writes { debit: Some(meter), state: Some(after), settle: Some(settle) };
+            return Change::new(writes, Verdict::Accepted(accepted));
+        }
+    };
+    refused(rules, view, attempt, reason)
+}
+
+/// Refused at no cost, with what everybody's refusal writes.
+fn refused(rules: &Rules, view: &View, attempt: &Attempt<'_>, reason: Reason) -> Change<Verdict> {
+    let writes = Writes { debit: Some(failed(rules, view, attempt)), ..Writes::default() };
+    Change::new(writes, Verdict::Refused(Refusal::free(reason)))
+}
+
+/// The meter after a try that cost nothing.
+fn failed(rules: &Rules, view: &View, attempt: &Attempt<'_>) -> Meter {
     let mut meter = view.meter.clone();
     meter.spending = meter.spending.refilled(rules.chance, attempt.now);
     meter.last_failure = Some(Visit { time: attempt.now, place: attempt.place.clone() });
-    let refusal = Refusal {
-        reason: attempt.pretext.unwrap_or(Reason::NotEnrolled),
-        authenticator: None,
-        debit: Debit::none(Standing::Unknown),
-    };
-    let writes = Writes { debit: Some(meter), ..Writes::default() };
-    Change::new(writes, Verdict::Refused(refusal))
+    meter
 }
 
-fn of_enrolled(
-    rules: &Rules,
-    view: &View,
-    enrolled: &Enrolled,
-    attempt: &Attempt<'_>,
-) -> Change<Verdict> {
-    let base = Base::of(rules, view, enrolled, attempt);
-    let looks = base.look_at_all(rules, enrolled, attempt);
-    attempt.codebook.search_decoys(looks.len(), attempt.answers);
-    let debit = base.debit(rules, &looks);
-    let mut meter = base.meter.clone();
-    meter.spending = meter.spending.with(&debit);
-    match looks.iter().find_map(Look::hit) {
-        Some(hit) => base.accept(rules, &looks, hit, attempt, meter),
-        None => base.refuse(rules, &looks, attempt, meter, debit),
-    }
+/// The hash of the last answer, as of a code that is good once.
+fn typed_hash(attempt: &Attempt<'_>) -> CodeHash {
+    attempt.answers.last().map_or(CodeHash::NONE, Answer::hash)
 }
 
-/// What an evaluation starts from: the state (begun anew where it was lost) and the refilled budget.
-struct Base {
-    state: State,
-    rebuilt: bool,
-    meter: Meter,
-    standing: Standing,
-    open: Open,
-    volatile: bool,
-}
-
-impl Base {
-    fn of(rules: &Rules, view: &View, enrolled: &Enrolled, attempt: &Attempt<'_>) -> Self {
-        let now = attempt.now;
-        let mut meter = view.meter.clone();
-        meter.spending = meter.spending.refilled(rules.chance, now);
-        let (mut state, rebuilt) = match &enrolled.state {
-            StateRead::Good(state) => (state.clone(), false),
-            StateRead::Lost { seq } => {
-                let used_up = Spending::singles_used_up();
-                let Spending { known, unknown, .. } = used_up;
-                meter.spending = Spending { known, unknown, ..meter.spending };
-                (begun_anew(rules, &enrolled.record, *seq, now), true)
-            }
-        };
-        if rebuilt {
-            state.events.push(event(EventKind::StateRebuilt, attempt, 0));
-        }
-        if view.volatile.is_some_and(|volatile| volatile.first) {
-            meter.events.push(event(EventKind::StateVolatile, attempt, 1));
-        }
-        raise_floors(rules, &mut state, &enrolled.record, &meter, view.volatile, now);
-        let standing =
-            if state.knows(attempt.origin, now) { Standing::Known } else { Standing::Unknown };
-        let open = open(rules, &meter.spending, &enrolled.record, standing);
-        let volatile = view.volatile.is_some();
-        Self { state, rebuilt, meter, standing, open, volatile }
-    }
-
-    fn look_at_all<'a>(
-        &self,
-        rules: &Rules,
-        enrolled: &'a Enrolled,
-        attempt: &Attempt<'_>,
-    ) -> Vec<Look<'a>> {
-        let record = &enrolled.record;
-        let n = work(attempt.answers);
-        let looks = record.authenticators.iter().enumerate().map(|(slot, authenticator)| {
-            let totp = authenticator.kind.totp();
-            let spent = self.spent(&authenticator.name);
-            let one = Computed { totp, drift: spent.drift };
-            let needs = needed(one, n, rules, attempt.now);
-            let fresh;
-            let codes = match attempt.codebook.slot(record.enrollment, slot, needs) {
-                Some(codes) => codes,
-                None => {
-                    // Nothing typed that could be a code: nothing to compute, as for strangers.
-                    let compute = || computed_now(one, n, rules, attempt.now);
-                    fresh = if n == 0 { no_codes() } else { compute() };
-                    &fresh
-                }
-            };
-            let sequence = Sequence::of(attempt.answers, totp.digits);
-            let spans = self.spans(rules, one, attempt.now);
-            Look {
-                name: &authenticator.name,
-                kind: authenticator.kind.as_str(),
-                totp,
-                now: totp.step(attempt.now),
-                spent,
-                typed: sequence.len(),
-                found: codes.search_all(&sequence.padded(n), spans, spent.floor),
-                open: self.open,
-                volatile: self.volatile,
-            }
-        });
-        let mut looks: Vec<Look<'_>> = looks.collect();
-        // A code that was used is refused even where, by chance, it is also that of a step not used yet: a replay is
-        // free, so it must have no chance.
-        if looks.iter().any(Look::is_replayed) {
-            looks.iter_mut().for_each(|look| look.open.single = false);
-        }
-        looks
-    }
-
-    /// Where an authenticator's codes are searched at the moment.
-    fn spans(&self, rules: &Rules, one: Computed<'_>, now: UnixTime) -> Spans {
-        let mut spans = Spans::of(one, rules, now);
-        if !self.open.triple {
-            spans.triple = Span::around(one.totp.step(now), PAIR_REACH);
-        }
-        if self.volatile {
-            let last = ahead(one.totp.step(now), one.drift, rules);
-            spans.pair = spans.pair.until(last);
-            spans.triple = spans.triple.until(last);
-        }
-        spans
-    }
-
-    fn spent(&self, name: &AuthenticatorName) -> TotpSpent {
-        self.state.spent(name).map(|spent| *spent.totp()).unwrap_or_default()
-    }
-
-    /// The chance this evaluation had.
-    fn debit(&self, rules: &Rules, looks: &[Look<'_>]) -> Debit {
-        let mut debit = Debit::none(self.standing);
-        let replayed = looks.iter().any(Look::is_replayed);
-        for digits in Digits::ALL {
-            let looks = || looks.iter().filter(|look| look.totp.digits == digits);
-            let n = looks().count();
-            let typed = looks().map(|look| look.typed).max().unwrap_or(0);
-            if typed >= 1 && self.open.single && !replayed {
-                debit.single = debit.single.plus(single_price(rules, digits, n));
-            }
-            if typed >= 2 && self.open.pair {
-                let half = looks().any(|look| look.found.half_of_pair);
-                debit.pair = debit.pair.plus(pair_price(digits, n, half));
-            }
-            if typed >= 3 && self.open.triple {
-                let two = looks().any(|look| look.found.two_of_triple);
-                let steps = looks().map(|l| l.totp.period.steps_a_day()).max().unwrap_or(0);
-                debit.triple = debit.triple.plus(triple_price(digits, n, steps, two));
-            }
-        }
-        debit
-    }
-
-    fn accept(
-        mut self,
-        rules: &Rules,
-        looks: &[Look<'_>],
-        hit: Hit<'_>,
-        attempt: &Attempt<'_>,
-        debited: Meter,
-    ) -> Change<Verdict> {
-        let spent = hit.spent(rules);
-        for look in looks {
-            // By chance a code may be good for a second authenticator: it is spent there, too.
-            let also = look.hit().map_or(look.spent, |hit| hit.spent(rules));
-            let after = if look.name == hit.look.name {
-                TotpSpent { used: Some(attempt.now), ..spent }
-            } else {
-                TotpSpent { floor: also.floor, ..look.spent }
-            };
-            self.replace(look.name, after);
-        }
-        self.state.seq = self.state.seq.saturating_add(1);
-        self.state.last_login = Some(Visit { time: attempt.now, place: attempt.place.clone() });
-        self.state.remember(attempt.origin.clone(), attempt.now);
-
-        let mut settled = self.meter.clone();
-        if let Some(first) = &attempt.first {
-            settled.spending = settled.spending.without(first);
-        }
-        settled.floors = Some(self.state.floors());
-        let accepted = Accepted {
-            authenticator: hit.look.name.clone(),
-            kind: hit.look.kind,
-            drift: spent.drift,
-            codes: hit.codes,
-            off: hit.off(),
-        };
-        let writes =
-            Writes { debit: Some(debited), state: Some(self.state), settle: Some(settled) };
-        Change::new(writes, Verdict::Accepted(accepted))
-    }
-
-    fn replace(&mut self, name: &AuthenticatorName, after: TotpSpent) {
-        // `raise_floors` has seen to it that every authenticator is there.
-        for (_, spent) in self.state.spent.iter_mut().filter(|(n, _)| n == name) {
-            *spent = Spent::Totp(after);
-        }
-    }
-
-    fn refuse(
-        self,
-        rules: &Rules,
-        looks: &[Look<'_>],
-        attempt: &Attempt<'_>,
-        mut meter: Meter,
-        debit: Debit,
-    ) -> Change<Verdict> {
-        let (reason, authenticator) = why(rules, looks, self.open, attempt.now);
-        meter.last_failure = Some(Visit { time: attempt.now, place: attempt.place.clone() });
-        let told_today = meter.told.is_some_and(|told| attempt.now.since(told) < DAY);
-        let digits = looks.iter().map(|look| look.totp.digits);
-        if !told_today && !singles_open(rules, &meter.spending, digits, self.standing) {
-            meter.events.push(event(EventKind::MoreCodesRequired, attempt, 1));
-            meter.told = Some(attempt.now);
-        }
-        let mut writes = Writes { debit: Some(meter.clone()), ..Writes::default() };
-        if self.rebuilt {
-            // Kept even though nobody gets in: otherwise every refused try would move the floors further.
-            let mut state = self.state;
-            state.seq = state.seq.saturating_add(1);
-            meter.floors = Some(state.floors());
-            writes.state = Some(state);
-            writes.settle = Some(meter);
-        }
-        let refusal = Refusal { reason, authenticator, debit };
-        Change::new(writes, Verdict::Refused(refusal))
-    }
-}
-
-/// One authenticator held against the answers.
-struct Look<'a> {
-    name: &'a AuthenticatorName,
-    kind: &'static str,
-    totp: &'a Totp,
-    now: Step,
-    spent: TotpSpent,
-    typed: usize,
-    found: Findings,
-    open: Open,
-    volatile: bool,
-}
-
-impl<'a> Look<'a> {
-    /// What lets in here, if anything does.
-    fn hit(&self) -> Option<Hit<'_>> {
-        let hit = |codes, step| Hit { look: self, codes, step };
-        let single = self.found.single.fresh().filter(|_| self.open.single).map(|s| hit(1, s));
-        let pair = self.found.pair.fresh().filter(|_| self.open.pair).map(|s| hit(2, s));
-        let triple = self.found.triple.fresh().map(|s| hit(3, s));
-        single.or(pair).or(triple)
-    }
-
-    /// Whether the last code is one that was used.
-    fn is_replayed(&self) -> bool {
-        self.found.single.spent().is_some()
-    }
-
-    /// The highest step of the window for one code.
-    fn window_top(&self, rules: &Rules) -> Step {
-        Step(self.now.moved(self.spent.drift).0.saturating_add(rules.window))
-    }
-}
-
-/// The codes were found, the last one at `step`.
-#[derive(Clone, Copy)]
-struct Hit<'a> {
-    look: &'a Look<'a>,
-    codes: usize,
-    step: Step,
-}
-
-impl Hit<'_> {
-    /// What is spent after this. The floor only rises; the drift follows codes within ±20 steps.
-    fn spent(&self, rules: &Rules) -> TotpSpent {
-        let before = self.look.spent;
-        let offset = self.step.ahead_of(self.look.now);
-        let away = offset.saturating_sub(before.drift);
-        let floor = before.floor.max(self.step);
-        let too_far = offset.saturating_abs() > MOST_DRIFT && self.codes > 1;
-        // In memory nothing is learned either: a restart would forget it, and with it what it had let in.
-        if too_far || self.look.volatile {
-            return TotpSpent { floor, ..before };
-        }
-        if away.unsigned_abs() > rules.window {
-            return TotpSpent { floor, drift: within(offset), lean: 0, ..before };
-        }
-        // People type late and clocks tick between two codes: one code beside the middle says little, a second
-        // one on the same side moves the middle by a step.
-        let side = away.signum();
-        if side != 0 && side == before.lean {
-            let drift = within(before.drift.saturating_add(side));
-            return TotpSpent { floor, drift, lean: 0, ..before };
-        }
-        TotpSpent { floor, lean: side, ..before }
-    }
-
-    /// Seconds ahead of our clock, where that is too far to be learned.
-    fn off(&self) -> Option<i64> {
-        let offset = self.step.ahead_of(self.look.now);
-        let period = i64::try_from(self.look.totp.period.seconds()).unwrap_or(i64::MAX);
-        (offset.saturating_abs() > MOST_DRIFT && self.codes > 1)
-            .then(|| offset.saturating_mul(period))
-    }
-}
-
-fn within(drift: i64) -> i64 {
-    drift.clamp(MOST_DRIFT.saturating_neg(), MOST_DRIFT)
-}
-
-/// Why nothing was found, for the log.
-fn why(
-    rules: &Rules,
-    looks: &[Look<'_>],
-    open: Open,
-    now: UnixTime,
-) -> (Reason, Option<AuthenticatorName>) {
-    let name = |look: &Look<'_>| Some(look.name.clone());
-    let typed = || looks.iter().filter(|look| look.typed > 0);
-    if let Some(look) = typed().find(|look| look.found.single.spent() == Some(look.spent.floor)) {
-        return (Reason::Replay, name(look));
-    }
-    if let Some(look) = typed().find(|look| look.window_top(rules) <= look.spent.floor) {
-        return (Reason::Clock { seconds: seconds_to_wait(rules, look, now) }, name(look));
-    }
-    if let Some(look) = typed().find(|look| look.is_replayed()) {
-        return (Reason::Replay, name(look));
-    }
-    let most = typed().map(|look| look.typed).max().unwrap_or(0);
-    let used_up = match most {
-        0 => false,
-        1 => !open.single,
-        2 => !open.single && !open.pair,
-        _ => false,
-    };
-    (if used_up { Reason::Budget } else { Reason::Wrong }, None)
-}
-
-/// Until a step of the window lies above the floor.
-fn seconds_to_wait(rules: &Rules, look: &Look<'_>, now: UnixTime) -> u64 {
-    let first = look.spent.floor.moved(1).moved(look.spent.drift.saturating_neg());
-    let first = Step(first.0.saturating_sub(rules.window));
-    first.start(look.totp.period).since(now)
-}
-
-fn event(kind: EventKind, attempt: &Attempt<'_>, nth: usize) -> QueuedEvent {
+fn event(kind: EventKind, attempt: &Attempt<'_>, nth: usize, detail: String) -> QueuedEvent {
     // Different kinds in one login get different ids out of the same random bits.
     let bits = attempt.entropy.get(nth).copied().unwrap_or(0);
     let id = bits.rotate_left(kind as u32);
-    let detail = String::new();
-    QueuedEvent { id, time: attempt.now, kind, place: attempt.place.clone(), detail }
+    let place = attempt.place.clone();
+    QueuedEvent { id, time: attempt.now, kind, place, detail: crate::event::detail(&detail) }
+}
+
+/// When and where a code was accepted before.
+fn earlier(visit: &Visit) -> String {
+    let from = if visit.place.from.is_empty() { "here" } else { &visit.place.from };
+    format!("accepted at {} by {} from {from}", visit.time, visit.place.service)
 }

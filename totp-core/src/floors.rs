@@ -1,8 +1,11 @@
 //! Floors where the state says too little: it was lost, an older block of it counts, or it is kept in memory.
 
+use alloc::vec::Vec;
+
 use crate::evaluate::Rules;
+use crate::onetime::{CodeHash, CodeId};
 use crate::record::Record;
-use crate::state::{Meter, Spent, State, TotpSpent};
+use crate::state::{Meter, NextCode, Once, Spent, State, TotpSpent};
 use crate::store::Volatile;
 use crate::time::{Step, UnixTime};
 
@@ -12,7 +15,27 @@ pub(crate) fn begun_anew(rules: &Rules, record: &Record, seq: u64, now: UnixTime
         let floor = ahead(authenticator.kind.totp().step(now), 0, rules);
         (authenticator.name.clone(), Spent::Totp(TotpSpent { floor, ..TotpSpent::default() }))
     });
-    State::new(record.enrollment, seq, spent.collect())
+    let mut state = State::new(record.enrollment, seq, spent.collect());
+    state.once = all_spent(record);
+    state
+}
+
+/// Every code that is good once is void: which of them were spent, nobody knows any more.
+pub(crate) fn all_spent(record: &Record) -> Once {
+    let rotating = record.recovery.as_ref().filter(|recovery| recovery.rotating);
+    let next = rotating.and_then(|recovery| recovery.codes.first());
+    Once {
+        used: ids(record),
+        // Handing the next one out would make up for what is void.
+        next: next.map(|first| NextCode { of: first.id(), code: CodeHash::NONE }),
+        opened: 0,
+    }
+}
+
+/// The codes of a record that are good once.
+pub(crate) fn ids(record: &Record) -> Vec<CodeId> {
+    let recovery = record.recovery.iter().flat_map(|recovery| &recovery.codes);
+    recovery.chain(record.bypass.as_ref().map(|bypass| &bypass.code)).map(CodeHash::id).collect()
 }
 
 /// Raises floors where the state says too little.
@@ -29,6 +52,10 @@ pub(crate) fn raise_floors(
     volatile: Option<Volatile>,
     now: UnixTime,
 ) {
+    let repeated = meter.repeated.as_ref().filter(|r| r.enrollment == record.enrollment);
+    if let Some(repeated) = repeated {
+        state.once.and(&repeated.once(), &ids(record));
+    }
     for authenticator in &record.authenticators {
         let (name, totp) = (&authenticator.name, authenticator.kind.totp());
         if state.spent(name).is_none() {
@@ -36,11 +63,8 @@ pub(crate) fn raise_floors(
                 TotpSpent { floor: ahead(totp.step(now), 0, rules), ..TotpSpent::default() };
             state.spent.push((name.clone(), Spent::Totp(spent)));
         }
-        let repeated = meter
-            .floors
-            .as_ref()
-            .filter(|(enrollment, _)| *enrollment == record.enrollment)
-            .and_then(|(_, floors)| floors.iter().find(|(n, _)| n == name))
+        let repeated = repeated
+            .and_then(|repeated| repeated.floors.iter().find(|(n, _)| n == name))
             .map_or(Step(0), |(_, floor)| *floor);
         for (_, Spent::Totp(spent)) in state.spent.iter_mut().filter(|(n, _)| n == name) {
             let forgotten = volatile

@@ -9,6 +9,7 @@
 //! - the two questions: [`route`] (is this login asked at all?) and [`evaluate`] (is this right?), with the
 //!   arithmetic of [`budget`] and [`prices`]
 //! - the order of prompts and messages: [`dialogue`]; the lines for the log: [`log`]
+//! - codes besides those of authenticators: [`onetime`], and [`text_message`] to ask for one
 //! - [`remembered`]: keys with which a user is not asked for some days
 //! - [`store`]: what a store must offer, and the only way from a decision to its outcome
 #![no_std]
@@ -27,6 +28,7 @@ pub mod event;
 mod floors;
 pub mod log;
 pub mod name;
+pub mod onetime;
 pub mod origin;
 pub mod otp;
 pub mod otpauth;
@@ -39,5 +41,6 @@ pub mod search;
 pub mod secret;
 pub mod state;
 pub mod store;
+pub mod text_message;
 pub mod time;
 pub mod upkeep;

@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::String;
 use core::fmt::Write as _;
 
-use crate::evaluate::{Accepted, Reason, Refusal};
+use crate::evaluate::{Accepted, By, Reason, Refusal};
 use crate::name::{AuthenticatorName, UserName, escaped};
 use crate::route::Skip;
 use crate::store::Durability;
@@ -75,16 +75,19 @@ pub fn accepted(
     durability: Durability,
 ) -> String {
     let from = if rhost.is_empty() { String::from("local") } else { one_word(rhost) };
-    let mut line = format!(
-        "accepted {} for {} from {from} authenticator={} drift={}",
-        accepted.kind(),
-        one_word(user.as_str()),
-        accepted.authenticator(),
-        accepted.drift()
-    );
-    if let Some(off) = accepted.off() {
-        let _ = write!(line, " clock-off={off}s"); // a String takes everything
-    }
+    let who = one_word(user.as_str());
+    let mut line = format!("accepted {} for {who} from {from}", accepted.kind());
+    // A String takes everything.
+    let _ = match accepted.by() {
+        By::Totp { authenticator, drift, off: None, .. } => {
+            write!(line, " authenticator={authenticator} drift={drift}")
+        }
+        By::Totp { authenticator, drift, off: Some(off), .. } => {
+            write!(line, " authenticator={authenticator} drift={drift} clock-off={off}s")
+        }
+        By::Recovery { left, .. } => write!(line, " left={left}"),
+        By::Bypass | By::Text | By::Enrollment => Ok(()),
+    };
     if durability == Durability::Volatile {
         line.push_str(" state=volatile");
     }
@@ -108,7 +111,6 @@ pub fn one_word(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::budget::{Debit, Standing};
 
     fn alice() -> UserName {
         UserName::new("alice").unwrap()
@@ -140,9 +142,8 @@ mod tests {
     #[test]
     fn a_refused_answer_has_a_reason() {
         let refusal = |reason, name: Option<&str>| Refusal {
-            reason,
             authenticator: name.map(|n| AuthenticatorName::new(n).unwrap()),
-            debit: Debit::none(Standing::Unknown),
+            ..Refusal::free(reason)
         };
         assert_eq!(
             reason(&alice(), &refusal(Reason::Replay, Some("phone"))),

@@ -307,6 +307,7 @@ impl Serialize for Require {
 #[cfg(test)]
 mod tests {
     use alloc::format;
+    use core::net::IpAddr;
 
     use proptest::prelude::*;
 

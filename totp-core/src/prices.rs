@@ -18,6 +18,20 @@ pub(crate) struct Open {
     pub(crate) pair: bool,
     /// Three in a row, within a day.
     pub(crate) triple: bool,
+    /// A text message's 8 digits, beside one code.
+    pub(crate) short_text: bool,
+    /// A text message's 16 digits, beside a pair.
+    pub(crate) long_text: bool,
+}
+
+/// The price of guessing at a text message's 8 digits.
+pub(crate) fn short_text_price() -> Price {
+    Price::of(1, Digits::Eight, 1, 1)
+}
+
+/// The price of guessing at a text message's 16 digits: the pairs' share pays.
+pub(crate) fn long_text_price() -> Price {
+    Price::of(1, Digits::Eight, 2, 1)
 }
 
 /// The price of one code.
@@ -70,8 +84,12 @@ pub(crate) fn open(
     let pair = total(&|d, n| pair_price(d, n, true));
     let triple =
         total(&|d, n| triple_price(d, n, steps, true).max(triple_price(d, n, steps, false)));
+    let single = total(&|d, n| single_price(rules, d, n));
+    let with_text = single.plus(short_text_price());
     Open {
         single: singles_open(rules, spending, digits(), standing),
+        short_text: spending.can_pay(rules.chance, Kind::Single(standing), with_text),
+        long_text: spending.can_pay(rules.chance, Kind::Pair, pair.plus(long_text_price())),
         pair: spending.can_pay(rules.chance, Kind::Pair, pair),
         triple: spending.can_pay(rules.chance, Kind::Triple, triple),
     }

@@ -7,7 +7,9 @@ use crate::evaluate::Reason;
 use crate::name::UserName;
 use crate::origin::address;
 use crate::policy::{Disabled, Policy, Require, Who};
+use crate::record::{EnrollmentId, Pending};
 use crate::store::{FaultKind, Found};
+use crate::time::UnixTime;
 
 /// What is known about a login besides the store.
 #[derive(Clone, Debug)]
@@ -20,6 +22,8 @@ pub struct Facts {
     pub rhost: String,
     /// `nullok` on the PAM line.
     pub nullok: bool,
+    /// The time.
+    pub now: UnixTime,
 }
 
 /// An account as the name service knows it.
@@ -55,6 +59,13 @@ pub enum Skip {
     ExemptNetwork,
     /// Not enrolled, and policy doesn't require it.
     NotRequired,
+    /// Enrolls in the account phase, behind the first factor alone: an administrator decided so.
+    ToEnroll(EnrollmentId),
+    /// May enroll in the account phase, or put it off: policy gives everybody until a day.
+    MayEnroll {
+        /// Days left, today included.
+        days: u64,
+    },
 }
 
 impl Skip {
@@ -66,6 +77,8 @@ impl Skip {
             Self::Exempt => "exempt",
             Self::ExemptNetwork => "exempt network",
             Self::NotRequired => "not required",
+            Self::ToEnroll(_) => "to enroll",
+            Self::MayEnroll { .. } => "may enroll",
         }
     }
 }
@@ -88,6 +101,17 @@ pub fn route(policy: &Policy, facts: &Facts, found: &Found) -> Route {
         Found::Disabled(_) if policy.disabled == Disabled::Exempt => Route::Skip(Skip::Disabled),
         Found::Disabled(_) => Route::Ask { pretext: Some(Reason::NotEnrolled) },
         Found::Absent => not_enrolled(policy, facts),
+        Found::Pending(opening) => to_enroll(&opening.pending, facts.now),
+    }
+}
+
+fn to_enroll(pending: &Pending, now: UnixTime) -> Route {
+    if now >= pending.until {
+        return Route::Ask { pretext: Some(Reason::Expired) };
+    }
+    match pending.code {
+        Some(_) => Route::Ask { pretext: None },
+        None => Route::Skip(Skip::ToEnroll(pending.enrollment)),
     }
 }
 
@@ -97,6 +121,7 @@ fn about_somebody_else(facts: &Facts, found: &Found) -> Option<Reason> {
         Found::Absent => None,
         Found::Disabled(tombstone) => tombstone.decision.uid,
         Found::Enrolled(enrolled) => enrolled.record.decision.uid,
+        Found::Pending(opening) => opening.pending.decision.uid,
     };
     match (decided, &facts.account) {
         (Some(_), None) => Some(Reason::NoAccount),
@@ -116,6 +141,10 @@ fn not_enrolled(policy: &Policy, facts: &Facts) -> Route {
         };
     if !required {
         return Route::Skip(Skip::NotRequired);
+    }
+    let days = policy.enroll_by.and_then(|day| day.days_left(facts.now));
+    if let Some(days) = days.filter(|_| facts.account.is_some()) {
+        return Route::Skip(Skip::MayEnroll { days });
     }
     let pretext = if facts.account.is_none() { Reason::NoAccount } else { Reason::NotEnrolled };
     Route::Ask { pretext: Some(pretext) }
@@ -138,7 +167,7 @@ mod tests {
     use crate::policy::Config;
     use crate::record::{self, Entry};
     use crate::state::State;
-    use crate::store::{Enrolled, StateRead};
+    use crate::store::{Enrolled, Opening, StateRead};
 
     fn facts() -> Facts {
         Facts {
@@ -146,6 +175,7 @@ mod tests {
             account: Some(Account { uid: 1001, groups: vec!["bob".into(), "staff".into()] }),
             rhost: "192.0.2.7".into(),
             nullok: false,
+            now: "2026-11-21T12:00:00Z".parse().unwrap(),
         }
     }
 
@@ -163,7 +193,7 @@ mod tests {
     fn disabled() -> Found {
         match record::parse(&head("disabled")).unwrap() {
             Entry::Disabled(tombstone) => Found::Disabled(tombstone),
-            Entry::Enrolled(_) => panic!("not disabled"),
+            _ => panic!("not disabled"),
         }
     }
 
@@ -177,7 +207,7 @@ mod tests {
                 let state = StateRead::Good(State::new(record.enrollment, 1, vec![]));
                 Found::Enrolled(Enrolled { record, state }.into())
             }
-            Entry::Disabled(_) => panic!("not enrolled"),
+            _ => panic!("not enrolled"),
         }
     }
 
@@ -259,5 +289,64 @@ mod tests {
         let refused = Route::Ask { pretext: Some(Reason::Store(FaultKind::RecordRefused)) };
         assert_eq!(route(&policy(""), &other, &enrolled()), refused);
         assert_eq!(route(&policy(""), &other, &disabled()), refused);
+    }
+
+    fn pending(code: bool) -> Found {
+        let code = if code {
+            alloc::format!("code = \"{}\"\n", "0123456789abcdef".repeat(4))
+        } else {
+            String::new()
+        };
+        let text = head("pending")
+            + "enrollment = \"0011223344556677\"\n"
+            + &code
+            + "until = \"2026-11-22T00:00:00Z\"\n";
+        match record::parse(&text).unwrap() {
+            Entry::Pending(pending) => {
+                let state = StateRead::Good(State::new(pending.enrollment, 1, vec![]));
+                Found::Pending(Opening { pending, state }.into())
+            }
+            _ => panic!("not pending"),
+        }
+    }
+
+    #[test]
+    fn an_open_enrollment_with_a_code_is_asked_for_it() {
+        assert_eq!(route(&policy(""), &facts(), &pending(true)), ASKED);
+    }
+
+    #[test]
+    fn an_open_enrollment_without_a_code_is_not_asked() {
+        let skipped = route(&policy(""), &facts(), &pending(false));
+        assert!(matches!(skipped, Route::Skip(Skip::ToEnroll(_))));
+    }
+
+    #[test]
+    fn an_open_enrollment_ends() {
+        let late = Facts { now: "2026-11-22T00:00:00Z".parse().unwrap(), ..facts() };
+        let refused = Route::Ask { pretext: Some(Reason::Expired) };
+        for code in [true, false] {
+            assert_eq!(route(&policy(""), &late, &pending(code)), refused);
+        }
+    }
+
+    #[test]
+    fn an_open_enrollment_of_an_earlier_account_is_nobody_elses() {
+        let other = Facts { account: Some(Account { uid: 7, groups: vec![] }), ..facts() };
+        let refused = Route::Ask { pretext: Some(Reason::Store(FaultKind::RecordRefused)) };
+        assert_eq!(route(&policy(""), &other, &pending(false)), refused);
+    }
+
+    #[test]
+    fn until_a_day_who_must_enroll_may_put_it_off() {
+        let until = policy("[policy]\nenroll_by = 2026-11-22");
+        let offered = Route::Skip(Skip::MayEnroll { days: 2 });
+        assert_eq!(route(&until, &facts(), &Found::Absent), offered);
+        let late = Facts { now: "2026-11-23T00:00:00Z".parse().unwrap(), ..facts() };
+        assert_eq!(route(&until, &late, &Found::Absent), REFUSED);
+        assert_eq!(route(&until, &facts(), &disabled()), Route::Skip(Skip::Disabled));
+        let nobody = Facts { account: None, ..facts() };
+        let refused = Route::Ask { pretext: Some(Reason::NoAccount) };
+        assert_eq!(route(&until, &nobody, &Found::Absent), refused);
     }
 }

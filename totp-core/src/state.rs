@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use crate::budget::Spending;
 use crate::event::{EventQueue, Place};
 use crate::name::AuthenticatorName;
+use crate::onetime::{CodeHash, CodeId};
 use crate::origin::Origin;
 use crate::record::EnrollmentId;
 use crate::time::{DAY, Step, UnixTime};
@@ -39,6 +40,62 @@ pub struct State {
     pub origins: VecDeque<(Origin, UnixTime)>,
     /// What happened and is not in the permanent record yet.
     pub events: EventQueue,
+    /// What is spent of the codes that are good once.
+    pub once: Once,
+}
+
+/// What logins have made of the codes that are good once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Once {
+    /// The spent ones, oldest first: of the record, and of those that this state or the meter handed out.
+    pub used: Vec<CodeId>,
+    /// The recovery code that took the place of a used one (`rotating`).
+    pub next: Option<NextCode>,
+    /// How many logins the enrollment code has let in: at most [`MOST_OPENED`].
+    pub opened: u8,
+}
+
+/// As many logins an enrollment code lets in, while the enrollment isn't complete: a mistyped password costs one.
+pub const MOST_OPENED: u8 = 3;
+
+/// As many spent codes are remembered: those of a record, and some more that it doesn't have any longer.
+const MOST_USED: usize = 24;
+
+impl Once {
+    /// Whether this code is spent.
+    #[must_use]
+    pub fn is_used(&self, id: CodeId) -> bool {
+        self.used.contains(&id)
+    }
+
+    /// Spends a code. `kept` are those that must never be forgotten: the record still has them.
+    pub fn spend(&mut self, id: CodeId, kept: &[CodeId]) {
+        self.used.retain(|used| *used != id);
+        self.used.push(id);
+        while self.used.len() > MOST_USED {
+            let oldest = self.used.iter().position(|used| !kept.contains(used)).unwrap_or(0);
+            self.used.remove(oldest);
+        }
+    }
+
+    /// Takes over what another one knows to be spent.
+    pub fn and(&mut self, other: &Self, kept: &[CodeId]) {
+        for id in &other.used {
+            if !self.is_used(*id) {
+                self.spend(*id, kept);
+            }
+        }
+        self.opened = self.opened.max(other.opened);
+    }
+}
+
+/// A recovery code that took the place of a used one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NextCode {
+    /// The one of the record at the head of the chain: another there, and this one is void.
+    pub of: CodeId,
+    /// The code.
+    pub code: CodeHash,
 }
 
 impl State {
@@ -52,6 +109,7 @@ impl State {
             last_login: None,
             origins: VecDeque::new(),
             events: EventQueue::default(),
+            once: Once::default(),
         }
     }
 
@@ -61,10 +119,15 @@ impl State {
         self.spent.iter().find(|(n, _)| n == name).map(|(_, spent)| spent)
     }
 
-    /// What the meter is to remember of this, for the case that both blocks are lost.
-    pub(crate) fn floors(&self) -> (EnrollmentId, Vec<(AuthenticatorName, Step)>) {
+    /// What the meter is to remember of this, for the case that one block or both are lost.
+    pub(crate) fn repeated(&self) -> Repeated {
         let floors = self.spent.iter().map(|(name, spent)| (name.clone(), spent.totp().floor));
-        (self.enrollment, floors.collect())
+        Repeated {
+            enrollment: self.enrollment,
+            floors: floors.collect(),
+            used: self.once.used.clone(),
+            opened: self.once.opened,
+        }
     }
 
     /// Whether a login from `origin` was accepted in the last 30 days.
@@ -131,10 +194,54 @@ pub struct Meter {
     pub last_failure: Option<Visit>,
     /// When it was last told that more codes are required.
     pub told: Option<UnixTime>,
-    /// A copy of the floors, so that they survive the loss of both blocks.
-    pub floors: Option<(EnrollmentId, Vec<(AuthenticatorName, Step)>)>,
+    /// A copy of what is spent, so that it survives the loss of a block.
+    pub repeated: Option<Repeated>,
     /// What happened and is not in the permanent record yet.
     pub events: EventQueue,
+    /// Codes sent as text messages.
+    pub texts: Texts,
+}
+
+/// What a state says is spent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repeated {
+    /// Of which enrollment.
+    pub enrollment: EnrollmentId,
+    /// The floor of each authenticator.
+    pub floors: Vec<(AuthenticatorName, Step)>,
+    /// As [`Once::used`].
+    pub used: Vec<CodeId>,
+    /// As [`Once::opened`].
+    pub opened: u8,
+}
+
+impl Repeated {
+    /// As far as it concerns codes that are good once.
+    pub(crate) fn once(&self) -> Once {
+        Once { used: self.used.clone(), opened: self.opened, ..Once::default() }
+    }
+}
+
+/// The code that was sent last, and when there were any.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Texts {
+    /// The last one; earlier ones are void.
+    pub code: Option<TextCode>,
+    /// When messages were sent in the last day, oldest first.
+    pub sent: Vec<UnixTime>,
+}
+
+/// A code sent as a text message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TextCode {
+    /// Under which enrollment.
+    pub enrollment: EnrollmentId,
+    /// The code.
+    pub hash: CodeHash,
+    /// Whether it has 16 digits, not 8.
+    pub long: bool,
+    /// Good until then, exclusive.
+    pub until: UnixTime,
 }
 
 impl Meter {

@@ -7,7 +7,7 @@ use core::fmt;
 use thiserror::Error;
 
 use crate::name::UserName;
-use crate::record::{Record, Tombstone};
+use crate::record::{Pending, Record, Tombstone};
 use crate::state::{Meter, State};
 use crate::time::UnixTime;
 
@@ -20,6 +20,17 @@ pub enum Found {
     Disabled(Tombstone),
     /// Enrolled.
     Enrolled(Box<Enrolled>),
+    /// To enroll at one of the next logins.
+    Pending(Box<Opening>),
+}
+
+/// An open enrollment: what was decided, and what logins have made of it.
+#[derive(Debug)]
+pub struct Opening {
+    /// Decided by an administrator.
+    pub pending: Pending,
+    /// Changed by logins.
+    pub state: StateRead,
 }
 
 /// An enrolled user: what was decided, and what logins have made of it.

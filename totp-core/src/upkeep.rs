@@ -5,13 +5,15 @@ use alloc::vec::Vec;
 
 use crate::answer::{Answer, Sequence};
 use crate::budget::Spending;
-use crate::evaluate::Rules;
+use crate::evaluate::{Rules, next_is_due};
 use crate::event::QueuedEvent;
+use crate::floors::begun_anew;
 use crate::name::AuthenticatorName;
+use crate::onetime::CodeHash;
 use crate::otp::Totp;
 use crate::record::{EnrollmentId, Record};
 use crate::search::{Computed, PAIR_REACH, Span, computed_now};
-use crate::state::{MOST_DRIFT, Meter, Spent, State, TotpSpent};
+use crate::state::{MOST_DRIFT, Meter, NextCode, Spent, State, Texts, TotpSpent};
 use crate::store::{Change, Enrolled, Found, StateRead, View, Writes};
 use crate::time::{Step, UnixTime};
 
@@ -163,6 +165,10 @@ pub enum NotChanged {
     OtherEnrollment,
     /// No two consecutive codes of an authenticator within a day, unspent.
     NoMatch,
+    /// No recovery code is to be handed out.
+    NothingDue,
+    /// The state is in memory, because the disk can't be written.
+    InMemory,
 }
 
 /// Learns an authenticator's drift from two consecutive codes, searched within a day. The floor rises past them.
@@ -206,7 +212,7 @@ pub fn resynchronise(
         learned,
         waits: seconds_until_fresh(1, totp, after, rules, now),
     };
-    let settle = Meter { floors: Some(state.floors()), ..view.meter.clone() };
+    let settle = Meter { repeated: Some(state.repeated()), ..view.meter.clone() };
     Change::new(Writes { state: Some(state), settle: Some(settle), debit: None }, Ok(done))
 }
 
@@ -221,6 +227,73 @@ pub fn unlock(view: &View, expected: EnrollmentId) -> Change<Result<(), NotChang
     }
 }
 
+/// Puts a recovery code in the place of the used one (`rotating`): it has been shown.
+pub fn hand_out(
+    view: &View,
+    expected: EnrollmentId,
+    code: CodeHash,
+) -> Change<Result<(), NotChanged>> {
+    let nothing = |why| Change::new(Writes::default(), Err(why));
+    let (enrolled, mut state) = match current(view, expected) {
+        Ok(current) => current,
+        Err(why) => return nothing(why),
+    };
+    let first = enrolled.record.recovery.as_ref().and_then(|recovery| recovery.codes.first());
+    let Some(first) = first.filter(|_| next_is_due(&enrolled.record, &state.once)) else {
+        return nothing(NotChanged::NothingDue);
+    };
+    if view.volatile.is_some() {
+        return nothing(NotChanged::InMemory);
+    }
+    state.once.next = Some(NextCode { of: first.id(), code });
+    state.seq = state.seq.saturating_add(1);
+    let settle = Meter { repeated: Some(state.repeated()), ..view.meter.clone() };
+    Change::new(Writes { state: Some(state), settle: Some(settle), debit: None }, Ok(()))
+}
+
+/// Makes what a restored backup may have brought back harmless: every code up to now is spent, two in a row are asked
+/// for, and codes that are good once are void.
+pub fn repair(
+    view: &View,
+    expected: EnrollmentId,
+    rules: &Rules,
+    now: UnixTime,
+) -> Change<Result<(), NotChanged>> {
+    let (enrolled, seq) = match &view.found {
+        Found::Enrolled(enrolled) if enrolled.record.enrollment == expected => {
+            match &enrolled.state {
+                StateRead::Good(state) => (enrolled, state.seq),
+                StateRead::Lost { seq } => (enrolled, *seq),
+            }
+        }
+        Found::Enrolled(_) => {
+            return Change::new(Writes::default(), Err(NotChanged::OtherEnrollment));
+        }
+        _ => return Change::new(Writes::default(), Err(NotChanged::NotEnrolled)),
+    };
+    if view.volatile.is_some() {
+        return Change::new(Writes::default(), Err(NotChanged::InMemory));
+    }
+    let fresh = begun_anew(rules, &enrolled.record, seq.saturating_add(1), now);
+    let mut state = match &enrolled.state {
+        StateRead::Good(state) => State { seq: fresh.seq, once: fresh.once, ..state.clone() },
+        StateRead::Lost { .. } => State { spent: Vec::new(), ..fresh.clone() },
+    };
+    // Where a floor is above now already, it stays: codes of a clock that was ahead are spent.
+    for (name, Spent::Totp(new)) in &fresh.spent {
+        let old = state.spent(name).map(|spent| *spent.totp()).unwrap_or_default();
+        let spent = TotpSpent { floor: old.floor.max(new.floor), ..old };
+        state.spent.retain(|(n, _)| n != name);
+        state.spent.push((name.clone(), Spent::Totp(spent)));
+    }
+    let Spending { known, unknown, .. } = Spending::singles_used_up();
+    let spending = Spending { known, unknown, ..view.meter.spending.refilled(rules.chance, now) };
+    let texts = Texts { code: None, ..view.meter.texts.clone() };
+    let repeated = Some(state.repeated());
+    let settle = Meter { repeated, spending, texts, ..view.meter.clone() };
+    Change::new(Writes { state: Some(state), settle: Some(settle), debit: None }, Ok(()))
+}
+
 /// The events that wait in a user's state, oldest first, and how many more there were than could be kept.
 #[must_use]
 pub fn waiting_events(view: &View) -> (Vec<QueuedEvent>, u64) {
@@ -229,7 +302,7 @@ pub fn waiting_events(view: &View) -> (Vec<QueuedEvent>, u64) {
             StateRead::Good(state) => Some(&state.events),
             StateRead::Lost { .. } => None,
         },
-        Found::Absent | Found::Disabled(_) => return (Vec::new(), 0),
+        Found::Absent | Found::Disabled(_) | Found::Pending(_) => return (Vec::new(), 0),
     };
     let queues = || state.into_iter().chain([&view.meter.events]);
     let mut events: Vec<QueuedEvent> = queues().flat_map(|queue| queue.iter()).cloned().collect();
@@ -279,6 +352,7 @@ mod tests {
     use alloc::vec;
 
     use super::*;
+    use crate::contact::Contact;
     use crate::event::{EventKind, Place};
     use crate::name::UserName;
     use crate::otp::{Algorithm, Digits, Totp};
@@ -309,9 +383,16 @@ mod tests {
 
     fn view(floor: i64) -> View {
         let user = UserName::new("alice").unwrap();
-        let decision = Decision { user, uid: None, since: NOW, by: "carol".into(), seq: 1 };
+        let decision = Decision {
+            user,
+            uid: None,
+            since: NOW,
+            by: "carol".into(),
+            seq: 1,
+            contact: Contact::default(),
+        };
         let phone_ = Authenticator { name: phone(), added: NOW, kind: Kind::Totp(totp()) };
-        let record = Record { decision, enrollment: ID, authenticators: vec![phone_] };
+        let record = Record::new(decision, ID, vec![phone_]);
         let floor = totp().step(NOW).moved(floor);
         let spent = Spent::Totp(TotpSpent { floor, ..TotpSpent::default() });
         let state = StateRead::Good(State::new(ID, 5, vec![(phone(), spent)]));
@@ -382,7 +463,8 @@ mod tests {
         let typed = [code(600), code(601)].map(|c| Answer::read(c.as_bytes()));
         let (written, _) = committed(resynchronise(&view(0), ID, &typed, &Rules::default(), NOW));
         let floors = vec![(phone(), totp().step(NOW).moved(601))];
-        assert_eq!(written.settle.unwrap().floors, Some((ID, floors)));
+        let repeated = written.settle.unwrap().repeated.unwrap();
+        assert_eq!((repeated.enrollment, repeated.floors), (ID, floors));
     }
 
     #[test]
@@ -423,8 +505,13 @@ mod tests {
     #[test]
     fn moved_events_leave_both_queues() {
         let mut view = view(0);
-        let event =
-            |id, kind| QueuedEvent { id, time: UnixTime(9 - id), kind, place: Place::default() };
+        let event = |id, kind| QueuedEvent {
+            id,
+            time: UnixTime(9 - id),
+            kind,
+            place: Place::default(),
+            detail: "".into(),
+        };
         view.meter.events.push(event(1, EventKind::MoreCodesRequired));
         if let Found::Enrolled(enrolled) = &mut view.found
             && let StateRead::Good(state) = &mut enrolled.state

@@ -10,7 +10,7 @@
 
 mod house;
 
-use house::{HOME, House, NOW, accepted, totp};
+use house::{ByCodes as _, HOME, House, NOW, accepted, totp};
 use totp_core::evaluate::{Reason, Verdict};
 use totp_core::origin::Origin;
 use totp_core::otp::Digits;
@@ -86,7 +86,7 @@ fn log_in(house: &mut House, origin: Origin, mistyped: bool) {
         );
         let Verdict::Refused(first) = house.enter(&slip) else { panic!("a slip was right") };
         assert_ne!(first.reason, Reason::Budget);
-        house.first = Some(first.debit);
+        house.first = Some(first.first());
         house.try_all(&[&slip, &code])
     } else {
         house.enter(&code)

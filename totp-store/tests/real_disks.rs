@@ -10,6 +10,7 @@ use std::process::{Child, Command};
 use std::time::Duration;
 
 use totp_core::answer::Answer;
+use totp_core::contact::Contact;
 use totp_core::evaluate::{Attempt, Reason, Rules, Verdict, evaluate};
 use totp_core::event::{EventKind, Place};
 use totp_core::name::{AuthenticatorName, UserName};
@@ -235,10 +236,11 @@ impl House {
             since: UnixTime(0),
             by: "root".to_owned(),
             seq: 1,
+            contact: Contact::default(),
         };
         let kind = Kind::Totp(totp());
         let authenticators = vec![Authenticator { name: name.clone(), added: UnixTime(0), kind }];
-        let record = Record { decision, enrollment, authenticators };
+        let record = Record::new(decision, enrollment, authenticators);
         let spent = vec![(name, Spent::Totp(TotpSpent::default()))];
         let first = State::new(enrollment, 0, spent);
         self.store().install(record, Expected::Absent, &|_| first.clone()).unwrap();

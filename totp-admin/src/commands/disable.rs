@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use serde_json::json;
 use totp_core::event::EventKind;
 use totp_core::policy::Disabled;
-use totp_core::record::{Decision, Entry, Tombstone};
+use totp_core::record::{Entry, Tombstone};
 use totp_store::store::Expected;
 
 use crate::change::{Administrator, LONGEST_REASON, UNSAID};
@@ -35,16 +35,11 @@ pub fn run(ui: &Ui, site: &Site, args: &Disable) -> Result<()> {
     who.prove_if_own(ui, site, &whom, enrolled)?;
     ui.insist(format_args!("Switch off {whom}'s second factor?"))?;
 
+    let contact = entry.as_ref().map(|entry| entry.decision().contact.clone()).unwrap_or_default();
     who.nobody_else_was_faster(site, &whom, expected)?;
     let (recorded, ()) =
         who.change(site, &whom, EventKind::Disabled, reason.as_deref(), |recorded| {
-            let decision = Decision {
-                user: whom.name.clone(),
-                uid: whom.uid(),
-                since: site.now(),
-                by: who.name(),
-                seq: recorded.seq,
-            };
+            let decision = who.decision(site, &whom, recorded, contact.clone());
             Ok(site.store().switch_off(Tombstone { decision, reason: reason.clone() }, expected)?)
         })?;
     let document = json!({"user": whom.name.as_str(), "changed": true, "record": recorded.seq});

@@ -1,7 +1,7 @@
 //! The dialogue of a login: a first prompt, a second chance for everyone, and the end.
 //!
 //! ```text
-//!            ?, three times at most
+//!            ?, or a word: three times at most
 //!              ┌──┐
 //!   ask first ─┴──┴─► judge ──accepted──────────────────► done
 //!                       └─refused─► ask again ─► judge ──┘
@@ -13,9 +13,8 @@ use alloc::vec::Vec;
 
 use zeroize::Zeroizing;
 
-use crate::answer::Answer;
-use crate::budget::Debit;
-use crate::evaluate::{Accepted, Refusal, Verdict};
+use crate::answer::{Answer, Word};
+use crate::evaluate::{Accepted, First, Verdict};
 
 /// The first prompt, where the PAM line has no `prompt=`.
 pub const PROMPT: &str = "Verification code (? for help): ";
@@ -23,10 +22,16 @@ pub const PROMPT: &str = "Verification code (? for help): ";
 /// The second prompt: the same for everyone whom the first answer did not let in.
 pub const AGAIN: &str = "Not accepted. Enter the next code when your authenticator shows it: ";
 
-/// What stands in front of the prompt after `?`. In the prompt, because some services show nothing else.
-pub const HELP: &str = "Type the digits that your authenticator shows now. They change twice a minute \
-    or so, and each is good once. If that is refused although it is right, type three codes in a row, \
-    as they appear. Verification code: ";
+/// What stands in front of the prompt after `?`: the ways in, the same for everyone. In the prompt, because some services
+/// show nothing else.
+pub const HELP: &str = "Type one of: the digits that your authenticator shows now (if they are refused \
+    although they are right, three codes in a row, as they appear); a recovery code; sms for a code by text \
+    message, if your number is known here; new and then a code, to enroll another phone. Lost everything? An \
+    administrator can let you enroll again. Verification code: ";
+
+/// What stands in front of the prompt after `sms`, `new` and anything else of three bytes: the same for everyone.
+pub const WORDS: &str = "After sms, a code is on its way if your number is known here. After new, enter a \
+    code of the phone that you have, or a recovery code; the new phone comes next. Verification code: ";
 
 /// The last words after the last refusal: the same for everyone.
 pub const REFUSED: &str =
@@ -61,12 +66,14 @@ impl Default for Settings {
 pub enum Next<'a> {
     /// Ask this and hand the answer to [`Login::reply`].
     Ask(String),
+    /// Do what this word asks for, whoever it is, and call [`Login::done`]: a text message, or the same work for nothing.
+    Word(Word),
     /// Evaluate all answers so far and hand the verdict to [`Login::judged`].
     Judge {
         /// The answers, the one to be evaluated last.
         answers: &'a [Answer],
-        /// What the first evaluation was debited with, where this is the second.
-        first: Option<Debit>,
+        /// What became of the first evaluation, where this is the second.
+        first: Option<&'a First>,
         /// The same answer again, neither evaluated nor debited: do the work on a decoy, so that nobody sees by the
         /// time whether the two answers reached us as they were typed.
         pretend: bool,
@@ -91,9 +98,23 @@ pub struct Login {
     stage: Stage,
     answers: Vec<Answer>,
     first_typed: Zeroizing<Vec<u8>>,
-    first_debit: Option<Debit>,
+    first: Option<First>,
     words: u8,
-    help: bool,
+    shown: Shown,
+    wants_new: bool,
+}
+
+/// What stands in front of the prompt.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    /// The prompt alone.
+    Prompt,
+    /// The ways in.
+    Help,
+    /// What becomes of a word; it is still to be done.
+    Due(Word),
+    /// The same, done.
+    Words,
 }
 
 enum Stage {
@@ -114,9 +135,10 @@ impl Login {
             stage,
             answers: Vec::with_capacity(2),
             first_typed: Zeroizing::new(Vec::new()),
-            first_debit: None,
+            first: None,
             words: 0,
-            help: false,
+            shown: Shown::Prompt,
+            wants_new: false,
         }
     }
 
@@ -125,7 +147,7 @@ impl Login {
     #[must_use]
     pub fn with_first_answer(settings: Settings, typed: &[u8]) -> Self {
         let mut login = Self::new(settings);
-        if matches!(Answer::read(typed), Answer::Codes(_)) {
+        if Answer::read(typed).is_code() {
             login.stage = Stage::AskFirst;
             login.reply(typed);
         }
@@ -134,27 +156,48 @@ impl Login {
 
     /// What to do next. The same until it has been done.
     pub fn next(&self) -> Next<'_> {
-        match &self.stage {
-            Stage::AskFirst if self.help => Next::Ask(HELP.to_string()),
-            Stage::AskFirst => Next::Ask(self.settings.prompt.clone()),
-            Stage::AskAgain if self.help => Next::Ask(HELP.to_string()),
-            Stage::AskAgain => Next::Ask(AGAIN.to_string()),
-            Stage::JudgeFirst => {
+        match (&self.stage, self.shown) {
+            (Stage::AskFirst | Stage::AskAgain, Shown::Due(word)) => Next::Word(word),
+            (Stage::AskFirst | Stage::AskAgain, Shown::Help) => Next::Ask(HELP.to_string()),
+            (Stage::AskFirst | Stage::AskAgain, Shown::Words) => Next::Ask(WORDS.to_string()),
+            (Stage::AskFirst, Shown::Prompt) => Next::Ask(self.settings.prompt.clone()),
+            (Stage::AskAgain, Shown::Prompt) => Next::Ask(AGAIN.to_string()),
+            (Stage::JudgeFirst, _) => {
                 Next::Judge { answers: &self.answers, first: None, pretend: false }
             }
-            Stage::JudgeAgain { pretend } => {
-                Next::Judge { answers: &self.answers, first: self.first_debit, pretend: *pretend }
-            }
-            Stage::Done(end) => Next::Done(end.clone()),
+            (Stage::JudgeAgain { pretend }, _) => Next::Judge {
+                answers: &self.answers,
+                first: self.first.as_ref(),
+                pretend: *pretend,
+            },
+            (Stage::Done(end), _) => Next::Done(end.clone()),
+        }
+    }
+
+    /// Whether `new` was typed: the phone is to be replaced, once a code was good.
+    #[must_use]
+    pub fn wants_new(&self) -> bool {
+        self.wants_new
+    }
+
+    /// What [`Next::Word`] asked for is done.
+    pub fn done(&mut self) {
+        if matches!(self.shown, Shown::Due(_)) {
+            self.shown = Shown::Words;
         }
     }
 
     /// The answer to what [`Next::Ask`] asked.
     pub fn reply(&mut self, typed: &[u8]) {
         let answer = Answer::read(typed);
-        self.help = matches!(answer, Answer::Help) && self.words < MOST_WORDS;
-        if self.help {
+        self.shown = match &answer {
+            Answer::Help if self.words < MOST_WORDS => Shown::Help,
+            Answer::Word(word) if self.words < MOST_WORDS => Shown::Due(*word),
+            _ => Shown::Prompt,
+        };
+        if self.shown != Shown::Prompt {
             self.words = self.words.saturating_add(1);
+            self.wants_new |= matches!(answer, Answer::Word(Word::New));
             return;
         }
         match self.stage {
@@ -179,10 +222,8 @@ impl Login {
                 Stage::JudgeFirst | Stage::JudgeAgain { pretend: false },
                 Verdict::Accepted(accepted),
             ) => Stage::Done(End::Accepted(accepted)),
-            (Stage::JudgeFirst, Verdict::Refused(Refusal { debit, .. }))
-                if self.settings.second_chance =>
-            {
-                self.first_debit = Some(debit);
+            (Stage::JudgeFirst, Verdict::Refused(refusal)) if self.settings.second_chance => {
+                self.first = Some(refusal.first());
                 Stage::AskAgain
             }
             _ => Stage::Done(End::Refused),
@@ -197,7 +238,7 @@ pub fn split_combined(typed: &[u8], digits: u8) -> (&[u8], &[u8]) {
     if let Some(comma) = typed.iter().rposition(|byte| *byte == b',') {
         let (password, rest) = typed.split_at_checked(comma).unwrap_or((typed, &[]));
         let codes = rest.get(1..).unwrap_or_default();
-        if matches!(Answer::read(codes), Answer::Codes(_)) {
+        if Answer::read(codes).is_code() {
             return (password, codes);
         }
     }
@@ -208,12 +249,10 @@ pub fn split_combined(typed: &[u8], digits: u8) -> (&[u8], &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::budget::Standing;
-    use crate::evaluate::Reason;
+    use crate::evaluate::{Reason, Refusal};
 
     fn refused() -> Verdict {
-        let debit = Debit::none(Standing::Unknown);
-        Verdict::Refused(Refusal { reason: Reason::Wrong, authenticator: None, debit })
+        Verdict::Refused(Refusal::free(Reason::Wrong))
     }
 
     fn asked(login: &Login) -> String {
@@ -279,6 +318,29 @@ mod tests {
     }
 
     #[test]
+    fn a_word_is_done_once_and_then_repeats_the_prompt() {
+        let mut login = Login::new(Settings::default());
+        for (typed, word) in [("sms", Word::Sms), ("NEW", Word::New), ("abc", Word::Other)] {
+            login.reply(typed.as_bytes());
+            assert!(matches!(login.next(), Next::Word(done) if done == word));
+            login.done();
+            assert_eq!(asked(&login), WORDS);
+        }
+        login.reply(b"sms");
+        assert_eq!(judging(&login), (1, false));
+    }
+
+    #[test]
+    fn the_wish_for_a_new_phone_is_remembered_until_the_end() {
+        let mut login = Login::new(Settings::default());
+        login.reply(b"new");
+        login.done();
+        login.reply(b"123456");
+        assert!(login.wants_new());
+        assert!(!Login::new(Settings::default()).wants_new());
+    }
+
+    #[test]
     fn a_code_that_came_with_the_password_is_the_first_answer() {
         let mut login = Login::with_first_answer(Settings::default(), b"123456");
         assert_eq!(judging(&login), (1, false));
@@ -322,7 +384,7 @@ mod tests {
 
     #[test]
     fn every_text_fits_a_pam_message() {
-        for text in [PROMPT, AGAIN, HELP, REFUSED, COMBINED] {
+        for text in [PROMPT, AGAIN, HELP, WORDS, REFUSED, COMBINED] {
             assert!(text.len() < 512 && text.is_ascii() && !text.contains('\n'));
         }
     }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::values::{AbsolutePath, Argument, Limited};
 use crate::contact::Email;
+use crate::text_message::Limits;
 use crate::time::DAY;
 
 /// `[recovery]`.
@@ -256,6 +257,16 @@ impl Default for SmsKeys {
             per_day: Limited(10),
             timeout: Limited(20),
         }
+    }
+}
+
+impl SmsKeys {
+    /// How many messages a user is sent; `None` where there are no text messages.
+    #[must_use]
+    pub fn limits(&self) -> Option<Limits> {
+        let count = |number: u64| usize::try_from(number).unwrap_or(1);
+        (!self.command.is_empty())
+            .then(|| Limits { per_hour: count(self.per_hour.0), per_day: count(self.per_day.0) })
     }
 }
 

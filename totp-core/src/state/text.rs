@@ -11,7 +11,9 @@ use core::fmt::Write as _;
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
-use super::{MOST_DRIFT, Meter, Spent, State, TotpSpent, Visit};
+use super::{
+    MOST_DRIFT, Meter, NextCode, Repeated, Spent, State, TextCode, Texts, TotpSpent, Visit,
+};
 use crate::budget::Spending;
 use crate::event::{EventQueue, Place, QueuedEvent};
 use crate::name::{AuthenticatorName, UserName, unword, word};
@@ -66,6 +68,16 @@ fn state_lines(user: &UserName, state: &State) -> String {
             spent.floor.0, spent.drift, spent.lean
         );
     }
+    let once = &state.once;
+    for id in &once.used {
+        line(&mut text, &["used", &id.to_string()]);
+    }
+    if let Some(next) = &once.next {
+        line(&mut text, &["next", &next.of.to_string(), &next.code.to_string()]);
+    }
+    if once.opened > 0 {
+        line(&mut text, &["opened", &once.opened.to_string()]);
+    }
     visit(&mut text, "login", state.last_login.as_ref());
     for (origin, last) in &state.origins {
         line(&mut text, &["origin", &last.to_string(), &origin.to_string()]);
@@ -82,8 +94,11 @@ pub fn print_meter(user: &UserName, meter: &Meter) -> [u8; BLOCK] {
         if let Some(block) = sealed(meter_lines(user, &meter)) {
             return block;
         }
-        meter.events = EventQueue::default(); // can't be reached: 8 events and 4 floors fit
-        meter.floors = None;
+        meter.events = EventQueue::default(); // the longest names and places of 8 events alone don't fit
+        if let Some(block) = sealed(meter_lines(user, &meter)) {
+            return block;
+        }
+        meter.repeated = None; // can't be reached
     }
 }
 
@@ -102,11 +117,25 @@ fn meter_lines(user: &UserName, meter: &Meter) -> String {
     if let Some(told) = meter.told {
         line(&mut text, &["told", &told.to_string()]);
     }
-    if let Some((enrollment, floors)) = &meter.floors {
-        line(&mut text, &["floors", &enrollment.to_string()]);
-        for (name, step) in floors {
+    if let Some(repeated) = &meter.repeated {
+        line(&mut text, &["repeated", &repeated.enrollment.to_string()]);
+        for (name, step) in &repeated.floors {
             line(&mut text, &["floor", name.as_str(), &step.0.to_string()]);
         }
+        for id in &repeated.used {
+            line(&mut text, &["used", &id.to_string()]);
+        }
+        if repeated.opened > 0 {
+            line(&mut text, &["opened", &repeated.opened.to_string()]);
+        }
+    }
+    if let Some(TextCode { enrollment, hash, long, until }) = &meter.texts.code {
+        let digits = if *long { "16" } else { "8" };
+        let (enrollment, hash) = (enrollment.to_string(), hash.to_string());
+        line(&mut text, &["text", &enrollment, &hash, digits, &until.to_string()]);
+    }
+    for sent in &meter.texts.sent {
+        line(&mut text, &["sent", &sent.to_string()]);
     }
     events(&mut text, &meter.events);
     text
@@ -126,6 +155,13 @@ pub fn parse_state(user: &UserName, block: &[u8]) -> Result<State, BlockError> {
     while let Some(spent) = lines.may("totp", totp_line)? {
         state.spent.push(spent);
     }
+    while let Some(id) = lines.may("used", |w| w.one()?.parse().ok())? {
+        state.once.used.push(id);
+    }
+    state.once.next = lines.may("next", |w| {
+        Some(NextCode { of: w.one()?.parse().ok()?, code: w.one()?.parse().ok()? })
+    })?;
+    state.once.opened = lines.may("opened", Words::small)?.unwrap_or(0);
     state.last_login = lines.may("login", visit_line)?;
     while let Some(origin) = lines.may("origin", |w| {
         let last = w.one()?.parse().ok()?;
@@ -156,17 +192,32 @@ pub fn parse_meter(user: &UserName, block: &[u8]) -> Result<Meter, BlockError> {
     })?;
     let last_failure = lines.may("failure", visit_line)?;
     let told = lines.may("told", |w| w.one()?.parse().ok())?;
-    let mut floors = lines.may("floors", |w| Some((w.one()?.parse().ok()?, Vec::new())))?;
-    if let Some((_, floors)) = &mut floors {
+    let mut repeated = lines.may("repeated", |w| {
+        Some(Repeated {
+            enrollment: w.one()?.parse().ok()?,
+            floors: Vec::new(),
+            used: Vec::new(),
+            opened: 0,
+        })
+    })?;
+    if let Some(repeated) = &mut repeated {
         while let Some(floor) = lines
             .may("floor", |w| Some((AuthenticatorName::new(w.one()?).ok()?, Step(w.number()?))))?
         {
-            floors.push(floor);
+            repeated.floors.push(floor);
         }
+        while let Some(id) = lines.may("used", |w| w.one()?.parse().ok())? {
+            repeated.used.push(id);
+        }
+        repeated.opened = lines.may("opened", Words::small)?.unwrap_or(0);
+    }
+    let mut texts = Texts { code: lines.may("text", text_line)?, sent: Vec::new() };
+    while let Some(sent) = lines.may("sent", |w| w.one()?.parse().ok())? {
+        texts.sent.push(sent);
     }
     let events = lines.events()?;
     lines.end()?;
-    Ok(Meter { noted, spending, last_failure, told, floors, events })
+    Ok(Meter { noted, spending, last_failure, told, repeated, events, texts })
 }
 
 /// Stands where there is nothing to say.
@@ -261,9 +312,26 @@ impl<'a> Words<'a> {
         (number.to_string() == text).then_some(number)
     }
 
+    fn small(&mut self) -> Option<u8> {
+        self.number()?.try_into().ok()
+    }
+
     fn signed(&mut self, most: i64) -> Option<i64> {
         self.one()?.parse().ok().filter(|n: &i64| n.checked_abs().is_some_and(|n| n <= most))
     }
+}
+
+fn text_line(w: &mut Words<'_>) -> Option<TextCode> {
+    Some(TextCode {
+        enrollment: w.one()?.parse().ok()?,
+        hash: w.one()?.parse().ok()?,
+        long: match w.one()? {
+            "8" => false,
+            "16" => true,
+            _ => return None,
+        },
+        until: w.one()?.parse().ok()?,
+    })
 }
 
 fn totp_line(w: &mut Words<'_>) -> Option<(AuthenticatorName, Spent)> {
@@ -365,11 +433,17 @@ mod tests {
 
     use super::*;
     use crate::event::EventKind;
+    use crate::onetime::CodeHash;
     use crate::origin::Origin;
     use crate::record::EnrollmentId;
+    use crate::state::Once;
 
     fn user() -> UserName {
         UserName::new("al ice").unwrap()
+    }
+
+    fn code(n: u8) -> CodeHash {
+        CodeHash::of(&[n])
     }
 
     fn full_state() -> State {
@@ -389,6 +463,11 @@ mod tests {
         state.remember(Origin::Caller(0), UnixTime(5));
         state.remember(Origin::Net4([192, 0, 2]), UnixTime(6));
         state.events.push(event(1));
+        state.once = Once {
+            used: vec![code(1).id()],
+            next: Some(NextCode { of: code(1).id(), code: code(2) }),
+            opened: 1,
+        };
         state
     }
 
@@ -415,11 +494,22 @@ mod tests {
             },
             last_failure: Some(Visit { time: UnixTime(8), place: Place::new("sudo", "::1") }),
             told: Some(UnixTime(10)),
-            floors: Some((
-                EnrollmentId::fresh([9; 8]),
-                vec![(AuthenticatorName::new("phone").unwrap(), Step(5))],
-            )),
+            repeated: Some(Repeated {
+                enrollment: EnrollmentId::fresh([9; 8]),
+                floors: vec![(AuthenticatorName::new("phone").unwrap(), Step(5))],
+                used: vec![code(1).id(), code(2).id()],
+                opened: 2,
+            }),
             events: EventQueue::default(),
+            texts: Texts {
+                code: Some(TextCode {
+                    enrollment: EnrollmentId::fresh([9; 8]),
+                    hash: code(3),
+                    long: true,
+                    until: UnixTime(600),
+                }),
+                sent: vec![UnixTime(5), UnixTime(6)],
+            },
         };
         (0..9).for_each(|id| meter.events.push(event(id)));
         meter
@@ -438,6 +528,9 @@ mod tests {
              seq 42\n\
              totp phone floor 58712345 drift -20 lean 1 used 1970-01-01T00:00:09Z\n\
              totp token floor 0 drift 0 lean 0 used -\n\
+             used 8a2b3fa14cf0b8cf\n\
+             next 8a2b3fa14cf0b8cf 693762a663a490e122cf9090790ee6dc241cf8a7ec5bca360ef1d1176bc03946\n\
+             opened 1\n\
              login 2025-11-13T02:13:20Z sshd -\n\
              origin 1970-01-01T00:00:06Z net:192.0.2.0/24\n\
              origin 1970-01-01T00:00:05Z uid:0\n\
@@ -498,12 +591,20 @@ mod tests {
         state.last_login = Some(Visit { time: UnixTime::MAX, place: place.clone() });
         let mut meter = Meter {
             last_failure: state.last_login.clone(),
-            floors: Some((state.enrollment, (0..4).map(|n| (long(n), Step(u64::MAX))).collect())),
+            repeated: Some(Repeated {
+                enrollment: state.enrollment,
+                floors: (0..4).map(|n| (long(n), Step(u64::MAX))).collect(),
+                used: state.once.used.clone(),
+                opened: 3,
+            }),
+            texts: full_meter().texts,
             ..full_meter()
         };
         for id in 0..20 {
             let kind = EventKind::MoreCodesRequired;
-            let event = QueuedEvent { id, time: UnixTime::MAX, kind, place: place.clone() };
+            let detail = crate::event::detail(&"d".repeat(500));
+            let place = place.clone();
+            let event = QueuedEvent { id, time: UnixTime::MAX, kind, place, detail };
             state.events.push(event.clone());
             meter.events.push(event);
             state.remember(Origin::Host(format!("{id:02}{}", "y".repeat(62))), UnixTime(id));

@@ -9,8 +9,11 @@
 )] // shared by several test programs, and tests
 
 use totp_core::answer::Answer;
-use totp_core::budget::{Debit, Spending, YearlyChance};
-use totp_core::evaluate::{Accepted, Attempt, Reason, Refusal, Rules, Usual, Verdict, evaluate};
+use totp_core::budget::{Spending, YearlyChance};
+use totp_core::contact::Contact;
+use totp_core::evaluate::{
+    Accepted, Attempt, By, First, Reason, Refusal, Rules, Usual, Verdict, evaluate,
+};
 use totp_core::event::Place;
 use totp_core::name::{AuthenticatorName, UserName};
 use totp_core::origin::Origin;
@@ -39,8 +42,8 @@ pub struct House {
     pub now: UnixTime,
     /// Where the next answer comes from.
     pub origin: Origin,
-    /// The debit of the first answer of a dialogue.
-    pub first: Option<Debit>,
+    /// What became of the first answer of a dialogue.
+    pub first: Option<First>,
 }
 
 pub fn totp(seed: u8, digits: Digits) -> Totp {
@@ -65,9 +68,15 @@ impl House {
             kind: Kind::Totp(totp),
         });
         let user = UserName::new("alice").unwrap();
-        let decision =
-            Decision { user, uid: Some(1000), since: NOW, by: String::from("carol"), seq: 1 };
-        let record = Record { decision, enrollment, authenticators: authenticators.collect() };
+        let decision = Decision {
+            user,
+            uid: Some(1000),
+            since: NOW,
+            by: String::from("carol"),
+            seq: 1,
+            contact: Contact::default(),
+        };
+        let record = Record::new(decision, enrollment, authenticators.collect());
         let state = StateRead::Good(State::new(enrollment, 1, spent));
         let found = Found::Enrolled(Box::new(Enrolled { record, state }));
         let view = View { found, meter: Meter::default(), volatile: None };
@@ -130,7 +139,7 @@ impl House {
         let attempt = Attempt {
             answers: &answers,
             codebook: &codebook,
-            first: self.first,
+            first: self.first.as_ref(),
             origin: &self.origin,
             place: &place,
             now: self.now,
@@ -179,5 +188,33 @@ pub fn refused(verdict: Verdict) -> Refusal {
     match verdict {
         Verdict::Refused(refusal) => refusal,
         Verdict::Accepted(accepted) => panic!("accepted: {accepted:?}"),
+    }
+}
+
+/// What codes of an authenticator that were accepted came to.
+pub trait ByCodes {
+    fn codes(&self) -> usize;
+    fn drift(&self) -> i64;
+    fn off(&self) -> Option<i64>;
+}
+
+impl ByCodes for Accepted {
+    fn codes(&self) -> usize {
+        by_codes(self).1
+    }
+
+    fn drift(&self) -> i64 {
+        by_codes(self).0
+    }
+
+    fn off(&self) -> Option<i64> {
+        by_codes(self).2
+    }
+}
+
+fn by_codes(accepted: &Accepted) -> (i64, usize, Option<i64>) {
+    match accepted.by() {
+        By::Totp { drift, codes, off, .. } => (*drift, *codes, *off),
+        other => panic!("{other:?}"),
     }
 }

@@ -28,7 +28,8 @@ fn entry(user: &str) -> Entry {
 
 fn login(id: u64, time: UnixTime) -> Entry {
     let place = Place::new("sshd", "192.0.2.1");
-    let event = QueuedEvent { id, time, kind: EventKind::StateRebuilt, place };
+    let event =
+        QueuedEvent { id, time, kind: EventKind::StateRebuilt, place, detail: String::new() };
     Entry::of_login(&UserName::new("alice").unwrap(), &event, None)
 }
 

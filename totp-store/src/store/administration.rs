@@ -7,7 +7,7 @@ use std::fs::File;
 
 use thiserror::Error;
 use totp_core::name::UserName;
-use totp_core::record::{EnrollmentId, Entry, Record, Tombstone};
+use totp_core::record::{EnrollmentId, Entry, Pending, Record, Tombstone};
 use totp_core::state::State;
 use totp_core::store::{Fault, FaultKind, StateRead};
 
@@ -29,6 +29,8 @@ pub enum Expected {
     Disabled,
     /// This enrollment.
     Enrolled(EnrollmentId),
+    /// This enrollment, which is still open.
+    Pending(EnrollmentId),
     /// A record that can't be used.
     Unusable,
 }
@@ -59,6 +61,7 @@ impl Expected {
             Ok(None) => Some(Self::Absent),
             Ok(Some(Entry::Disabled(_))) => Some(Self::Disabled),
             Ok(Some(Entry::Enrolled(record))) => Some(Self::Enrolled(record.enrollment)),
+            Ok(Some(Entry::Pending(pending))) => Some(Self::Pending(pending.enrollment)),
             Err(fault) if fault.kind.is_the_users_own() => Some(Self::Unusable),
             Err(_) => None,
         }
@@ -90,7 +93,57 @@ impl FileStore {
         expected: Expected,
         first: &dyn Fn(Option<&State>) -> State,
     ) -> Result<(), NotChanged> {
-        let user = record.decision.user.clone();
+        self.put(Entry::Enrolled(record), expected, first)
+    }
+
+    /// Opens an enrollment: the user is to enroll at one of the next logins. What was there before is erased.
+    ///
+    /// # Errors
+    /// As [`FileStore::install`].
+    pub fn open_enrollment(&self, pending: Pending, expected: Expected) -> Result<(), NotChanged> {
+        let enrollment = pending.enrollment;
+        let first = |old: Option<&State>| {
+            let mut first = State::new(enrollment, 0, Vec::new());
+            if let Some(old) = old {
+                first.last_login.clone_from(&old.last_login);
+                first.events = old.events.clone();
+            }
+            first
+        };
+        self.put(Entry::Pending(pending), expected, &first)
+    }
+
+    /// Changes what is decided about a user within the same enrollment (contact, recovery codes, a bypass code): `change`
+    /// gets what is there now, under the lock. The state stays.
+    ///
+    /// # Errors
+    /// [`NotChanged`] says why.
+    pub fn amend(
+        &self,
+        user: &UserName,
+        expected: Expected,
+        change: &mut dyn FnMut(&mut Entry),
+    ) -> Result<(), NotChanged> {
+        self.change(user, expected, |directories| {
+            let mut entry = directories.records.read(user)?.ok_or_else(|| {
+                let detail = format!("there is nothing about {user} to be changed");
+                fault(FaultKind::Unavailable, detail)
+            })?;
+            let before = entry.enrollment();
+            change(&mut entry);
+            debug_assert!(entry.enrollment() == before && entry.decision().user == *user);
+            directories.records.write(&entry)
+        })
+    }
+
+    /// Puts an entry with an enrollment in place, with the first state of it.
+    fn put(
+        &self,
+        entry: Entry,
+        expected: Expected,
+        first: &dyn Fn(Option<&State>) -> State,
+    ) -> Result<(), NotChanged> {
+        let user = entry.decision().user.clone();
         let seat = Seat::own(&user, Some(&user));
         self.room_for_files(&seat.name)?;
         let directories = self.directories()?;
@@ -105,7 +158,7 @@ impl FileStore {
             _ => first(None),
         };
         self.write_first(&seat, &opened.file, &blocks, current, &State { seq, ..state })?;
-        let written = directories.records.write(&Entry::Enrolled(record))?;
+        let written = directories.records.write(&entry)?;
         // Only a note: without it the next login flushes once more.
         let _ = blocks.write_meter(&*self.disk, &opened.file, &blocks.meter(), seq);
         self.make_decoys(directories);

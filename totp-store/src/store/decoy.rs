@@ -1,11 +1,15 @@
 //! What stands in for the files of somebody who has none, so that a login takes the same time and leaves the same
 //! traces: a record that is read and thrown away, and sixteen states.
 
+use totp_core::contact::Contact;
 use totp_core::event::Place;
 use totp_core::name::{AuthenticatorName, UserName};
+use totp_core::onetime::{LENGTH, OneTimeCode};
 use totp_core::origin::Origin;
 use totp_core::otp::Totp;
-use totp_core::record::{Authenticator, Decision, EnrollmentId, Entry, Kind, Record, print};
+use totp_core::record::{
+    Authenticator, Decision, EnrollmentId, Entry, Kind, Record, Recovery, print,
+};
 use totp_core::secret::Secret;
 use totp_core::state::{Spent, State, TotpSpent, Visit};
 use totp_core::time::UnixTime;
@@ -64,11 +68,16 @@ pub(super) fn record_text() -> Zeroizing<String> {
             since: UnixTime(0),
             by: "root".to_owned(),
             seq: 0,
+            contact: Contact::default(),
         };
         let authenticators =
             vec![Authenticator { name, added: UnixTime(0), kind: Kind::Totp(totp) }];
         let enrollment = EnrollmentId::fresh([0; 8]);
-        print(&Entry::Enrolled(Record { decision, enrollment, authenticators })).ok()
+        // As many recovery codes as an enrollment issues by default.
+        let codes = (0..5).map(|n| OneTimeCode::fresh(&[n; LENGTH]).hash()).collect();
+        let recovery = Some(Recovery { rotating: false, issued: UnixTime(0), codes });
+        let record = Record { recovery, ..Record::new(decision, enrollment, authenticators) };
+        print(&Entry::Enrolled(record)).ok()
     };
     made().unwrap_or_default()
 }

@@ -27,7 +27,7 @@ use totp_core::name::UserName;
 use totp_core::record::{EnrollmentId, Entry};
 use totp_core::state::Meter;
 use totp_core::state::Visit;
-use totp_core::store::{Change, Committed, Enrolled, Fault, Found, Store, View};
+use totp_core::store::{Change, Committed, Enrolled, Fault, Found, Opening, Store, View};
 use totp_core::time::UnixTime;
 
 use self::blocks::Blocks;
@@ -99,7 +99,7 @@ impl FileStore {
     /// Anything but a proven answer.
     pub fn inspect(&self, user: &UserName) -> Result<Inspected, Fault> {
         let peeked = self.peeked(user)?;
-        let enrolled = matches!(peeked.entry, Some(Entry::Enrolled(_)));
+        let enrolled = enrollment(peeked.entry.as_ref()).is_some();
         let (blocks, volatile) = match peeked.state {
             Err(_) if !enrolled => (Blocks::blank(user), false),
             state => state?,
@@ -111,7 +111,7 @@ impl FileStore {
     /// The record, and the state or what stands in for it, read without a lock.
     fn peeked(&self, user: &UserName) -> Result<Peeked, Fault> {
         let entry = self.directories()?.records.read(user)?;
-        let enrolled = matches!(entry, Some(Entry::Enrolled(_)));
+        let enrolled = enrollment(entry.as_ref()).is_some();
         let seat = if enrolled { Seat::own(user, None) } else { Seat::decoy(user, None) };
         Ok(Peeked { entry, state: self.peek(&seat) })
     }
@@ -177,10 +177,7 @@ impl Store for FileStore {
 }
 
 fn enrollment(entry: Option<&Entry>) -> Option<EnrollmentId> {
-    match entry {
-        Some(Entry::Enrolled(record)) => Some(record.enrollment),
-        _ => None,
-    }
+    entry.and_then(Entry::enrollment)
 }
 
 fn found(entry: Option<Entry>, blocks: &Blocks) -> Found {
@@ -190,6 +187,10 @@ fn found(entry: Option<Entry>, blocks: &Blocks) -> Found {
         Some(Entry::Enrolled(record)) => {
             let state = blocks.state(record.enrollment);
             Found::Enrolled(Box::new(Enrolled { record, state }))
+        }
+        Some(Entry::Pending(pending)) => {
+            let state = blocks.state(pending.enrollment);
+            Found::Pending(Box::new(Opening { pending, state }))
         }
     }
 }

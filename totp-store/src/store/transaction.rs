@@ -127,7 +127,7 @@ impl FileStore {
         };
         if seat.is_decoy {
             records.make_decoy();
-            if matches!(entry, Some(Entry::Enrolled(_))) {
+            if enrollment(entry.as_ref()).is_some() {
                 return Ok(None);
             }
         }

@@ -5,9 +5,7 @@ use anyhow::{Result, bail};
 use totp_core::event::EventKind;
 use totp_core::name::AuthenticatorName;
 use totp_core::otp::Totp;
-use totp_core::record::{
-    Authenticator, Decision, EnrollmentId, Entry, MOST_AUTHENTICATORS, Record,
-};
+use totp_core::record::{Authenticator, EnrollmentId, Entry, MOST_AUTHENTICATORS, Record};
 use totp_core::state::{Spent, State, TotpSpent};
 use totp_store::entropy;
 use totp_store::store::Expected;
@@ -75,7 +73,7 @@ impl Base {
             Some(Entry::Enrolled(record)) => {
                 record.authenticators.iter().any(|one| one.kind.totp().secret.same_as(&totp.secret))
             }
-            Some(Entry::Disabled(_)) => true,
+            Some(Entry::Disabled(_) | Entry::Pending(_)) => true,
             None => self.expected != Expected::Absent,
         }
     }
@@ -124,18 +122,14 @@ impl Base {
             first_state(enrollment, old, &kept, adds, (name.clone(), Spent::Totp(spent)))
         };
         let expected = self.expected;
+        let contact = self.entry.as_ref().map(|entry| entry.decision().contact.clone());
+        let contact = contact.unwrap_or_default();
         who.nobody_else_was_faster(site, whom, expected)?;
         who.change(site, whom, event, None, |recorded| {
             let mut authenticators = self.kept;
             authenticators.push(fresh);
-            let decision = Decision {
-                user: whom.name.clone(),
-                uid: whom.uid(),
-                since: site.now(),
-                by: who.name(),
-                seq: recorded.seq,
-            };
-            let record = Record { decision, enrollment, authenticators };
+            let decision = who.decision(site, whom, recorded, contact);
+            let record = Record::new(decision, enrollment, authenticators);
             Ok(site.store().install(record, expected, &first)?)
         })
     }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use nix::errno::Errno;
 use tempfile::TempDir;
 use totp_core::answer::Answer;
+use totp_core::contact::Contact;
 use totp_core::evaluate::{Attempt, Reason, Rules, Verdict, evaluate};
 use totp_core::event::Place;
 use totp_core::name::{AuthenticatorName, UserName};
@@ -57,16 +58,20 @@ pub(super) fn wrong(at: UnixTime) -> String {
 }
 
 pub(super) fn decision(name: &str) -> Decision {
-    Decision { user: user(name), uid: Some(1000), since: NOW, by: "carol".to_owned(), seq: 1 }
+    Decision {
+        user: user(name),
+        uid: Some(1000),
+        since: NOW,
+        by: "carol".to_owned(),
+        seq: 1,
+        contact: Contact::default(),
+    }
 }
 
 pub(super) fn record(name: &str, enrollment: u8) -> Record {
     let authenticator = Authenticator { name: phone(), added: NOW, kind: Kind::Totp(totp()) };
-    Record {
-        decision: decision(name),
-        enrollment: EnrollmentId::fresh([enrollment; 8]),
-        authenticators: vec![authenticator],
-    }
+    let enrollment = EnrollmentId::fresh([enrollment; 8]);
+    Record::new(decision(name), enrollment, vec![authenticator])
 }
 
 pub(super) fn tombstone(name: &str) -> Tombstone {

@@ -1,0 +1,131 @@
+//! Codes that are good once, held against the last answer of a dialogue: recovery codes, a bypass code, the code of a text
+//! message. All comparisons are made, whoever it is and whatever is found.
+
+use alloc::vec::Vec;
+
+use subtle::{Choice, ConditionallySelectable as _};
+
+use super::Reason;
+use crate::onetime::{CodeHash, MOST_RECOVERY_CODES};
+use crate::prices::Open;
+use crate::record::{Record, Recovery};
+use crate::state::{Meter, Once, State};
+use crate::time::UnixTime;
+
+/// As many codes are compared: recovery codes, their successor, a bypass code, a text message's.
+const SLOTS: u8 = 20;
+
+const _: () = assert!(MOST_RECOVERY_CODES + 3 <= SLOTS as usize);
+
+/// Which of `candidates` it is, in a time that depends on neither.
+pub(super) fn search(typed: &CodeHash, candidates: &[CodeHash]) -> Option<usize> {
+    let mut found = 0u8; // one more than its place
+    for slot in 0..SLOTS {
+        let candidate = candidates.get(usize::from(slot));
+        let there = Choice::from(u8::from(candidate.is_some()));
+        let equal = typed.same(candidate.unwrap_or(&CodeHash::NONE));
+        found.conditional_assign(&slot.saturating_add(1), equal & there);
+    }
+    usize::from(found).checked_sub(1)
+}
+
+/// A code that is good once, and what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct OnceHit {
+    pub(super) hash: CodeHash,
+    pub(super) what: What,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    Recovery,
+    Bypass { until: UnixTime },
+    Text { until: UnixTime, long: bool },
+}
+
+/// Looks for the last answer among all of a user's codes. An error says why one that is theirs is not good.
+pub(super) fn look(
+    typed: &CodeHash,
+    record: &Record,
+    state: &State,
+    meter: &Meter,
+    (open, volatile, now): (Open, bool, UnixTime),
+) -> Result<Option<OnceHit>, Reason> {
+    let all = all(record, &state.once, meter);
+    let hashes: Vec<CodeHash> = all.iter().map(|hit| hit.hash).collect();
+    let Some(hit) = search(typed, &hashes).and_then(|at| all.get(at)) else { return Ok(None) };
+    if state.once.is_used(hit.hash.id()) {
+        return Err(Reason::Replay);
+    }
+    let until = match hit.what {
+        What::Recovery => UnixTime::MAX,
+        What::Bypass { until } | What::Text { until, .. } => until,
+    };
+    if now >= until {
+        return Err(Reason::Expired);
+    }
+    match hit.what {
+        _ if volatile => Err(Reason::Unavailable),
+        What::Text { long: false, .. } if !open.short_text => Err(Reason::Budget),
+        What::Text { long: true, .. } if !open.long_text => Err(Reason::Budget),
+        _ => Ok(Some(*hit)),
+    }
+}
+
+fn all(record: &Record, once: &Once, meter: &Meter) -> Vec<OnceHit> {
+    let mut all = Vec::with_capacity(usize::from(SLOTS));
+    if let Some(recovery) = &record.recovery {
+        let codes = recovery.codes.iter().copied().chain(next(recovery, once));
+        all.extend(codes.map(|hash| OnceHit { hash, what: What::Recovery }));
+    }
+    if let Some(bypass) = &record.bypass {
+        all.push(OnceHit { hash: bypass.code, what: What::Bypass { until: bypass.until } });
+    }
+    if let Some(text) = meter.texts.code.filter(|text| text.enrollment == record.enrollment) {
+        let what = What::Text { until: text.until, long: text.long };
+        all.push(OnceHit { hash: text.hash, what });
+    }
+    all
+}
+
+/// The code that took the place of a used one, where it belongs to these recovery codes.
+fn next(recovery: &Recovery, once: &Once) -> Option<CodeHash> {
+    let head = recovery.codes.first().filter(|_| recovery.rotating)?.id();
+    let next = once.next.filter(|next| next.of == head)?;
+    (next.code != CodeHash::NONE).then_some(next.code)
+}
+
+/// How many recovery codes are still good.
+#[must_use]
+pub fn left(record: &Record, once: &Once) -> usize {
+    let Some(recovery) = &record.recovery else { return 0 };
+    let codes = recovery.codes.iter().copied().chain(next(recovery, once));
+    codes.filter(|code| !once.is_used(code.id())).count()
+}
+
+/// Whether the next recovery code is due: the last one is used, and its successor has not been shown (`rotating`).
+#[must_use]
+pub fn next_is_due(record: &Record, once: &Once) -> bool {
+    let Some(recovery) = record.recovery.as_ref().filter(|recovery| recovery.rotating) else {
+        return false;
+    };
+    let Some(first) = recovery.codes.first() else { return false };
+    let successor = once.next.filter(|next| next.of == first.id());
+    let used = |code: &CodeHash| once.is_used(code.id());
+    used(first) && successor.is_none_or(|next| used(&next.code))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_found_wherever_it_stands() {
+        let codes: Vec<CodeHash> = (0..20).map(|n| CodeHash::of(&[n])).collect();
+        for (at, code) in codes.iter().enumerate() {
+            assert_eq!(search(code, &codes), Some(at));
+        }
+        assert_eq!(search(&CodeHash::of(b"x"), &codes), None);
+        assert_eq!(search(&CodeHash::NONE, &[]), None);
+    }
+}

@@ -1,0 +1,484 @@
+//! The text form of a record in `users/NAME.toml`: TOML, every key known. Errors never repeat the text, which has
+//! secrets in it.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::{
+    Authenticator, Bypass, Decision, Entry, Kind, Pending, Record, RecordError, Recovery,
+    Tombstone, VERSION, check_authenticators, check_recovery,
+};
+use crate::contact::Contact;
+use crate::name::{AuthenticatorName, NameError, UserName};
+use crate::otp::{Algorithm, Digits, ParameterError, Totp};
+use crate::secret::{Secret, SecretError};
+use crate::time::Period;
+
+/// Reads a record file.
+///
+/// # Errors
+/// As [`RecordError`] says; an unknown key is an error.
+pub fn parse(text: &str) -> Result<Entry, RecordError> {
+    let form: Form = toml::from_str(text).map_err(|error| syntax(text, &error))?;
+    form.into_entry()
+}
+
+/// Writes a record file.
+///
+/// # Errors
+/// Where the authenticators break the rules of [`check_authenticators`].
+pub fn print(entry: &Entry) -> Result<Zeroizing<String>, RecordError> {
+    if let Entry::Enrolled(record) = entry {
+        check_authenticators(&record.authenticators)?;
+        record.recovery.as_ref().map_or(Ok(()), check_recovery)?;
+    }
+    let form = Form::of_entry(entry);
+    let text = toml::to_string(&form)
+        .map_err(|error| RecordError::Syntax { line: 0, message: error.to_string() })?;
+    Ok(Zeroizing::new(text))
+}
+
+/// What a TOML parser complains of, without the text it complains of: a secret may stand there.
+fn syntax(text: &str, error: &toml::de::Error) -> RecordError {
+    RecordError::Syntax { line: line_of(text, error), message: without_value(error.message()) }
+}
+
+/// serde repeats a value it can't use (``invalid type: string "JBSW...", expected u64``); keep the rest.
+fn without_value(message: &str) -> String {
+    match (message.split_once(": "), message.rsplit_once(", expected ")) {
+        (Some((what, _)), Some((_, expected))) if what.starts_with("invalid ") => {
+            alloc::format!("{what}, expected {expected}")
+        }
+        _ if message.starts_with("unknown variant") => String::from("a word that isn't known here"),
+        _ => String::from(message),
+    }
+}
+
+/// The line of `text`, counted from 1, where a parser stumbled.
+fn line_of(text: &str, error: &toml::de::Error) -> usize {
+    let at = error.span().map_or(0, |span| span.start);
+    let before = text.as_bytes().get(..at).unwrap_or_default();
+    before.iter().filter(|b| **b == b'\n').count().saturating_add(1)
+}
+
+/// The file, key by key. The order here is the order in the file.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Form {
+    version: u32,
+    status: Status,
+    user: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uid: Option<u32>,
+    since: String,
+    by: String,
+    seq: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phone: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    enrollment: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recovery: Option<RecoveryForm>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bypass: Option<BypassForm>,
+    #[serde(default, rename = "authenticator", skip_serializing_if = "Vec::is_empty")]
+    authenticators: Vec<AuthenticatorForm>,
+}
+
+#[derive(Serialize, Deserialize, PartialEq)]
+#[serde(rename_all = "lowercase")]
+enum Status {
+    Enrolled,
+    Disabled,
+    Pending,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RecoveryForm {
+    rotating: bool,
+    issued: String,
+    codes: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BypassForm {
+    code: String,
+    until: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AuthenticatorForm {
+    name: String,
+    kind: String,
+    added: String,
+    secret: Zeroizing<String>,
+    algorithm: String,
+    digits: u64,
+    period: u64,
+}
+
+impl Form {
+    fn of_entry(entry: &Entry) -> Self {
+        let decision = entry.decision();
+        let status = match entry {
+            Entry::Enrolled(_) => Status::Enrolled,
+            Entry::Disabled(_) => Status::Disabled,
+            Entry::Pending(_) => Status::Pending,
+        };
+        let mut form = Self {
+            version: VERSION,
+            status,
+            user: String::from(decision.user.as_str()),
+            uid: decision.uid,
+            since: decision.since.to_string(),
+            by: decision.by.clone(),
+            seq: decision.seq,
+            email: decision.contact.email.as_ref().map(ToString::to_string),
+            phone: decision.contact.phone.as_ref().map(ToString::to_string),
+            reason: None,
+            enrollment: entry.enrollment().map(|id| id.to_string()),
+            code: None,
+            until: None,
+            recovery: None,
+            bypass: None,
+            authenticators: Vec::new(),
+        };
+        match entry {
+            Entry::Enrolled(record) => {
+                form.recovery = record.recovery.as_ref().map(RecoveryForm::of);
+                form.bypass = record.bypass.as_ref().map(BypassForm::of);
+                form.authenticators =
+                    record.authenticators.iter().map(AuthenticatorForm::of).collect();
+            }
+            Entry::Disabled(tombstone) => form.reason.clone_from(&tombstone.reason),
+            Entry::Pending(pending) => {
+                form.code = pending.code.map(|code| code.to_string());
+                form.until = Some(pending.until.to_string());
+            }
+        }
+        form
+    }
+
+    fn into_entry(self) -> Result<Entry, RecordError> {
+        if self.version != VERSION {
+            return Err(RecordError::Version(self.version));
+        }
+        self.only_its_own_keys()?;
+        let decision = Decision {
+            user: UserName::new(&self.user).map_err(|e| bad("user", e))?,
+            uid: self.uid,
+            since: self.since.parse().map_err(|e| bad("since", e))?,
+            by: self.by,
+            seq: self.seq,
+            contact: Contact {
+                email: given("email", self.email.as_deref())?,
+                phone: given("phone", self.phone.as_deref())?,
+            },
+        };
+        if self.status == Status::Disabled {
+            return Ok(Entry::Disabled(Tombstone { decision, reason: self.reason }));
+        }
+        let enrollment = self.enrollment.ok_or(RecordError::EnrollmentId)?.parse()?;
+        if self.status == Status::Pending {
+            let until = given("until", self.until.as_deref())?;
+            let until = until.ok_or_else(|| bad("until", "an open enrollment has an end"))?;
+            let code = given("code", self.code.as_deref())?;
+            return Ok(Entry::Pending(Pending { decision, enrollment, code, until }));
+        }
+        let authenticators: Vec<Authenticator> = self
+            .authenticators
+            .into_iter()
+            .map(AuthenticatorForm::read)
+            .collect::<Result<_, _>>()?;
+        check_authenticators(&authenticators)?;
+        let recovery = self.recovery.map(RecoveryForm::read).transpose()?;
+        let bypass = self.bypass.map(BypassForm::read).transpose()?;
+        Ok(Entry::Enrolled(Record { decision, enrollment, authenticators, recovery, bypass }))
+    }
+
+    /// A key that means nothing for this status was put there by a mistake, which must not be passed over.
+    fn only_its_own_keys(&self) -> Result<(), RecordError> {
+        let pending = self.code.is_some() || self.until.is_some();
+        let codes = self.recovery.is_some() || self.bypass.is_some();
+        match self.status {
+            Status::Disabled if self.enrollment.is_some() || !self.authenticators.is_empty() => {
+                Err(bad("status", "a disabled user has no enrollment and no authenticators"))
+            }
+            Status::Disabled | Status::Pending if codes => {
+                Err(bad("status", "only an enrolled user has recovery or bypass codes"))
+            }
+            Status::Pending if !self.authenticators.is_empty() => {
+                Err(bad("status", "who is yet to enroll has no authenticators"))
+            }
+            Status::Enrolled | Status::Disabled if pending => {
+                Err(bad("status", "only an open enrollment has a code and an end"))
+            }
+            Status::Enrolled | Status::Pending if self.reason.is_some() => {
+                Err(bad("reason", "only a disabled user has one"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A value that may be left out.
+fn given<T: FromStr<Err: ToString>>(
+    key: &'static str,
+    text: Option<&str>,
+) -> Result<Option<T>, RecordError> {
+    text.map(|text| text.parse().map_err(|error: T::Err| bad(key, error))).transpose()
+}
+
+impl RecoveryForm {
+    fn of(recovery: &Recovery) -> Self {
+        Self {
+            rotating: recovery.rotating,
+            issued: recovery.issued.to_string(),
+            codes: recovery.codes.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    fn read(self) -> Result<Recovery, RecordError> {
+        let code = |text: &String| text.parse().map_err(|e| bad("codes", e));
+        let recovery = Recovery {
+            rotating: self.rotating,
+            issued: self.issued.parse().map_err(|e| bad("issued", e))?,
+            codes: self.codes.iter().map(code).collect::<Result<_, _>>()?,
+        };
+        check_recovery(&recovery).map(|()| recovery)
+    }
+}
+
+impl BypassForm {
+    fn of(bypass: &Bypass) -> Self {
+        Self { code: bypass.code.to_string(), until: bypass.until.to_string() }
+    }
+
+    fn read(self) -> Result<Bypass, RecordError> {
+        Ok(Bypass {
+            code: self.code.parse().map_err(|e| bad("code", e))?,
+            until: self.until.parse().map_err(|e| bad("until", e))?,
+        })
+    }
+}
+
+impl AuthenticatorForm {
+    fn of(authenticator: &Authenticator) -> Self {
+        let Kind::Totp(totp) = &authenticator.kind;
+        Self {
+            name: authenticator.name.to_string(),
+            kind: String::from(authenticator.kind.as_str()),
+            added: authenticator.added.to_string(),
+            secret: totp.secret.to_base32(),
+            algorithm: totp.algorithm.to_string(),
+            digits: u64::from(totp.digits.count()),
+            period: totp.period.seconds(),
+        }
+    }
+
+    fn read(self) -> Result<Authenticator, RecordError> {
+        if self.kind != "totp" {
+            return Err(bad("kind", "this program knows totp"));
+        }
+        let totp = Totp {
+            secret: Secret::from_base32(&self.secret).map_err(|e: SecretError| bad("secret", e))?,
+            algorithm: self.algorithm.parse::<Algorithm>().map_err(|e| bad("algorithm", e))?,
+            digits: Digits::new(self.digits)
+                .ok_or_else(|| bad("digits", ParameterError::Digits))?,
+            period: Period::new(self.period)
+                .ok_or_else(|| bad("period", ParameterError::Period))?,
+        };
+        Ok(Authenticator {
+            name: AuthenticatorName::new(&self.name).map_err(|e: NameError| bad("name", e))?,
+            added: self.added.parse().map_err(|e| bad("added", e))?,
+            kind: Kind::Totp(totp),
+        })
+    }
+}
+
+fn bad(key: &'static str, message: impl ToString) -> RecordError {
+    RecordError::Value { key, message: message.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALICE: &str = r#"version = 1
+status = "enrolled"
+user = "alice"
+uid = 1000
+since = "2026-03-02T10:00:00Z"
+by = "carol"
+seq = 7
+enrollment = "00112233445566ff"
+
+[[authenticator]]
+name = "phone"
+kind = "totp"
+added = "2026-03-02T10:00:00Z"
+secret = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
+algorithm = "sha1"
+digits = 6
+period = 30
+"#;
+
+    const BOB: &str = r#"version = 1
+status = "disabled"
+user = "bob"
+uid = 1001
+since = "2026-03-12T01:10:00Z"
+by = "alice"
+seq = 812
+reason = "phone stolen, called 03:10"
+"#;
+
+    const CAROL: &str = r#"version = 1
+status = "pending"
+user = "carol"
+uid = 1002
+since = "2026-03-12T01:10:00Z"
+by = "alice"
+seq = 813
+email = "carol@example.com"
+phone = "+420123456789"
+enrollment = "00112233445566fe"
+code = "00112233445566770011223344556677001122334455667700112233445566ff"
+until = "2026-03-19T01:10:00Z"
+"#;
+
+    /// Alice with recovery codes and a bypass code.
+    fn alice_with_codes() -> String {
+        let (head, authenticator) = ALICE.split_at(ALICE.find("[[").unwrap());
+        let hash = "00112233445566770011223344556677001122334455667700112233445566ff";
+        alloc::format!(
+            "{head}[recovery]\nrotating = false\nissued = \"2026-03-02T10:00:00Z\"\ncodes = [\"{hash}\"]\n\n\
+             [bypass]\ncode = \"{hash}\"\nuntil = \"2026-03-02T18:00:00Z\"\n\n{authenticator}"
+        )
+    }
+
+    #[test]
+    fn a_record_with_codes_reads_back_as_it_was_written() {
+        let text = alice_with_codes();
+        assert_eq!(print(&parse(&text).unwrap()).unwrap().as_str(), text);
+    }
+
+    #[test]
+    fn keys_of_another_status_are_refused() {
+        let cases = [
+            (CAROL.replace("\"pending\"", "\"disabled\""), "status"),
+            (CAROL.replace("until", "reason"), "reason"),
+            (BOB.replace("reason", "until"), "status"),
+            (CAROL.replace("carol@example.com", "carol"), "email"),
+            (CAROL.replace("+420", "420"), "phone"),
+            (CAROL.replace("code = \"00", "code = \"0"), "code"),
+            (alice_with_codes().replace("codes = [\"00", "codes = [\"0"), "codes"),
+        ];
+        for (text, expected) in cases {
+            match parse(&text) {
+                Err(RecordError::Value { key, .. }) => assert_eq!(key, expected, "{text}"),
+                other => panic!("{other:?}: {text}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_table_of_recovery_codes_has_some_and_one_where_it_rotates() {
+        let (head, rest) = alice_with_codes()
+            .split_once("codes = [")
+            .map(|(head, rest)| (head.to_string(), rest.to_string()))
+            .unwrap();
+        let (one, rest) = rest.split_once(']').unwrap();
+        let none = alloc::format!("{head}codes = []{}", rest);
+        assert_eq!(parse(&none).err(), Some(RecordError::RecoveryCodes(0)));
+        let two = alloc::format!("{head}codes = [{one}, {one}]{rest}");
+        assert!(parse(&two).is_ok());
+        let two = two.replace("rotating = false", "rotating = true");
+        assert_eq!(parse(&two).err(), Some(RecordError::RecoveryCodes(2)));
+    }
+
+    #[test]
+    fn a_record_reads_back_as_it_was_written() {
+        for text in [ALICE, BOB, CAROL] {
+            assert_eq!(print(&parse(text).unwrap()).unwrap().as_str(), text);
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_line_and_without_the_text() {
+        let error = parse(&ALICE.replace("digits = 6", "digits = 6\nnoise = 1")).unwrap_err();
+        let text = error.to_string();
+        assert!(text.starts_with("line 17: "), "{text}");
+        assert!(!text.contains("GEZD"), "{text}");
+    }
+
+    #[test]
+    fn a_secret_is_not_repeated_when_it_is_bad() {
+        for secret in ["GEZDGNBVGY3TQOJQ1189", "GEZD", "GEZD\"GNBV"] {
+            let text = ALICE.replace("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", secret);
+            assert!(!parse(&text).unwrap_err().to_string().contains("GEZD"));
+        }
+        for (key, line) in
+            [("digits = 6", "digits = \"GEZD\""), ("status = \"enrolled\"", "status = \"GEZD\"")]
+        {
+            assert!(!parse(&ALICE.replace(key, line)).unwrap_err().to_string().contains("GEZD"));
+        }
+    }
+
+    #[test]
+    fn every_bad_value_is_refused_by_its_key() {
+        let cases = [
+            ("version = 1", "version = 2", "version 2 of the format; this program knows version 1"),
+            ("digits = 6", "digits = 5", "digits: a code has 6, 7 or 8 digits"),
+            ("period = 30", "period = 0", "period: the period is 15 to 120 seconds"),
+            ("\"sha1\"", "\"md5\"", "algorithm: the algorithm is sha1, sha256 or sha512"),
+            ("kind = \"totp\"", "kind = \"hotp\"", "kind: this program knows totp"),
+            ("00112233445566ff", "0011", "enrollment: not 16 digits of lower-case hex"),
+            ("user = \"alice\"", "user = \"\"", "user: the name is empty"),
+        ];
+        for (from, to, expected) in cases {
+            assert_eq!(parse(&ALICE.replacen(from, to, 1)).unwrap_err().to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn a_tombstone_with_a_secret_is_refused() {
+        let text = ALICE.replace("\"enrolled\"", "\"disabled\"");
+        assert!(matches!(parse(&text), Err(RecordError::Value { key: "status", .. })));
+    }
+
+    #[test]
+    fn one_secret_under_two_names_is_refused() {
+        let (_, authenticator) = ALICE.split_at(ALICE.find("[[").unwrap());
+        let text = alloc::format!("{ALICE}\n{}", authenticator.replace("phone", "tablet"));
+        assert!(matches!(parse(&text), Err(RecordError::SameSecret(..))));
+    }
+
+    #[test]
+    fn a_record_without_authenticators_is_refused() {
+        let (head, _) = ALICE.split_at(ALICE.find("[[").unwrap());
+        assert_eq!(parse(head).err(), Some(RecordError::Count(0)));
+    }
+
+    #[test]
+    fn what_is_empty_or_cut_off_is_refused() {
+        for at in 0..ALICE.len() - 1 {
+            assert!(parse(&ALICE[..at]).is_err(), "cut at {at}");
+        }
+    }
+}
