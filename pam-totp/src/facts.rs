@@ -3,6 +3,7 @@
 use nix::unistd;
 use totp_core::event::Place;
 use totp_core::origin::Origin;
+use totp_core::remembered::Fingerprint;
 
 use crate::host::Host;
 use crate::ssh_auth_info;
@@ -23,8 +24,8 @@ pub(crate) struct Facts {
     pub(crate) uid: u32,
     /// The effective uid of the process.
     pub(crate) euid: u32,
-    /// The key sshd has verified: its SHA-256 fingerprint.
-    pub(crate) key: Option<[u8; 32]>,
+    /// The key sshd has verified, out of PAM's environment.
+    pub(crate) key: Option<Fingerprint>,
 }
 
 impl Facts {
@@ -44,7 +45,7 @@ impl Facts {
 
     /// As the guess budget tells places apart.
     pub(crate) fn origin(&self) -> Origin {
-        Origin::new(self.key, &self.rhost, self.uid)
+        Origin::new(self.key.map(|key| key.0), &self.rhost, self.uid)
     }
 
     /// As people are told.
