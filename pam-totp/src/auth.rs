@@ -10,9 +10,10 @@ use std::path::Path;
 use totp_core::evaluate::Reason;
 use totp_core::log;
 use totp_core::name::UserName;
-use totp_core::policy::Policy;
+use totp_core::policy::{Config, Policy};
 use totp_core::route::{Route, Skip, route};
 use totp_core::store::{Fault, FaultKind, Found, Store};
+use totp_store::clock;
 use totp_store::files::Owner;
 use totp_store::permanent::PermanentRecord;
 use totp_store::store::FileStore;
@@ -23,6 +24,7 @@ use crate::facts::{Facts, text};
 use crate::host::{Host, NoUser, Priority, ReturnCode};
 use crate::judge::{Against, Judge};
 use crate::person::Person;
+use crate::remembered::Device;
 use crate::trial::Trial;
 
 /// How long a failure takes, in microseconds. libpam varies it.
@@ -64,7 +66,10 @@ fn run(host: &mut dyn Host, arguments: &Arguments) -> Result<ReturnCode, Denied>
         Path::new(config.paths.run_dir.as_str()),
         Owner::ROOT,
     );
-    let asked = look(host, &store, &policy, &person)?;
+    let asked = match look(host, &store, &policy, &person)? {
+        Asked::Yes(against) => unless_remembered(host, &config, &facts, &person, against),
+        asked @ Asked::Not(_) => asked,
+    };
     if arguments.debug {
         let line = format!("debug: user={} {facts:?} {asked}", person.user());
         host.log(Priority::Debug, &line);
@@ -123,7 +128,7 @@ enum Asked {
 impl std::fmt::Display for Asked {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Not(skip) => write!(f, "not asked: {}", skip.as_str()),
+            Self::Not(skip) => write!(f, "not asked: {skip}"),
             Self::Yes(Against::Own(_, None)) => f.write_str("asked"),
             Self::Yes(Against::Own(_, Some(reason)) | Against::Decoy(reason)) => {
                 write!(f, "asked, and refused: {}", reason.as_str())
@@ -158,6 +163,26 @@ fn look<S: Store>(
         }
         Route::Ask { pretext } => Asked::Yes(Against::Own(found, pretext)),
     })
+}
+
+/// Somebody who is enrolled, and who comes with a device that is remembered, isn't asked. Everybody else is, those who
+/// can't be let in as well.
+fn unless_remembered(
+    host: &dyn Host,
+    config: &Config,
+    facts: &Facts,
+    person: &Person,
+    against: Against,
+) -> Asked {
+    let Against::Own(Found::Enrolled(enrolled), None) = &against else {
+        return Asked::Yes(against);
+    };
+    match Device::of(config, facts, enrolled.record.enrollment, clock::now()) {
+        Some(device) if device.is_known(host, person.user()) => {
+            Asked::Not(Skip::Remembered(device.arrival.key))
+        }
+        _ => Asked::Yes(against),
+    }
 }
 
 /// The remedy where a record was made for an earlier account of this name.

@@ -13,6 +13,7 @@
 //! | [`facts`], [`ssh_auth_info`] | where a login comes from |
 //! | [`person`] | who it is, by the name service |
 //! | [`auth`], [`account`] | the hooks: is this login asked? |
+//! | [`remembered`] | the device somebody comes with |
 //! | [`trial`] | one login that is asked: its dialogue, its end, its lines in the log |
 //! | [`first_answer`] | what came along with the password |
 //! | [`judge`] | an answer on its way through the store |
@@ -34,5 +35,6 @@ mod first_answer;
 mod host;
 mod judge;
 mod person;
+mod remembered;
 mod ssh_auth_info;
 mod trial;

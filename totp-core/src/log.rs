@@ -97,7 +97,7 @@ pub fn accepted(
 /// A login isn't asked.
 #[must_use]
 pub fn not_asked(user: &UserName, skip: Skip) -> String {
-    format!("not asked for {}: {}", one_word(user.as_str()), skip.as_str())
+    format!("not asked for {}: {skip}", one_word(user.as_str()))
 }
 
 /// Outside text as one word of a line: escaped, without spaces that could end it, of bounded length.
@@ -111,6 +111,7 @@ pub fn one_word(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::remembered::Fingerprint;
 
     fn alice() -> UserName {
         UserName::new("alice").unwrap()
@@ -159,5 +160,9 @@ mod tests {
     #[test]
     fn a_login_that_is_not_asked_says_so() {
         assert_eq!(not_asked(&alice(), Skip::Disabled), "not asked for alice: disabled");
+        assert_eq!(
+            not_asked(&alice(), Skip::Remembered(Fingerprint([1; 32]))),
+            "not asked for alice: remembered device SHA256:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE"
+        );
     }
 }

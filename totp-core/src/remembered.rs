@@ -7,7 +7,7 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::fmt;
+use core::fmt::{self, Write as _};
 use core::str::FromStr;
 
 use data_encoding::BASE64_NOPAD;
@@ -200,8 +200,10 @@ impl Devices {
         let mut text = format!("{HEAD}\n");
         for Device { key, added, used, until, network, enrollment } in &self.0 {
             let network = network.map_or_else(|| String::from("-"), |network| network.to_string());
-            text += &format!(
-                "{key} added={added} used={used} until={until} network={network} enrollment={enrollment}\n"
+            // A String takes everything.
+            let _ = writeln!(
+                text,
+                "{key} added={added} used={used} until={until} network={network} enrollment={enrollment}"
             );
         }
         text
@@ -395,7 +397,7 @@ mod tests {
         let line = remembered().print().lines().last().unwrap().to_string();
         for key in 0..=32_u8 {
             let own = Fingerprint([key; 32]).to_string();
-            text += &format!("{own}{}\n", &line[own.len()..]);
+            let _ = writeln!(text, "{own}{}", &line[own.len()..]);
         }
         assert_eq!(Devices::parse(&text), Err(NotAList { line: 34 }));
         assert!(text.len() < MOST_BYTES);

@@ -2,12 +2,14 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
 use crate::evaluate::Reason;
 use crate::name::UserName;
 use crate::origin::address;
 use crate::policy::{Disabled, Policy, Require, Who};
 use crate::record::{EnrollmentId, Pending};
+use crate::remembered::Fingerprint;
 use crate::store::{FaultKind, Found};
 use crate::time::UnixTime;
 
@@ -66,10 +68,12 @@ pub enum Skip {
         /// Days left, today included.
         days: u64,
     },
+    /// Enrolled, and with a key that is remembered: said after [`route`], which knows no devices.
+    Remembered(Fingerprint),
 }
 
 impl Skip {
-    /// As in `not asked for bob: disabled`.
+    /// The words of `Display`, without what they say it of.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -79,6 +83,18 @@ impl Skip {
             Self::NotRequired => "not required",
             Self::ToEnroll(_) => "to enroll",
             Self::MayEnroll { .. } => "may enroll",
+            Self::Remembered(_) => "remembered device",
+        }
+    }
+}
+
+impl fmt::Display for Skip {
+    /// As in `not asked for bob: disabled`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())?;
+        match self {
+            Self::Remembered(key) => write!(f, " {key}"),
+            _ => Ok(()),
         }
     }
 }
