@@ -17,6 +17,7 @@
 //! | [`trial`] | one login that is asked: its dialogue, its end, its lines in the log |
 //! | [`first_answer`] | what came along with the password |
 //! | [`judge`] | an answer on its way through the store |
+//! | [`text_message`] | a code on its way to the outbox |
 //! | [`events`] | what logins leave for the permanent record |
 #![deny(unsafe_code)]
 
@@ -37,4 +38,5 @@ mod judge;
 mod person;
 mod remembered;
 mod ssh_auth_info;
+mod text_message;
 mod trial;

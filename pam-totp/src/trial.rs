@@ -1,5 +1,7 @@
 //! One login that is asked: drives the dialogue of totp-core, writes its lines to the log, ends it.
 
+use std::path::Path;
+
 use totp_core::answer::Word;
 use totp_core::dialogue::login::{End, Login, Next, REFUSED};
 use totp_core::evaluate::{Accepted, Reason, Refusal, Verdict};
@@ -14,6 +16,7 @@ use crate::facts::{Facts, text};
 use crate::first_answer::{self, NoBeginning};
 use crate::host::{Host, NoReply, Priority, ReturnCode};
 use crate::judge::{Judge, Judged};
+use crate::text_message;
 
 /// A login that is asked.
 pub(crate) struct Trial<'a, S> {
@@ -90,7 +93,17 @@ impl<S: Store> Trial<'_, S> {
         let limits = self.config.sms.limits();
         let asked = word == Word::Sms && limits.is_some();
         let message = self.judge.text(limits, asked).map_err(Broken::Fault)?;
-        drop(message);
+        let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+        let put = text_message::put(
+            Path::new(self.config.paths.state_dir.as_str()),
+            self.judge.user,
+            message,
+            host.as_deref().unwrap_or_default(),
+        );
+        if let Err(error) = put {
+            // The same is said and done on: what is seen must not tell whether there is a number.
+            self.host.log(Priority::Warning, &format!("{error}; no text message is sent"));
+        }
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use crate::evaluate::Rules;
 use crate::otp::Digits;
 use crate::record::Record;
 use crate::search::PAIR_REACH;
-use crate::state::Meter;
+use crate::state::{MOST_TEXT_CODES, Meter};
 use crate::time::UnixTime;
 
 /// Which evaluations the budget can still pay for.
@@ -24,12 +24,12 @@ pub(crate) struct Open {
     pub(crate) long_text: bool,
 }
 
-/// The price of guessing at a text message's 8 digits.
+/// The price of guessing at one text message's 8 digits.
 pub(crate) fn short_text_price() -> Price {
     Price::of(1, Digits::Eight, 1, 1)
 }
 
-/// The price of guessing at a text message's 16 digits: the pairs' share pays.
+/// The price of guessing at one text message's 16 digits: the pairs' share pays.
 pub(crate) fn long_text_price() -> Price {
     Price::of(1, Digits::Eight, 2, 1)
 }
@@ -85,11 +85,13 @@ pub(crate) fn open(
     let triple =
         total(&|d, n| triple_price(d, n, steps, true).max(triple_price(d, n, steps, false)));
     let single = total(&|d, n| single_price(rules, d, n));
-    let with_text = single.plus(short_text_price());
+    // As if there were as many as there can be.
+    let all = |price: Price| (0..MOST_TEXT_CODES).fold(Price::default(), |sum, _| sum.plus(price));
+    let with_text = single.plus(all(short_text_price()));
     Open {
         single: singles_open(rules, spending, digits(), standing),
         short_text: spending.can_pay(rules.chance, Kind::Single(standing), with_text),
-        long_text: spending.can_pay(rules.chance, Kind::Pair, pair.plus(long_text_price())),
+        long_text: spending.can_pay(rules.chance, Kind::Pair, pair.plus(all(long_text_price()))),
         pair: spending.can_pay(rules.chance, Kind::Pair, pair),
         triple: spending.can_pay(rules.chance, Kind::Triple, triple),
     }

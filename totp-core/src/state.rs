@@ -222,13 +222,26 @@ impl Repeated {
     }
 }
 
-/// The code that was sent last, and when there were any.
+/// Codes sent as text messages, and when any were.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Texts {
-    /// The last one; earlier ones are void.
-    pub code: Option<TextCode>,
-    /// When messages were sent in the last day, oldest first.
-    pub sent: Vec<UnixTime>,
+    /// Those that may still be good, oldest first: at most [`MOST_TEXT_CODES`].
+    pub codes: Vec<TextCode>,
+    /// The messages of the last day, oldest first.
+    pub sent: Vec<Sent>,
+}
+
+/// As many codes of text messages are good at the same time. A newer one voids none: strangers could keep the owner from
+/// using theirs by asking for another.
+pub const MOST_TEXT_CODES: usize = 3;
+
+/// A text message that was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// When.
+    pub time: UnixTime,
+    /// Whether it was asked for from an origin that was known.
+    pub known: bool,
 }
 
 /// A code sent as a text message.

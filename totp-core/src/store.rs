@@ -43,6 +43,7 @@ pub struct Enrolled {
 }
 
 /// The newest block of this enrollment, if there is one.
+#[allow(clippy::large_enum_variant)] // there is one in a transaction, and it is nearly always this
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StateRead {
     /// It is whole.

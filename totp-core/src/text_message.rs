@@ -1,8 +1,8 @@
 //! A code of its own, sent as a text message to the number that is kept with a user: asked for at the prompt by `sms`.
 //!
-//! It is random and good for ten minutes and one login; a newer one voids it. It is guessed against the same budget as
-//! every other code: 8 digits while single codes are, 16 (from the pairs' share) while not. How many are sent is limited, so
-//! that nobody can be bombed. The request writes the meter, whoever asks: nobody sees by the time whether there is a number.
+//! It is random and good for ten minutes and one login. It is guessed against the same budget as every other code: 8 digits
+//! while single codes are, 16 (from the pairs' share) while not. How many are sent is limited, so that nobody can be bombed;
+//! and half of that is for origins that logged in before, so that strangers can't use it up. The request writes the meter, whoever asks: nobody sees by the time whether there is a number.
 
 use alloc::string::String;
 
@@ -14,7 +14,8 @@ use crate::evaluate::Rules;
 use crate::onetime::CodeHash;
 use crate::origin::Origin;
 use crate::prices::open;
-use crate::state::{Meter, TextCode};
+use crate::record::EnrollmentId;
+use crate::state::{MOST_TEXT_CODES, Meter, Sent, TextCode};
 use crate::store::{Change, Found, StateRead, View, Writes};
 use crate::time::{DAY, UnixTime};
 
@@ -51,22 +52,27 @@ pub fn request(
 ) -> Change<Option<Message>> {
     let mut meter = view.meter.clone();
     meter.spending = meter.spending.refilled(rules.chance, now);
-    meter.texts.sent.retain(|sent| now.since(*sent) < DAY);
+    meter.texts.sent.retain(|sent| now.since(sent.time) < DAY);
+    meter.texts.codes.retain(|code| now < code.until);
     let message = limits.and_then(|limits| to_be_sent(rules, limits, view, &meter, origin, now));
-    let (long, phone, enrollment) = match &message {
-        Some((long, phone, enrollment)) => (*long, Some(phone.clone()), Some(*enrollment)),
-        None => (false, None, None),
-    };
     // Computed for everybody.
-    let code = digits(&entropy, long);
+    let code = digits(&entropy, message.as_ref().is_some_and(|allowed| allowed.long));
     let hash = CodeHash::of(code.as_bytes());
     let until = now.plus(GOOD_FOR);
-    if let Some(enrollment) = enrollment {
-        meter.texts.code = Some(TextCode { enrollment, hash, long, until });
-        meter.texts.sent.push(now);
-    }
-    let message = phone.map(|phone| Message { phone, code, until });
+    let message = message.map(|Allowed { long, known, phone, enrollment }| {
+        meter.texts.codes.push(TextCode { enrollment, hash, long, until });
+        meter.texts.sent.push(Sent { time: now, known });
+        Message { phone, code, until }
+    });
     Change::new(Writes { debit: Some(meter), ..Writes::default() }, message)
+}
+
+/// A message that may be sent.
+struct Allowed {
+    long: bool,
+    known: bool,
+    phone: Phone,
+    enrollment: EnrollmentId,
 }
 
 fn to_be_sent(
@@ -76,19 +82,39 @@ fn to_be_sent(
     meter: &Meter,
     origin: &Origin,
     now: UnixTime,
-) -> Option<(bool, Phone, crate::record::EnrollmentId)> {
+) -> Option<Allowed> {
     let Found::Enrolled(enrolled) = &view.found else { return None };
     let StateRead::Good(state) = &enrolled.state else { return None };
-    let phone = enrolled.record.decision.contact.phone.clone()?;
-    // A clock that was set back does not begin the count anew: what lies in the future counts as just now.
-    let last_hour = meter.texts.sent.iter().filter(|sent| now.since(**sent) < 3600).count();
-    let many = last_hour >= limits.per_hour || meter.texts.sent.len() >= limits.per_day;
-    if many || view.volatile.is_some() {
+    let (record, texts) = (&enrolled.record, &meter.texts);
+    let phone = record.decision.contact.phone.clone()?;
+    let known = state.knows(origin, now);
+    if !limits.allow(&texts.sent, known, now) || texts.codes.len() >= MOST_TEXT_CODES {
         return None;
     }
-    let standing = if state.knows(origin, now) { Standing::Known } else { Standing::Unknown };
-    let open = open(rules, &meter.spending, &enrolled.record, standing);
-    Some((!open.short_text, phone, enrolled.record.enrollment))
+    if view.volatile.is_some() {
+        return None;
+    }
+    let standing = if known { Standing::Known } else { Standing::Unknown };
+    let open = open(rules, &meter.spending, record, standing);
+    Some(Allowed { long: !open.short_text, known, phone, enrollment: record.enrollment })
+}
+
+impl Limits {
+    /// Whether one more may be sent. Strangers get the greater half, so that something is left for the owner.
+    fn allow(self, sent: &[Sent], known: bool, now: UnixTime) -> bool {
+        // A clock that was set back does not begin the count anew: what lies in the future counts as just now.
+        let last_hour = |sent: &&Sent| now.since(sent.time) < 3600;
+        let strangers = |sent: &&Sent| !sent.known;
+        let fits = |count: usize, most: usize| count < most;
+        let all = fits(sent.iter().filter(last_hour).count(), self.per_hour)
+            && fits(sent.len(), self.per_day);
+        let by_strangers =
+            fits(
+                sent.iter().filter(last_hour).filter(strangers).count(),
+                self.per_hour.div_ceil(2),
+            ) && fits(sent.iter().filter(strangers).count(), self.per_day.div_ceil(2));
+        all && (known || by_strangers)
+    }
 }
 
 /// 8 or 16 random digits. The bias of a byte modulo 10 is avoided by drawing eight digits out of 64 bits.
@@ -104,11 +130,11 @@ fn digits(entropy: &[u8; 16], long: bool) -> Zeroizing<String> {
     code
 }
 
-/// As it is read on the telephone: groups of four.
+/// What the message says: the code in groups of four, as it is read on the telephone, and for which host.
 #[must_use]
-pub fn body(message: &Message, host: &str) -> Zeroizing<String> {
-    let mut body = Zeroizing::new(String::with_capacity(160));
-    for (at, digit) in message.code.chars().enumerate() {
+pub fn body(code: &str, host: &str) -> Zeroizing<String> {
+    let mut body = Zeroizing::new(String::with_capacity(192));
+    for (at, digit) in code.chars().filter(char::is_ascii_digit).enumerate() {
         if at > 0 && at.is_multiple_of(4) {
             body.push(' ');
         }
@@ -118,4 +144,16 @@ pub fn body(message: &Message, host: &str) -> Zeroizing<String> {
     body.extend(host.chars().filter(char::is_ascii_graphic).take(64));
     body.push_str(". Good once, for ten minutes. Never tell it to anybody.");
     body
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_says_the_code_in_groups_and_fits_one_text_message() {
+        let text = body("12345678", "web1.example.com");
+        assert!(text.starts_with("1234 5678 is your code for web1.example.com."), "{}", &*text);
+        assert!(body(&"1".repeat(16), &"h".repeat(200)).len() <= 160);
+    }
 }

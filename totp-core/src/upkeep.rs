@@ -288,7 +288,7 @@ pub fn repair(
     }
     let Spending { known, unknown, .. } = Spending::singles_used_up();
     let spending = Spending { known, unknown, ..view.meter.spending.refilled(rules.chance, now) };
-    let texts = Texts { code: None, ..view.meter.texts.clone() };
+    let texts = Texts { codes: Vec::new(), ..view.meter.texts.clone() };
     let repeated = Some(state.repeated());
     let settle = Meter { repeated, spending, texts, ..view.meter.clone() };
     Change::new(Writes { state: Some(state), settle: Some(settle), debit: None }, Ok(()))

@@ -19,7 +19,7 @@ use crate::prices::{
     triple_price,
 };
 use crate::search::{Computed, PAIR_REACH, Span, Spans, computed_now, needed, no_codes};
-use crate::state::{Meter, Spent, State, TotpSpent, Visit};
+use crate::state::{MOST_TEXT_CODES, Meter, Spent, State, TotpSpent, Visit};
 use crate::store::{Change, Enrolled, StateRead, View, Writes};
 use crate::time::{DAY, UnixTime};
 
@@ -159,20 +159,23 @@ impl Base {
         once::look(&typed_hash(attempt), &enrolled.record, &self.state, &self.meter, how)
     }
 
-    /// What guessing at the code of a text message had as its chance.
+    /// What guessing at the codes of text messages had as its chance.
     fn debit_text(&self, debit: &mut Debit, attempt: &Attempt<'_>, enrolled: &Enrolled) {
-        let Some(text) = &self.meter.texts.code else { return };
-        let other = text.enrollment != enrolled.record.enrollment || self.volatile;
         let typed = attempt.answers.last().map_or(0, Answer::digits);
-        if other || attempt.now >= text.until || self.state.once.is_used(text.hash.id()) {
-            return;
-        }
-        match (text.long, typed) {
-            (false, 8) if self.open.short_text => {
-                debit.single = debit.single.plus(short_text_price());
+        for text in self.meter.texts.codes.iter().take(MOST_TEXT_CODES) {
+            let other = text.enrollment != enrolled.record.enrollment || self.volatile;
+            if other || attempt.now >= text.until || self.state.once.is_used(text.hash.id()) {
+                continue;
             }
-            (true, 16) if self.open.long_text => debit.pair = debit.pair.plus(long_text_price()),
-            _ => {}
+            match (text.long, typed) {
+                (false, 8) if self.open.short_text => {
+                    debit.single = debit.single.plus(short_text_price());
+                }
+                (true, 16) if self.open.long_text => {
+                    debit.pair = debit.pair.plus(long_text_price());
+                }
+                _ => {}
+            }
         }
     }
 
@@ -257,7 +260,7 @@ impl Base {
                 By::Bypass
             }
             What::Text { .. } => {
-                self.meter.texts.code = None;
+                self.meter.texts.codes.retain(|text| text.hash != hit.hash);
                 By::Text
             }
         };

@@ -9,13 +9,13 @@ use super::Reason;
 use crate::onetime::{CodeHash, MOST_RECOVERY_CODES};
 use crate::prices::Open;
 use crate::record::{Record, Recovery};
-use crate::state::{Meter, Once, State};
+use crate::state::{MOST_TEXT_CODES, Meter, Once, State};
 use crate::time::UnixTime;
 
-/// As many codes are compared: recovery codes, their successor, a bypass code, a text message's.
-const SLOTS: u8 = 20;
+/// As many codes are compared: recovery codes, their successor, a bypass code, those of text messages.
+const SLOTS: u8 = 21;
 
-const _: () = assert!(MOST_RECOVERY_CODES + 3 <= SLOTS as usize);
+const _: () = assert!(MOST_RECOVERY_CODES + 2 + MOST_TEXT_CODES <= SLOTS as usize);
 
 /// Which of `candidates` it is, in a time that depends on neither.
 pub(super) fn search(typed: &CodeHash, candidates: &[CodeHash]) -> Option<usize> {
@@ -81,10 +81,11 @@ fn all(record: &Record, once: &Once, meter: &Meter) -> Vec<OnceHit> {
     if let Some(bypass) = &record.bypass {
         all.push(OnceHit { hash: bypass.code, what: What::Bypass { until: bypass.until } });
     }
-    if let Some(text) = meter.texts.code.filter(|text| text.enrollment == record.enrollment) {
+    let texts = meter.texts.codes.iter().filter(|text| text.enrollment == record.enrollment);
+    all.extend(texts.take(MOST_TEXT_CODES).map(|text| {
         let what = What::Text { until: text.until, long: text.long };
-        all.push(OnceHit { hash: text.hash, what });
-    }
+        OnceHit { hash: text.hash, what }
+    }));
     all
 }
 

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 use super::{
-    MOST_DRIFT, Meter, NextCode, Repeated, Spent, State, TextCode, Texts, TotpSpent, Visit,
+    MOST_DRIFT, Meter, NextCode, Repeated, Sent, Spent, State, TextCode, Texts, TotpSpent, Visit,
 };
 use crate::budget::Spending;
 use crate::event::{EventQueue, Place, QueuedEvent};
@@ -129,13 +129,14 @@ fn meter_lines(user: &UserName, meter: &Meter) -> String {
             line(&mut text, &["opened", &repeated.opened.to_string()]);
         }
     }
-    if let Some(TextCode { enrollment, hash, long, until }) = &meter.texts.code {
+    for TextCode { enrollment, hash, long, until } in &meter.texts.codes {
         let digits = if *long { "16" } else { "8" };
         let (enrollment, hash) = (enrollment.to_string(), hash.to_string());
         line(&mut text, &["text", &enrollment, &hash, digits, &until.to_string()]);
     }
     for sent in &meter.texts.sent {
-        line(&mut text, &["sent", &sent.to_string()]);
+        let whose = if sent.known { "known" } else { "unknown" };
+        line(&mut text, &["sent", &sent.time.to_string(), whose]);
     }
     events(&mut text, &meter.events);
     text
@@ -211,8 +212,11 @@ pub fn parse_meter(user: &UserName, block: &[u8]) -> Result<Meter, BlockError> {
         }
         repeated.opened = lines.may("opened", Words::small)?.unwrap_or(0);
     }
-    let mut texts = Texts { code: lines.may("text", text_line)?, sent: Vec::new() };
-    while let Some(sent) = lines.may("sent", |w| w.one()?.parse().ok())? {
+    let mut texts = Texts::default();
+    while let Some(code) = lines.may("text", text_line)? {
+        texts.codes.push(code);
+    }
+    while let Some(sent) = lines.may("sent", sent_line)? {
         texts.sent.push(sent);
     }
     let events = lines.events()?;
@@ -332,6 +336,16 @@ fn text_line(w: &mut Words<'_>) -> Option<TextCode> {
         },
         until: w.one()?.parse().ok()?,
     })
+}
+
+fn sent_line(w: &mut Words<'_>) -> Option<Sent> {
+    let time = w.one()?.parse().ok()?;
+    let known = match w.one()? {
+        "known" => true,
+        "unknown" => false,
+        _ => return None,
+    };
+    Some(Sent { time, known })
 }
 
 fn totp_line(w: &mut Words<'_>) -> Option<(AuthenticatorName, Spent)> {
@@ -502,13 +516,16 @@ mod tests {
             }),
             events: EventQueue::default(),
             texts: Texts {
-                code: Some(TextCode {
+                codes: vec![TextCode {
                     enrollment: EnrollmentId::fresh([9; 8]),
                     hash: code(3),
                     long: true,
                     until: UnixTime(600),
-                }),
-                sent: vec![UnixTime(5), UnixTime(6)],
+                }],
+                sent: vec![
+                    Sent { time: UnixTime(5), known: true },
+                    Sent { time: UnixTime(6), known: false },
+                ],
             },
         };
         (0..9).for_each(|id| meter.events.push(event(id)));
@@ -573,7 +590,8 @@ mod tests {
 
     #[test]
     fn a_usual_meter_fits_one_sector() {
-        let meter = Meter { events: EventQueue::default(), ..full_meter() };
+        let (events, texts) = (EventQueue::default(), Texts::default());
+        let meter = Meter { events, texts, ..full_meter() };
         let block = print_meter(&user(), &meter);
         assert!(block[512..].iter().all(|b| *b == b'\n'));
     }
