@@ -14,7 +14,6 @@ use totp_core::store::{
 };
 use totp_core::text_message::{Limits, Message, request};
 use totp_core::time::UnixTime;
-use totp_core::upkeep::waiting_events;
 use totp_store::{clock, entropy, limits};
 
 /// Against what answers are evaluated.
@@ -43,8 +42,6 @@ pub(crate) struct Judged {
     pub(crate) verdict: Verdict,
     /// Where it was written.
     pub(crate) durability: Durability,
-    /// Whether the user's state holds events that belong into the permanent record.
-    pub(crate) events_waiting: bool,
     /// Whether the user's state was lost, and is begun anew by this evaluation.
     pub(crate) begun_anew: bool,
     /// A fault of the user's own files that came up only now; the verdict is a refusal then.
@@ -91,19 +88,14 @@ impl<S: Store> Judge<'_, S> {
             }
             Against::Own(_, pretext) => {
                 let attempt = attempt(*pretext);
-                let (events, lost) = (Cell::new(false), Cell::new(false));
+                let lost = Cell::new(false);
                 let decide = |view: &View| -> Change<Verdict> {
                     lost.set(is_lost(view));
-                    events.set(has_events(view));
                     evaluate(rules, view, &attempt)
                 };
                 match self.store.transact(self.user, &decide) {
                     Ok(committed) => {
-                        return Ok(Judged {
-                            events_waiting: events.get(),
-                            begun_anew: lost.get(),
-                            ..judged(committed)
-                        });
+                        return Ok(Judged { begun_anew: lost.get(), ..judged(committed) });
                     }
                     // The same work as for everybody; from now on nobody is let in here.
                     Err(fault) if fault.kind.is_the_users_own() => {
@@ -169,17 +161,11 @@ impl<S: Store> Judge<'_, S> {
 fn judged(committed: Committed<Verdict>) -> Judged {
     let durability = committed.durability();
     let verdict = committed.into_outcome();
-    Judged { verdict, durability, events_waiting: false, begun_anew: false, fault: None }
+    Judged { verdict, durability, begun_anew: false, fault: None }
 }
 
 fn is_lost(view: &View) -> bool {
     matches!(&view.found, Found::Enrolled(e) if matches!(e.state, StateRead::Lost { .. }))
-}
-
-/// Events that wait, or that this evaluation itself will leave.
-fn has_events(view: &View) -> bool {
-    let (waiting, more) = waiting_events(view);
-    is_lost(view) || view.volatile.is_some_and(|v| v.first) || !waiting.is_empty() || more > 0
 }
 
 fn random_bits() -> Result<[u64; 2], Fault> {

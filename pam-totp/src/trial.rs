@@ -138,7 +138,7 @@ impl<S: Store> Trial<'_, S> {
             );
             self.host.log(Priority::Warning, &line);
         }
-        if judged.events_waiting {
+        if accepted.has_events() {
             events::move_events(self.host, store, self.record, user);
         }
     }

@@ -103,6 +103,7 @@ pub struct First {
 pub struct Accepted {
     by: By,
     enrollment: EnrollmentId,
+    has_events: bool,
 }
 
 impl Accepted {
@@ -116,6 +117,12 @@ impl Accepted {
     #[must_use]
     pub fn enrollment(&self) -> EnrollmentId {
         self.enrollment
+    }
+
+    /// Whether something waits in the user's state to be moved to the permanent record, of this login or of earlier ones.
+    #[must_use]
+    pub fn has_events(&self) -> bool {
+        self.has_events
     }
 
     /// Which authenticator made it, if one did.
@@ -298,7 +305,8 @@ fn of_pending(
             after.seq = after.seq.saturating_add(1);
             let meter = failed(rules, view, attempt);
             let settle = Meter { repeated: Some(after.repeated()), ..view.meter.clone() };
-            let accepted = Accepted { by: By::Enrollment, enrollment: pending.enrollment };
+            let accepted =
+                Accepted { by: By::Enrollment, enrollment: pending.enrollment, has_events: false };
             let writes = Writes { debit: Some(meter), state: Some(after), settle: Some(settle) };
             return Change::new(writes, Verdict::Accepted(accepted));
         }

@@ -291,7 +291,8 @@ impl Base {
             settled.spending = settled.spending.without(&first.debit);
         }
         settled.repeated = Some(self.state.repeated());
-        let accepted = Accepted { by, enrollment: enrolled.record.enrollment };
+        let has_events = !self.state.events.is_empty() || !settled.events.is_empty();
+        let accepted = Accepted { by, enrollment: enrolled.record.enrollment, has_events };
         let writes =
             Writes { debit: Some(debited), state: Some(self.state), settle: Some(settled) };
         Change::new(writes, Verdict::Accepted(accepted))
