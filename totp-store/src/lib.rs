@@ -11,6 +11,7 @@
 //! - [`store`]: records and states
 //! - [`limits`]: what a caller has limited
 //! - [`permanent`]: the permanent record
+//! - [`recorded`]: changes, of which it has every one before it is made
 //! - [`remembered`]: remembered devices
 //! - [`outbox`], [`notices`]: what people are to be told, by mail and text message, and at their next login
 #![forbid(unsafe_code)]
@@ -26,6 +27,7 @@ pub mod limits;
 pub mod notices;
 pub mod outbox;
 pub mod permanent;
+pub mod recorded;
 pub mod remembered;
 pub mod store;
 
