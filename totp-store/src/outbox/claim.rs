@@ -101,7 +101,29 @@ impl ClaimedMessage<'_> {
     }
 }
 
+/// The right to be the one agent of an installation, which ends with this value.
+#[derive(Debug)]
+pub struct OnlyAgent {
+    _locked: Locked,
+}
+
 impl Outbox {
+    /// `None`: another agent is at work.
+    ///
+    /// # Errors
+    /// Where the file with the lock can't be made or trusted.
+    pub fn only_agent(&self) -> Result<Option<OnlyAgent>, OutboxError> {
+        const NAME: &str = ".agent";
+        let file = match self.directory.file(NAME, Access::Write, DEMAND)? {
+            Some(file) => file,
+            None => self.directory.create(NAME)?,
+        };
+        let failed =
+            |e: rustix::io::Errno| FileError::errno(self.path(), "flock", errno_of(&e.into()));
+        let locked = Locked::take(file).map_err(failed)?;
+        Ok(locked.map(|locked| OnlyAgent { _locked: locked }))
+    }
+
     /// Takes a mail to deliver it. `None`: it is gone, or somebody else delivers it.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 //! - `812`: mail about line 812 of the permanent record ([`Mail`]), kept until everybody in it has been served
 //! - `text-…`: a text message ([`Message`]), left here by a login, thrown away after a few minutes
 //! - `decoy-…`: what a login left that had nothing to send: nobody is to see by the time which of the two it was
-//! - `.cursor`: how far the permanent record has been gone through (`enqueue`)
+//! - `.cursor`: how far the permanent record has been gone through (`enqueue`); `.agent`: there is one agent
 //!
 //! Nothing is sent from here. Who delivers takes a file by its lock ([`ClaimedMail`], [`ClaimedMessage`]), so that the
 //! command and the agent never send the same one.
@@ -24,7 +24,7 @@ use totp_core::contact::Phone;
 use totp_core::time::UnixTime;
 use zeroize::Zeroizing;
 
-pub use claim::{ClaimedMail, ClaimedMessage};
+pub use claim::{ClaimedMail, ClaimedMessage, OnlyAgent};
 pub use enqueue::{Enqueued, Hold};
 pub use mail::{About, Mail, Recipient};
 pub use message::Message;

@@ -1,0 +1,94 @@
+//! Events that logins left in their users' states, moved to the permanent record: by the login itself where
+//! it can, else here. Each has an id, and is recorded once, however often it is tried.
+
+use std::time::Duration;
+
+use totp_core::event::QueuedEvent;
+use totp_core::name::UserName;
+use totp_core::record::Entry;
+use totp_core::store::{Fault, Found, StateRead, Store as _};
+use totp_core::upkeep::{events_moved, read, waiting_events};
+use totp_store::permanent::{self, PermanentRecord, RecordError};
+use totp_store::store::{FileStore, Inspected};
+use totp_store::{Wait, clock};
+
+use crate::{post, syslog};
+
+/// How long another writer of the permanent record is waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Why events could not be moved. They stay where they are.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum NotMoved {
+    /// The users' files.
+    #[error(transparent)]
+    Store(#[from] Fault),
+    /// The permanent record.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+}
+
+/// Moves what waits, of all enrolled users. Users whose files can't be read keep theirs. `program` is what syslog calls
+/// this one.
+///
+/// # Errors
+/// What keeps all of them from being moved.
+pub fn move_all(
+    store: &FileStore,
+    record: &PermanentRecord,
+    program: &str,
+) -> Result<(), NotMoved> {
+    for (_, entry) in store.everybody(clock::now())? {
+        let Ok(entry) = entry else { continue };
+        if let Entry::Enrolled(_) = entry {
+            match move_of(store, record, &entry.decision().user, program) {
+                Err(NotMoved::Store(fault)) if fault.kind.is_the_users_own() => {}
+                moved => moved?,
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Moves what waits of one user: before a change that would erase it.
+///
+/// # Errors
+/// What keeps them from being moved.
+pub fn move_of(
+    store: &FileStore,
+    record: &PermanentRecord,
+    user: &UserName,
+    program: &str,
+) -> Result<(), NotMoved> {
+    if !store.inspect(user).is_ok_and(|inspected| something_waits(&inspected)) {
+        return Ok(());
+    }
+    let (events, lost) = store.transact(user, &|view| read(waiting_events(view)))?.into_outcome();
+    let mut entries: Vec<permanent::Entry> =
+        events.iter().map(|event| permanent::Entry::of_login(user, event, post::host())).collect();
+    if let Some(last) = entries.last_mut().filter(|_| lost > 0) {
+        let more = format!("{lost} more events of this user had no room");
+        last.reason = Some(match last.reason.take() {
+            Some(reason) => format!("{reason}; {more}"),
+            None => more,
+        });
+    }
+    let now = clock::now();
+    for recorded in record.append_once(&entries, now, Wait::AtMost(PATIENCE))? {
+        syslog::send(program, &recorded.syslog, now);
+    }
+    let ids: Vec<u64> = events.iter().map(|event: &QueuedEvent| event.id).collect();
+    store.transact(user, &|view| events_moved(view, &ids))?.into_outcome();
+    Ok(())
+}
+
+fn something_waits(inspected: &Inspected) -> bool {
+    let in_state = match &inspected.found {
+        Found::Enrolled(enrolled) => match &enrolled.state {
+            StateRead::Good(state) => !state.events.is_empty(),
+            StateRead::Lost { .. } => false,
+        },
+        Found::Absent | Found::Disabled(_) | Found::Pending(_) => return false,
+    };
+    in_state || !inspected.meter.events.is_empty()
+}

@@ -1,0 +1,438 @@
+//! The outbox of an installation at work: what is new in the permanent record is enqueued, what is due is delivered, and
+//! what came of it is recorded.
+//!
+//! The order of a delivery, so that nothing is lost or sent twice whenever this process ends: the try and the time of the
+//! next one are written down; the message is handed over; that it was is written down; once for all in it, the permanent
+//! record gets it; the entry is removed. Only between handing over and writing that down can an end of the process
+//! cause a repetition, which has the same message id.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+use thiserror::Error;
+use totp_core::contact::{Contact, Email};
+use totp_core::event::EventKind;
+use totp_core::name::UserName;
+use totp_core::policy::Config;
+use totp_core::time::{DAY, UnixTime};
+use totp_store::files::Owner;
+use totp_store::outbox::{
+    About, ClaimedMail, Enqueued, Hold, Mail, Outbox, OutboxError, recipients,
+};
+use totp_store::permanent::{Entry, PermanentRecord, RecordError};
+use totp_store::store::FileStore;
+use totp_store::{Wait, clock};
+
+use crate::events::{self, NotMoved};
+use crate::render::Text;
+use crate::transport::{NotSent, send};
+use crate::{mail, render, sms, syslog};
+
+/// How long another writer of the permanent record is waited for.
+const PATIENCE: Wait = Wait::AtMost(Duration::from_secs(30));
+
+/// The first pause after a failed try, in seconds; each following one is twice as long.
+const FIRST_PAUSE: u64 = 60;
+
+/// The longest pause, in seconds.
+const LONGEST_PAUSE: u64 = 4 * 3600;
+
+/// The longest reason in a record, in characters.
+const LONGEST_REASON: usize = 400;
+
+/// An installation, and this program's name in syslog.
+#[derive(Debug)]
+pub struct Post {
+    config: Config,
+    store: FileStore,
+    record: PermanentRecord,
+    outbox: Outbox,
+    owner: Owner,
+    program: &'static str,
+}
+
+/// What keeps the post from working.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum PostError {
+    /// The outbox.
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
+    /// The permanent record.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// Events in users' states.
+    #[error(transparent)]
+    Events(#[from] NotMoved),
+}
+
+/// Whether a delivery is tried before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// Only once its pause is over.
+    Due,
+    /// Now.
+    Now,
+}
+
+/// What came of a try to deliver mail.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// The line of the permanent record that it is about.
+    pub seq: u64,
+    /// Who has been told by this try.
+    pub served: Vec<Email>,
+    /// Who has not, and why.
+    pub failed: Vec<(Email, String)>,
+    /// When it is tried again; `None` when nothing is left to do.
+    pub next: Option<UnixTime>,
+    /// Nobody could be reached: other mail would fare no better just now.
+    pub down: bool,
+    /// What an administrator should know besides: a template that can't be used.
+    pub remarks: Vec<String>,
+    /// Whether a log that is not to be flooded should have it: the first try, and one a day.
+    pub noteworthy: bool,
+}
+
+/// What came of a try to send a text message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Texted {
+    /// It is gone, or somebody else sends it.
+    NotOurs,
+    /// It was handed over.
+    Sent,
+    /// It was not, and is to be tried again.
+    Failed(String),
+    /// Its time is over, and it was thrown away.
+    Expired,
+}
+
+impl Post {
+    /// Opens the outbox that a configuration names.
+    ///
+    /// # Errors
+    /// Where a directory is missing or can't be trusted.
+    pub fn open(config: Config, owner: Owner, program: &'static str) -> Result<Self, OutboxError> {
+        let at = |path: &str| Path::new(path).to_owned();
+        let paths = &config.paths;
+        let state_dir = at(paths.state_dir.as_str());
+        Ok(Self {
+            store: FileStore::new(&state_dir, &at(paths.run_dir.as_str()), owner),
+            record: PermanentRecord::new(&at(paths.log_file.as_str()), owner),
+            outbox: Outbox::open(&state_dir, owner)?,
+            config,
+            owner,
+            program,
+        })
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The outbox.
+    #[must_use]
+    pub fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    /// The permanent record.
+    #[must_use]
+    pub fn record(&self) -> &PermanentRecord {
+        &self.record
+    }
+
+    /// Moves what logins left in users' states to the permanent record.
+    ///
+    /// # Errors
+    /// What keeps it from being moved.
+    pub fn move_events(&self) -> Result<(), PostError> {
+        Ok(events::move_all(&self.store, &self.record, self.program)?)
+    }
+
+    /// How a user is told, as far as that can be read.
+    #[must_use]
+    pub fn contact(&self, user: &UserName) -> Contact {
+        contact(&self.store, user)
+    }
+
+    /// Keeps others from enqueuing, for up to `wait`: from before a change is recorded until its mail is enqueued. Then
+    /// nobody enqueues it without the addresses of before.
+    ///
+    /// # Errors
+    /// As [`Outbox::hold`].
+    pub fn hold(&self, wait: Wait) -> Result<Hold<'_>, PostError> {
+        Ok(self.outbox.hold(&self.record, wait)?)
+    }
+
+    /// Enqueues what is new in the permanent record, unless somebody else is at it.
+    ///
+    /// # Errors
+    /// What can't be read or written.
+    pub fn enqueue(&self) -> Result<(), PostError> {
+        if let Some(hold) = self.outbox.hold_if_free(&self.record)? {
+            self.enqueue_with(&hold, None)?;
+        }
+        Ok(())
+    }
+
+    /// The same under a lock that is held already. `known`: how the user in this line of the record could be told before it.
+    ///
+    /// # Errors
+    /// What can't be read or written.
+    pub fn enqueue_with(
+        &self,
+        hold: &Hold<'_>,
+        known: Option<(u64, Contact)>,
+    ) -> Result<Vec<Enqueued>, PostError> {
+        let to = |about: &About| {
+            let before = known.iter().filter(|(seq, _)| *seq == about.seq);
+            let mut contacts: Vec<Contact> = before.map(|(_, contact)| contact.clone()).collect();
+            contacts.extend(UserName::new(&about.user).map(|user| self.contact(&user)));
+            recipients(&self.config.mail, about.event, &about.user, &contacts)
+        };
+        Ok(hold.enqueue_new(&self.record, clock::now(), &to)?)
+    }
+
+    /// Tries to deliver a mail. `None`: it is gone, is not due yet, or somebody else delivers it.
+    ///
+    /// # Errors
+    /// Where it can't be read, or what came of it can't be written down.
+    pub fn deliver(&self, name: &str, when: When) -> Result<Option<Report>, PostError> {
+        let Some(mut claimed) = self.outbox.claim_mail(name)? else { return Ok(None) };
+        let now = clock::now();
+        let mut report = Report { seq: claimed.mail.about.seq, ..Report::default() };
+        if !claimed.mail.is_done() {
+            if when == When::Due && now < claimed.mail.next {
+                return Ok(None);
+            }
+            report.noteworthy = is_noteworthy(&claimed.mail, now);
+            claimed.mail.tries = claimed.mail.tries.saturating_add(1);
+            claimed.mail.next = now.plus(pause(claimed.mail.tries));
+            // Where this can't be written, nothing is sent: or the same would be sent at every look.
+            claimed.save()?;
+            self.hand_over(&mut claimed, &mut report, now)?;
+        }
+        if claimed.mail.is_done() {
+            self.finish(claimed)?;
+        } else {
+            report.next = Some(claimed.mail.next);
+            self.note_failure(&mut claimed, &report, now)?;
+        }
+        Ok(Some(report))
+    }
+
+    fn hand_over(
+        &self,
+        claimed: &mut ClaimedMail<'_>,
+        report: &mut Report,
+        now: UnixTime,
+    ) -> Result<(), PostError> {
+        let keys = &self.config.mail;
+        let (text, remark) = render::text(keys, &claimed.mail.about, self.owner);
+        report.remarks.extend(remark);
+        for at in 0..claimed.mail.to.len() {
+            let Some(one) = claimed.mail.to.get(at).filter(|one| !one.served) else { continue };
+            let to = one.address.clone();
+            let sent = if report.down {
+                let before = report.failed.last().map(|(_, why)| why.clone());
+                Err(NotSent::Down(before.unwrap_or_default()))
+            } else {
+                self.send(&claimed.mail, &text, &to, now)
+            };
+            match sent {
+                Ok(()) => {
+                    if let Some(one) = claimed.mail.to.get_mut(at) {
+                        one.served = true;
+                    }
+                    if claimed.mail.is_done() {
+                        claimed.mail.delivered = Some(clock::now());
+                    }
+                    claimed.save()?;
+                    report.served.push(to);
+                }
+                Err(error) => {
+                    report.down |= matches!(error, NotSent::Down(_));
+                    report.failed.push((to, error.to_string()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn send(&self, mail: &Mail, text: &Text, to: &Email, now: UnixTime) -> Result<(), NotSent> {
+        let keys = &self.config.mail;
+        let refused = |what: String| NotSent::Refused(what);
+        let from = mail::sender(keys).ok_or_else(|| refused("set from in [mail]".to_owned()))?;
+        let message = mail::compose(mail, text, &from, to, now);
+        let message = message.map_err(|error| refused(error.to_string()))?;
+        send(keys, &message, self.owner)
+    }
+
+    /// Everybody has been told: on record, and gone.
+    fn finish(&self, claimed: ClaimedMail<'_>) -> Result<(), PostError> {
+        let mail = &claimed.mail;
+        let to: Vec<&str> = mail.to.iter().map(|one| one.address.as_str()).collect();
+        let time = mail.delivered.unwrap_or_else(clock::now);
+        self.came_of(mail, EventKind::Delivered, time, &format!("to {}", to.join(", ")))?;
+        Ok(claimed.finish()?)
+    }
+
+    /// It is told at each try, and on record once.
+    fn note_failure(
+        &self,
+        claimed: &mut ClaimedMail<'_>,
+        report: &Report,
+        now: UnixTime,
+    ) -> Result<(), PostError> {
+        let all: Vec<String> =
+            report.failed.iter().map(|(to, why)| format!("{to}: {why}")).collect();
+        let error: String = all.join("; ").chars().take(LONGEST_REASON).collect();
+        if claimed.mail.undelivered.is_none() {
+            self.came_of(&claimed.mail, EventKind::Undelivered, now, &format!("to {error}"))?;
+            claimed.mail.undelivered = Some(now);
+        }
+        claimed.mail.error = Some(error);
+        Ok(claimed.save()?)
+    }
+
+    /// Records what came of a mail: once, however often it is tried.
+    fn came_of(
+        &self,
+        mail: &Mail,
+        event: EventKind,
+        time: UnixTime,
+        reason: &str,
+    ) -> Result<(), PostError> {
+        let entry = Entry {
+            user: Some(mail.about.user.clone()),
+            host: host(),
+            reason: Some(reason.chars().take(LONGEST_REASON).collect()),
+            of: Some(mail.about.seq),
+            id: Some(id(mail, event)),
+            ..Entry::new(time, event)
+        };
+        let now = clock::now();
+        for recorded in self.record.append_once(&[entry], now, PATIENCE)? {
+            syslog::send(self.program, &recorded.syslog, now);
+        }
+        Ok(())
+    }
+
+    /// Tries to send a text message; `last`: it is not tried again.
+    ///
+    /// # Errors
+    /// Where it can't be read or removed.
+    pub fn text(&self, name: &str, last: bool) -> Result<Texted, PostError> {
+        let Some(claimed) = self.outbox.claim_message(name)? else { return Ok(Texted::NotOurs) };
+        let message = &claimed.message;
+        let to = format!("text message to {}", sms::masked(message));
+        let (user, now) = (message.user.clone(), clock::now());
+        if now >= message.until {
+            claimed.finish()?;
+            self.came_of_text(&user, EventKind::Undelivered, &format!("{to}: its time was over"));
+            return Ok(Texted::Expired);
+        }
+        match sms::send(&self.config.sms, message) {
+            Ok(()) => {
+                claimed.finish()?;
+                self.came_of_text(&user, EventKind::Delivered, &to);
+                Ok(Texted::Sent)
+            }
+            Err(why) => {
+                if last {
+                    claimed.finish()?;
+                    self.came_of_text(&user, EventKind::Undelivered, &format!("{to}: {why}"));
+                }
+                Ok(Texted::Failed(why))
+            }
+        }
+    }
+
+    /// The message is gone either way; that the record can't be written is told by whatever comes next.
+    fn came_of_text(&self, user: &str, event: EventKind, reason: &str) {
+        let now = clock::now();
+        let entry = Entry {
+            user: Some(user.to_owned()),
+            host: host(),
+            reason: Some(reason.chars().take(LONGEST_REASON).collect()),
+            ..Entry::new(now, event)
+        };
+        if let Ok(recorded) = self.record.append(&entry, now, PATIENCE) {
+            syslog::send(self.program, &recorded.syslog, now);
+        }
+    }
+}
+
+/// How a user is told, as far as that can be read.
+#[must_use]
+pub fn contact(store: &FileStore, user: &UserName) -> Contact {
+    let entry = store.expect(user).ok().and_then(|(_, entry)| entry);
+    entry.map(|entry| entry.decision().contact.clone()).unwrap_or_default()
+}
+
+/// This machine's name.
+#[must_use]
+pub fn host() -> Option<String> {
+    nix::unistd::gethostname().ok()?.into_string().ok().filter(|name| !name.is_empty())
+}
+
+/// The pause after so many tries, in seconds: 1 minute, 2, 4, up to 4 hours.
+fn pause(tries: u64) -> u64 {
+    let doublings = u32::try_from(tries.saturating_sub(1)).unwrap_or(u32::MAX).min(16);
+    FIRST_PAUSE.saturating_mul(1 << doublings).min(LONGEST_PAUSE)
+}
+
+/// The first try, and the first one of each day after it.
+fn is_noteworthy(mail: &Mail, now: UnixTime) -> bool {
+    let Some(since) = mail.undelivered else { return true };
+    let before = mail.next.minus(pause(mail.tries));
+    let day = |time: UnixTime| time.since(since).checked_div(DAY);
+    day(now) != day(before)
+}
+
+fn id(mail: &Mail, event: EventKind) -> u64 {
+    let digest = Sha256::digest(format!("{event} {} {}", mail.about.seq, mail.hash));
+    digest.iter().take(8).fold(0, |id, byte| (id << 8) | u64::from(*byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::tests::about;
+
+    #[test]
+    fn pauses_grow_from_a_minute_to_four_hours() {
+        let pauses: Vec<u64> = (1..=10).map(|tries| pause(tries) / 60).collect();
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 64, 128, 240, 240]);
+        assert_eq!(pause(u64::MAX), LONGEST_PAUSE);
+    }
+
+    #[test]
+    fn a_failure_is_told_at_first_and_once_a_day() {
+        let mut mail =
+            Mail::new(about(EventKind::Disabled), "ab".to_owned(), Vec::new(), UnixTime(0));
+        assert!(is_noteworthy(&mail, UnixTime(0)));
+        mail.undelivered = Some(UnixTime(0));
+        let mut told = 0;
+        let mut now = UnixTime(0);
+        while now < UnixTime(10 * DAY) {
+            mail.tries += 1;
+            mail.next = now.plus(pause(mail.tries));
+            now = mail.next;
+            told += u32::from(is_noteworthy(&mail, now));
+        }
+        assert_eq!(told, 10);
+    }
+
+    #[test]
+    fn an_outcome_is_the_same_one_each_time_it_is_recorded() {
+        let mail = Mail::new(about(EventKind::Disabled), "ab".to_owned(), Vec::new(), UnixTime(0));
+        let other = Mail { hash: "ac".to_owned(), ..mail.clone() };
+        assert_eq!(id(&mail, EventKind::Delivered), id(&mail, EventKind::Delivered));
+        assert_ne!(id(&mail, EventKind::Delivered), id(&mail, EventKind::Undelivered));
+        assert_ne!(id(&mail, EventKind::Delivered), id(&other, EventKind::Delivered));
+    }
+}

@@ -1,0 +1,104 @@
+//! Text messages: handed to the program that the configuration names.
+
+use std::time::Duration;
+
+use totp_core::policy::SmsKeys;
+use totp_store::outbox::Message;
+use zeroize::Zeroizing;
+
+use crate::program::{self, Output};
+
+const PHONE: &str = "{phone}";
+const TEXT: &str = "{text}";
+
+/// Sends a text message. Where no argument of the program has the text, it gets it on standard input.
+///
+/// # Errors
+/// In one line, without the number and without the text.
+pub fn send(keys: &SmsKeys, message: &Message) -> Result<(), String> {
+    let Some((program, arguments)) = keys.command.parts() else {
+        return Err("no program sends text messages: set command in [sms]".to_owned());
+    };
+    let arguments: Vec<&str> = arguments.collect();
+    let by_argument = arguments.iter().any(|argument| argument.contains(TEXT));
+    let filled: Vec<Zeroizing<String>> =
+        arguments.iter().map(|argument| filled(argument, message)).collect();
+    let input = if by_argument { "" } else { message.text.as_str() };
+    let arguments = filled.iter().map(|argument| argument.as_str());
+    let timeout = Duration::from_secs(keys.timeout.get());
+    program::run(program, arguments, input.as_bytes(), Output::Secret, timeout)
+        .map_err(|failure| format!("{program} {failure}"))
+}
+
+/// Both are put in at once: what a text says is not looked at for another placeholder.
+fn filled(argument: &str, message: &Message) -> Zeroizing<String> {
+    let mut out = Zeroizing::new(String::with_capacity(1024));
+    let mut rest = argument;
+    while !rest.is_empty() {
+        if let Some(behind) = rest.strip_prefix(PHONE) {
+            out.push_str(message.phone.as_str());
+            rest = behind;
+        } else if let Some(behind) = rest.strip_prefix(TEXT) {
+            out.push_str(&message.text);
+            rest = behind;
+        } else {
+            let mut characters = rest.chars();
+            out.extend(characters.next());
+            rest = characters.as_str();
+        }
+    }
+    out
+}
+
+/// A number as logs name it: its last three digits.
+#[must_use]
+pub fn masked(message: &Message) -> String {
+    let number = message.phone.as_str();
+    let from = number.len().saturating_sub(3);
+    format!("…{}", number.get(from..).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use totp_core::policy::Config;
+    use totp_core::time::UnixTime;
+
+    use super::*;
+
+    fn message(text: &str) -> Message {
+        Message {
+            user: "bob".to_owned(),
+            phone: "+420123456789".parse().unwrap(),
+            text: Zeroizing::new(text.to_owned()),
+            until: UnixTime(0),
+        }
+    }
+
+    fn keys(command: &str) -> SmsKeys {
+        Config::parse(&format!("[sms]\ncommand = {command}\ntimeout = 20")).unwrap().sms
+    }
+
+    #[test]
+    fn number_and_text_are_put_in_without_a_shell() {
+        let temp = tempfile::tempdir().unwrap();
+        let script = format!("printf '%s|' \"$@\" >{}/got; cat >>{0}/got", temp.path().display());
+        let odd = "your code: 123456; $(id) {phone}";
+        for (arguments, got) in [
+            (r#""--to={phone}", "-m", "{text}""#, format!("--to=+420123456789|-m|{odd}|")),
+            (r#""{phone}""#, format!("+420123456789|{odd}")),
+        ] {
+            let command = format!("[\"/bin/sh\", \"-c\", {script:?}, \"sh\", {arguments}]");
+            send(&keys(&command), &message(odd)).unwrap();
+            assert_eq!(std::fs::read_to_string(temp.path().join("got")).unwrap(), got);
+        }
+    }
+
+    #[test]
+    fn neither_code_nor_number_is_in_an_error() {
+        let command = r#"["/bin/sh", "-c", "echo $1 $2 >&2; exit 4", "sh", "{phone}", "{text}"]"#;
+        let error = send(&keys(command), &message("123456")).unwrap_err();
+        assert_eq!(error, "/bin/sh failed with exit status 4");
+        assert!(send(&SmsKeys::default(), &message("x")).unwrap_err().contains("[sms]"));
+        assert_eq!(masked(&message("x")), "…789");
+    }
+}
