@@ -11,6 +11,7 @@
 //! - the order of prompts and messages: [`dialogue`]; the lines for the log: [`log`]
 //! - codes besides those of authenticators: [`onetime`], and [`text_message`] to ask for one
 //! - [`remembered`]: keys with which a user is not asked for some days
+//! - [`succession`]: what an enrollment at a login puts in the place of what was there
 //! - [`store`]: what a store must offer, and the only way from a decision to its outcome
 #![no_std]
 #![forbid(unsafe_code)]
@@ -34,6 +35,7 @@ pub mod otp;
 pub mod otpauth;
 pub mod policy;
 pub mod prices;
+mod reading;
 pub mod record;
 pub mod remembered;
 pub mod route;
@@ -41,6 +43,7 @@ pub mod search;
 pub mod secret;
 pub mod state;
 pub mod store;
+pub mod succession;
 pub mod text_message;
 pub mod time;
 pub mod upkeep;

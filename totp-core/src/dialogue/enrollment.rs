@@ -84,8 +84,8 @@ impl Note {
 }
 
 /// One enrollment's dialogue.
-pub struct Enrollment<'a> {
-    totp: &'a Totp,
+pub struct Enrollment {
+    totp: Totp,
     window: u64,
     tries: Option<u8>,
     show: Option<bool>,
@@ -94,11 +94,18 @@ pub struct Enrollment<'a> {
     end: Option<End>,
 }
 
-impl<'a> Enrollment<'a> {
+impl Enrollment {
     /// Begins with showing the key. `tries` answers at most; `None`: until one is right or nobody answers.
     #[must_use]
-    pub fn new(totp: &'a Totp, window: u64, tries: Option<u8>) -> Self {
-        Self { totp, window, tries, show: Some(false), note: None, before: None, end: None }
+    pub fn new(totp: &Totp, window: u64, tries: Option<u8>) -> Self {
+        let (totp, show) = (totp.duplicate(), Some(false));
+        Self { totp, window, tries, show, note: None, before: None, end: None }
+    }
+
+    /// What is being enrolled.
+    #[must_use]
+    pub fn totp(&self) -> &Totp {
+        &self.totp
     }
 
     /// What to do next.

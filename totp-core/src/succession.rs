@@ -1,0 +1,239 @@
+//! What an enrollment at a login puts in the place of what was there: the new record, and the first state of it.
+//!
+//! Somebody who enrolls for the first time begins with nothing. Whoever replaces a phone by a code of it keeps everything
+//! else: other authenticators with what they have spent, recovery codes with which of them are used. Whoever does it by a
+//! recovery code has lost the phone, or has had it stolen: nothing of before is good any more.
+
+use alloc::vec::Vec;
+
+use crate::evaluate::Rules;
+use crate::floors::{all_spent, begun_anew};
+use crate::name::AuthenticatorName;
+use crate::otp::Totp;
+use crate::record::{Authenticator, Decision, EnrollmentId, Kind, Record};
+use crate::state::{Spent, State, TotpSpent};
+use crate::time::UnixTime;
+
+/// Whose place a new authenticator takes.
+#[derive(Clone, Copy, Debug)]
+pub enum Instead<'a> {
+    /// Nobody's: there is none.
+    OfNothing,
+    /// This one's; all else stays.
+    Of(&'a Record, &'a AuthenticatorName),
+    /// All of them, and everything else.
+    OfAll(&'a Record),
+}
+
+/// A prepared enrollment.
+#[derive(Debug)]
+pub struct Successor {
+    /// The new record. Recovery codes, where fresh ones are due, come later.
+    pub record: Record,
+    /// What the new authenticator is called.
+    pub name: AuthenticatorName,
+    spent: TotpSpent,
+    keeps: bool,
+    carries_on: bool,
+}
+
+impl Successor {
+    /// The record in which `totp`, confirmed and with `spent` already used up, takes the place of what was there. `name` is
+    /// what a first one is called.
+    #[must_use]
+    pub fn new(
+        decision: Decision,
+        enrollment: EnrollmentId,
+        instead: Instead<'_>,
+        (name, totp, spent): (AuthenticatorName, Totp, TotpSpent),
+        now: UnixTime,
+    ) -> Self {
+        let (mut record, name) = match instead {
+            Instead::OfNothing | Instead::OfAll(_) => {
+                (Record::new(decision, enrollment, Vec::new()), name)
+            }
+            Instead::Of(before, replaced) => {
+                let others = before.authenticators.iter().filter(|one| one.name != *replaced);
+                let others = others.map(Authenticator::duplicate).collect();
+                let mut record = Record::new(decision, enrollment, others);
+                record.recovery.clone_from(&before.recovery);
+                record.bypass = before.bypass;
+                (record, replaced.clone())
+            }
+        };
+        let fresh = Authenticator { name: name.clone(), added: now, kind: Kind::Totp(totp) };
+        record.authenticators.push(fresh);
+        let keeps = matches!(instead, Instead::Of(..));
+        let carries_on = !matches!(instead, Instead::OfAll(_));
+        Self { record, name, spent, keeps, carries_on }
+    }
+
+    /// What logins begin with, made out of the present state; `None` where that is lost: what was kept is void then up to
+    /// now, as after any loss.
+    #[must_use]
+    pub fn first_state(&self, old: Option<&State>, rules: &Rules, now: UnixTime) -> State {
+        let fresh = (self.name.clone(), Spent::Totp(self.spent));
+        let mut first = State::new(self.record.enrollment, 0, Vec::new());
+        if let Some(old) = old {
+            first.last_login.clone_from(&old.last_login);
+            first.events = old.events.clone();
+            // The phone may have been stolen: no place counts as the owner's.
+            if self.carries_on {
+                first.origins = old.origins.clone();
+            }
+        }
+        if self.keeps {
+            let kept = |(name, _): &&(AuthenticatorName, Spent)| {
+                *name != self.name && self.record.authenticator(name).is_some()
+            };
+            match old {
+                Some(old) => {
+                    first.spent = old.spent.iter().filter(kept).cloned().collect();
+                    first.once = old.once.clone();
+                }
+                None => {
+                    let anew = begun_anew(rules, &self.record, 0, now);
+                    first.spent = anew.spent.iter().filter(kept).cloned().collect();
+                    first.once = all_spent(&self.record);
+                }
+            }
+        }
+        first.spent.push(fresh);
+        first
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::String;
+    use alloc::vec;
+
+    use super::*;
+    use crate::contact::Contact;
+    use crate::event::Place;
+    use crate::name::UserName;
+    use crate::onetime::OneTimeCode;
+    use crate::origin::Origin;
+    use crate::otp::{Algorithm, Digits};
+    use crate::record::{Bypass, Recovery};
+    use crate::secret::Secret;
+    use crate::state::Visit;
+    use crate::time::{Period, Step};
+
+    const NOW: UnixTime = UnixTime(1_763_000_010);
+
+    fn totp(n: u8) -> Totp {
+        Totp {
+            secret: Secret::fresh(&[n; Secret::FRESH]),
+            algorithm: Algorithm::Sha1,
+            digits: Digits::Six,
+            period: Period::DEFAULT,
+        }
+    }
+
+    fn name(text: &str) -> AuthenticatorName {
+        AuthenticatorName::new(text).unwrap()
+    }
+
+    fn decision() -> Decision {
+        Decision {
+            user: UserName::new("alice").unwrap(),
+            uid: Some(1001),
+            since: NOW,
+            by: String::from("alice"),
+            seq: 7,
+            contact: Contact::default(),
+        }
+    }
+
+    /// A phone, a token, two recovery codes and a bypass code.
+    fn before() -> Record {
+        let one =
+            |text, n| Authenticator { name: name(text), added: NOW, kind: Kind::Totp(totp(n)) };
+        let code = |n| OneTimeCode::fresh(&[n; 16]).hash();
+        let mut record = Record::new(
+            decision(),
+            EnrollmentId::fresh([1; 8]),
+            vec![one("phone", 1), one("token", 2)],
+        );
+        record.recovery =
+            Some(Recovery { rotating: false, issued: NOW, codes: vec![code(11), code(12)] });
+        record.bypass = Some(Bypass { code: code(13), until: NOW.plus(60) });
+        record
+    }
+
+    fn spent(floor: u64) -> TotpSpent {
+        TotpSpent { floor: Step(floor), ..TotpSpent::default() }
+    }
+
+    fn old() -> State {
+        let both =
+            vec![(name("phone"), Spent::Totp(spent(5))), (name("token"), Spent::Totp(spent(6)))];
+        let mut state = State::new(EnrollmentId::fresh([1; 8]), 3, both);
+        state.last_login = Some(Visit { time: NOW, place: Place::new("sshd", "192.0.2.1") });
+        state.remember(Origin::Caller(7), NOW);
+        let used = before().recovery.unwrap().codes[0].id();
+        state.once.spend(used, &[]);
+        state
+    }
+
+    fn successor(instead: Instead<'_>) -> Successor {
+        let fresh = (name("phone"), totp(9), spent(99));
+        Successor::new(decision(), EnrollmentId::fresh([2; 8]), instead, fresh, NOW)
+    }
+
+    fn floors(state: &State) -> Vec<(&str, u64)> {
+        state.spent.iter().map(|(name, spent)| (name.as_str(), spent.totp().floor.0)).collect()
+    }
+
+    #[test]
+    fn a_first_enrollment_begins_with_what_confirmed_it_spent() {
+        let new = successor(Instead::OfNothing);
+        assert_eq!(new.record.authenticators.len(), 1);
+        assert!(new.record.recovery.is_none());
+        let state = new.first_state(None, &Rules::default(), NOW);
+        assert_eq!(floors(&state), [("phone", 99)]);
+        assert_eq!(state.enrollment, new.record.enrollment);
+    }
+
+    #[test]
+    fn a_replaced_phone_leaves_all_else_as_it_was() {
+        let (before, token) = (before(), name("token"));
+        let new = successor(Instead::Of(&before, &token));
+        assert_eq!((new.name.as_str(), new.record.authenticators.len()), ("token", 2));
+        let fresh = new.record.authenticator(&token).unwrap().kind.totp();
+        assert!(fresh.secret.same_as(&totp(9).secret));
+        assert_eq!((&new.record.recovery, new.record.bypass), (&before.recovery, before.bypass));
+        let state = new.first_state(Some(&old()), &Rules::default(), NOW);
+        assert_eq!(floors(&state), [("phone", 5), ("token", 99)]);
+        assert_eq!(state.once, old().once);
+        assert!(state.knows(&Origin::Caller(7), NOW));
+        assert_eq!(state.last_login, old().last_login);
+    }
+
+    #[test]
+    fn where_the_state_is_lost_what_is_kept_is_void_up_to_now() {
+        let (before, token) = (before(), name("token"));
+        let new = successor(Instead::Of(&before, &token));
+        let state = new.first_state(None, &Rules::default(), NOW);
+        let above = totp(1).step(NOW).0;
+        assert!(matches!(floors(&state)[..], [("phone", f), ("token", 99)] if f > above));
+        for code in &before.recovery.unwrap().codes {
+            assert!(state.once.is_used(code.id()));
+        }
+        assert!(state.once.is_used(before.bypass.unwrap().code.id()));
+    }
+
+    #[test]
+    fn whoever_lost_the_phone_starts_over() {
+        let before = before();
+        let new = successor(Instead::OfAll(&before));
+        assert_eq!(new.record.authenticators.len(), 1);
+        assert!(new.record.recovery.is_none() && new.record.bypass.is_none());
+        let state = new.first_state(Some(&old()), &Rules::default(), NOW);
+        assert_eq!(floors(&state), [("phone", 99)]);
+        assert!(!state.knows(&Origin::Caller(7), NOW), "the thief's place, maybe");
+        assert!(state.once.used.is_empty());
+        assert_eq!(state.last_login, old().last_login);
+    }
+}
