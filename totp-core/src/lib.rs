@@ -36,6 +36,7 @@ pub mod otpauth;
 pub mod policy;
 pub mod prices;
 mod reading;
+mod reading;
 pub mod record;
 pub mod remembered;
 pub mod route;

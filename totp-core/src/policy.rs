@@ -17,6 +17,7 @@ use thiserror::Error;
 use crate::budget::YearlyChance;
 use crate::evaluate::{Rules, Usual};
 use crate::otp::Digits;
+use crate::reading;
 use crate::time::{Date, Period};
 
 pub use self::values::{
@@ -197,7 +198,7 @@ impl Config {
     /// # Errors
     /// With line and column; an unknown key is an error.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        toml::from_str(text).map_err(|error| ConfigError::of(text, &error))
+        reading::from_str(text).map_err(|error| ConfigError::of(text, &error))
     }
 
     /// The effective settings, as a file that says the same.
@@ -256,7 +257,7 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    fn of(text: &str, error: &toml::de::Error) -> Self {
+    fn of(text: &str, error: &reading::Error) -> Self {
         let at = error.span().map_or(0, |span| span.start);
         let before = text.get(..at).unwrap_or_default();
         let line = before.matches('\n').count().saturating_add(1);
@@ -352,9 +353,9 @@ mod tests {
             ("[policy]\nrequire = \"all\"", "line 2, column 11: invalid value"),
             (
                 "[policy]\nexempt_networks = [\"10.0.0.0/33\"]",
-                "line 2, column 19: not an IP network",
+                "line 2, column 20: not an IP network",
             ),
-            ("[policy]\nexempt = [\"@\"]", "line 2, column 10: a group has a name"),
+            ("[policy]\nexempt = [\"@\"]", "line 2, column 11: a group has a name"),
             ("[totp]\ndigits = 5", "line 2, column 10: 5 is not from 6 to 8"),
             ("[totp]\nwindow = -1", "line 2, column 10: -1 is not from 0 to 10"),
             ("[totp]\nalgorithm = \"md5\"", "line 2, column 13: the algorithm is"),

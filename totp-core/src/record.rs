@@ -2,6 +2,7 @@
 //! form in `users/NAME.toml` is in [`form`].
 
 mod form;
+mod print;
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -17,7 +18,8 @@ use crate::onetime::{CodeHash, MOST_RECOVERY_CODES};
 use crate::otp::Totp;
 use crate::time::UnixTime;
 
-pub use self::form::{parse, print};
+pub use self::form::parse;
+pub use self::print::print;
 
 /// The version of the text form that is written, and the only one that is read.
 pub const VERSION: u32 = 1;

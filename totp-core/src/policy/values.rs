@@ -216,14 +216,26 @@ pub struct DateKey(pub Date);
 
 impl<'de> Deserialize<'de> for DateKey {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let day = toml::value::Datetime::deserialize(deserializer)?;
-        let date = match (day.date, day.time, day.offset) {
-            (Some(date), None, None) => {
-                Date::new(date.year.into(), date.month.into(), date.day.into())
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = DateKey;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a day such as 2027-01-31, without quotes")
             }
-            _ => None,
-        };
-        date.map(Self).ok_or_else(|| de::Error::custom("not a day such as 2027-01-31"))
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<DateKey, E> {
+                day(text).map(DateKey).ok_or_else(|| E::custom("not a day such as 2027-01-31"))
+            }
+        }
+
+        fn day(text: &str) -> Option<Date> {
+            let mut parts = text.split('-').map(|part| part.parse().ok());
+            Date::new(parts.next()??, parts.next()??, parts.next()??)
+        }
+
+        // Dates are read under this name; serde has none for them.
+        deserializer.deserialize_unit_struct("Date", Visitor)
     }
 }
 

@@ -1,11 +1,11 @@
-//! The text form of a record in `users/NAME.toml`: TOML, every key known. Errors never repeat the text, which has
-//! secrets in it.
+//! Reading a record out of `users/NAME.toml`: TOML, every key known. Errors never repeat the text, which has secrets in
+//! it.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::{
@@ -15,6 +15,7 @@ use super::{
 use crate::contact::Contact;
 use crate::name::{AuthenticatorName, NameError, UserName};
 use crate::otp::{Algorithm, Digits, ParameterError, Totp};
+use crate::reading;
 use crate::secret::{Secret, SecretError};
 use crate::time::Period;
 
@@ -23,27 +24,12 @@ use crate::time::Period;
 /// # Errors
 /// As [`RecordError`] says; an unknown key is an error.
 pub fn parse(text: &str) -> Result<Entry, RecordError> {
-    let form: Form = toml::from_str(text).map_err(|error| syntax(text, &error))?;
+    let form: Form = reading::from_str(text).map_err(|error| syntax(text, &error))?;
     form.into_entry()
 }
 
-/// Writes a record file.
-///
-/// # Errors
-/// Where the authenticators break the rules of [`check_authenticators`].
-pub fn print(entry: &Entry) -> Result<Zeroizing<String>, RecordError> {
-    if let Entry::Enrolled(record) = entry {
-        check_authenticators(&record.authenticators)?;
-        record.recovery.as_ref().map_or(Ok(()), check_recovery)?;
-    }
-    let form = Form::of_entry(entry);
-    let text = toml::to_string(&form)
-        .map_err(|error| RecordError::Syntax { line: 0, message: error.to_string() })?;
-    Ok(Zeroizing::new(text))
-}
-
 /// What a TOML parser complains of, without the text it complains of: a secret may stand there.
-fn syntax(text: &str, error: &toml::de::Error) -> RecordError {
+fn syntax(text: &str, error: &reading::Error) -> RecordError {
     RecordError::Syntax { line: line_of(text, error), message: without_value(error.message()) }
 }
 
@@ -59,45 +45,36 @@ fn without_value(message: &str) -> String {
 }
 
 /// The line of `text`, counted from 1, where a parser stumbled.
-fn line_of(text: &str, error: &toml::de::Error) -> usize {
+fn line_of(text: &str, error: &reading::Error) -> usize {
     let at = error.span().map_or(0, |span| span.start);
     let before = text.as_bytes().get(..at).unwrap_or_default();
     before.iter().filter(|b| **b == b'\n').count().saturating_add(1)
 }
 
-/// The file, key by key. The order here is the order in the file.
-#[derive(Serialize, Deserialize)]
+/// The file, key by key.
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Form {
     version: u32,
     status: Status,
     user: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
     uid: Option<u32>,
     since: String,
     by: String,
     seq: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
     email: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     phone: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     enrollment: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     until: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     recovery: Option<RecoveryForm>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     bypass: Option<BypassForm>,
-    #[serde(default, rename = "authenticator", skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, rename = "authenticator")]
     authenticators: Vec<AuthenticatorForm>,
 }
 
-#[derive(Serialize, Deserialize, PartialEq)]
+#[derive(Deserialize, PartialEq)]
 #[serde(rename_all = "lowercase")]
 enum Status {
     Enrolled,
@@ -105,7 +82,7 @@ enum Status {
     Pending,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RecoveryForm {
     rotating: bool,
@@ -113,14 +90,14 @@ struct RecoveryForm {
     codes: Vec<String>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct BypassForm {
     code: String,
     until: String,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AuthenticatorForm {
     name: String,
@@ -133,47 +110,6 @@ struct AuthenticatorForm {
 }
 
 impl Form {
-    fn of_entry(entry: &Entry) -> Self {
-        let decision = entry.decision();
-        let status = match entry {
-            Entry::Enrolled(_) => Status::Enrolled,
-            Entry::Disabled(_) => Status::Disabled,
-            Entry::Pending(_) => Status::Pending,
-        };
-        let mut form = Self {
-            version: VERSION,
-            status,
-            user: String::from(decision.user.as_str()),
-            uid: decision.uid,
-            since: decision.since.to_string(),
-            by: decision.by.clone(),
-            seq: decision.seq,
-            email: decision.contact.email.as_ref().map(ToString::to_string),
-            phone: decision.contact.phone.as_ref().map(ToString::to_string),
-            reason: None,
-            enrollment: entry.enrollment().map(|id| id.to_string()),
-            code: None,
-            until: None,
-            recovery: None,
-            bypass: None,
-            authenticators: Vec::new(),
-        };
-        match entry {
-            Entry::Enrolled(record) => {
-                form.recovery = record.recovery.as_ref().map(RecoveryForm::of);
-                form.bypass = record.bypass.as_ref().map(BypassForm::of);
-                form.authenticators =
-                    record.authenticators.iter().map(AuthenticatorForm::of).collect();
-            }
-            Entry::Disabled(tombstone) => form.reason.clone_from(&tombstone.reason),
-            Entry::Pending(pending) => {
-                form.code = pending.code.map(|code| code.to_string());
-                form.until = Some(pending.until.to_string());
-            }
-        }
-        form
-    }
-
     fn into_entry(self) -> Result<Entry, RecordError> {
         if self.version != VERSION {
             return Err(RecordError::Version(self.version));
@@ -245,14 +181,6 @@ fn given<T: FromStr<Err: ToString>>(
 }
 
 impl RecoveryForm {
-    fn of(recovery: &Recovery) -> Self {
-        Self {
-            rotating: recovery.rotating,
-            issued: recovery.issued.to_string(),
-            codes: recovery.codes.iter().map(ToString::to_string).collect(),
-        }
-    }
-
     fn read(self) -> Result<Recovery, RecordError> {
         let code = |text: &String| text.parse().map_err(|e| bad("codes", e));
         let recovery = Recovery {
@@ -265,10 +193,6 @@ impl RecoveryForm {
 }
 
 impl BypassForm {
-    fn of(bypass: &Bypass) -> Self {
-        Self { code: bypass.code.to_string(), until: bypass.until.to_string() }
-    }
-
     fn read(self) -> Result<Bypass, RecordError> {
         Ok(Bypass {
             code: self.code.parse().map_err(|e| bad("code", e))?,
@@ -278,19 +202,6 @@ impl BypassForm {
 }
 
 impl AuthenticatorForm {
-    fn of(authenticator: &Authenticator) -> Self {
-        let Kind::Totp(totp) = &authenticator.kind;
-        Self {
-            name: authenticator.name.to_string(),
-            kind: String::from(authenticator.kind.as_str()),
-            added: authenticator.added.to_string(),
-            secret: totp.secret.to_base32(),
-            algorithm: totp.algorithm.to_string(),
-            digits: u64::from(totp.digits.count()),
-            period: totp.period.seconds(),
-        }
-    }
-
     fn read(self) -> Result<Authenticator, RecordError> {
         if self.kind != "totp" {
             return Err(bad("kind", "this program knows totp"));
@@ -317,6 +228,7 @@ fn bad(key: &'static str, message: impl ToString) -> RecordError {
 
 #[cfg(test)]
 mod tests {
+    use super::super::print;
     use super::*;
 
     const ALICE: &str = r#"version = 1
