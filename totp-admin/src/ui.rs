@@ -80,6 +80,13 @@ impl Ui {
         self.result(format_args!("{green}{tick}{green:#} {line}"))
     }
 
+    /// Something besides the result that went well.
+    pub fn told(&self, line: impl fmt::Display) {
+        let tick = if self.utf8 { "✓" } else { "ok:" };
+        let green = AnsiColor::Green.on_default();
+        self.note(format_args!("{green}{tick}{green:#} {line}"));
+    }
+
     /// The result as a document.
     pub fn document(&self, value: &impl Serialize) -> Result<()> {
         if self.json {

@@ -38,6 +38,9 @@ const FIRST_PAUSE: u64 = 60;
 /// The longest pause, in seconds.
 const LONGEST_PAUSE: u64 = 4 * 3600;
 
+/// Seconds for which the agent leaves mail to the command that caused it.
+const GRACE: u64 = 10;
+
 /// The longest reason in a record, in characters.
 const LONGEST_REASON: usize = 400;
 
@@ -178,7 +181,8 @@ impl Post {
         Ok(())
     }
 
-    /// The same under a lock that is held already. `known`: how the user in this line of the record could be told before it.
+    /// The same under a lock that is held already, for a command that delivers itself. `known`: how the user in this line of
+    /// the record could be told before it.
     ///
     /// # Errors
     /// What can't be read or written.
@@ -193,7 +197,9 @@ impl Post {
             contacts.extend(UserName::new(&about.user).map(|user| self.contact(&user)));
             recipients(&self.config.mail, about.event, &about.user, &contacts)
         };
-        Ok(hold.enqueue_new(&self.record, clock::now(), &to)?)
+        let now = clock::now();
+        let due = if known.is_some() { now.plus(GRACE) } else { now };
+        Ok(hold.enqueue_new(&self.record, due, &to)?)
     }
 
     /// Tries to deliver a mail. `None`: it is gone, is not due yet, or somebody else delivers it.

@@ -123,15 +123,15 @@ impl Outbox {
 }
 
 impl Hold<'_> {
-    /// Makes mail and notices of what is new in `record`. `recipients` says where mail about an event goes; an event about
-    /// which nobody can be told by mail still is a notice.
+    /// Makes mail, to be delivered from `due` on, and notices of what is new in `record`. `recipients` says where mail about
+    /// an event goes; an event about which nobody can be told by mail still is a notice.
     ///
     /// # Errors
     /// What can't be read or written. What has been made stays, and is not made again the next time.
     pub fn enqueue_new(
         &self,
         record: &PermanentRecord,
-        now: UnixTime,
+        due: UnixTime,
         recipients: &dyn Fn(&About) -> Vec<Email>,
     ) -> Result<Vec<Enqueued>, OutboxError> {
         let cursor = self.cursor()?.unwrap_or_else(Cursor::beginning);
@@ -147,7 +147,7 @@ impl Hold<'_> {
             }
             let to = recipients(&about);
             if !to.is_empty() {
-                let mail = Mail::new(about, passed.cursor.hash.clone(), to, now);
+                let mail = Mail::new(about, passed.cursor.hash.clone(), to, due);
                 enqueued.extend(self.put(&mail)?);
             }
         }

@@ -88,12 +88,12 @@ pub struct Mail {
 }
 
 impl Mail {
-    /// A notification that is due at once.
+    /// A notification that is to be delivered from `due` on.
     #[must_use]
-    pub fn new(about: About, hash: String, to: Vec<Email>, now: UnixTime) -> Self {
+    pub fn new(about: About, hash: String, to: Vec<Email>, due: UnixTime) -> Self {
         let to = to.into_iter().map(|address| Recipient { address, served: false }).collect();
         let (error, undelivered, delivered) = (None, None, None);
-        Self { about, hash, to, tries: 0, next: now, error, undelivered, delivered }
+        Self { about, hash, to, tries: 0, next: due, error, undelivered, delivered }
     }
 
     /// Everybody has been served.

@@ -1,0 +1,179 @@
+//! `outbox`: what has not been delivered yet, and delivering it now.
+
+use anyhow::{Result, bail};
+use serde::Serialize;
+use serde_json::json;
+use totp_agent::post::{Post, Texted, When};
+use totp_agent::transport;
+use totp_core::time::UnixTime;
+use totp_store::outbox::Item;
+
+use crate::cli::Outbox;
+use crate::site::Site;
+use crate::ui::{Ui, printable};
+use crate::{tell, times};
+
+/// Lists, or delivers.
+pub fn run(ui: &Ui, site: &Site, what: &Outbox) -> Result<()> {
+    let post = tell::post(site)?;
+    post.move_events()?;
+    post.enqueue()?;
+    match what {
+        Outbox::List => list(ui, &post),
+        Outbox::Flush => flush(ui, &post),
+    }
+}
+
+/// Something that waits.
+#[derive(Serialize)]
+struct Row {
+    kind: &'static str,
+    record: Option<u64>,
+    file: String,
+    event: Option<String>,
+    user: Option<String>,
+    to: Vec<String>,
+    told: Vec<String>,
+    tries: u64,
+    next: Option<String>,
+    error: Option<String>,
+    #[serde(skip)]
+    next_try: Option<UnixTime>,
+}
+
+impl Row {
+    fn new(kind: &'static str, file: String) -> Self {
+        let (record, event, user, next, error, next_try) = (None, None, None, None, None, None);
+        let (to, told) = (Vec::new(), Vec::new());
+        Self { kind, record, file, event, user, to, told, tries: 0, next, error, next_try }
+    }
+}
+
+/// What waits; what a login left to deceive is none of it. Text messages are named without what they say.
+fn rows(post: &Post) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for item in post.outbox().items()? {
+        match item {
+            Item::Mail { seq, name } => match post.outbox().look(&name) {
+                Ok(None) => {}
+                Ok(Some(mail)) => {
+                    let of = |served: bool| {
+                        let some = mail.to.iter().filter(|one| one.served == served);
+                        some.map(|one| one.address.to_string()).collect::<Vec<_>>()
+                    };
+                    rows.push(Row {
+                        record: Some(seq),
+                        event: Some(mail.about.event.to_string()),
+                        user: Some(mail.about.user.clone()),
+                        to: of(false),
+                        told: of(true),
+                        tries: mail.tries,
+                        next: Some(mail.next.to_string()),
+                        next_try: Some(mail.next),
+                        error: mail.error.clone(),
+                        ..Row::new("mail", name)
+                    });
+                }
+                Err(error) => {
+                    rows.push(Row {
+                        error: Some(error.to_string()),
+                        ..Row::new("unreadable", name)
+                    });
+                }
+            },
+            Item::Message(name) => rows.push(Row::new("text", name)),
+            Item::Decoy(_) => {}
+            Item::Unknown(name) => {
+                let error = Some("not a file of the outbox; look at it, and remove it".to_owned());
+                rows.push(Row { error, ..Row::new("unreadable", name) });
+            }
+        }
+    }
+    Ok(rows)
+}
+
+fn list(ui: &Ui, post: &Post) -> Result<()> {
+    let rows = rows(post)?;
+    ui.document(&rows)?;
+    if rows.is_empty() {
+        ui.note("Nothing waits.");
+        return Ok(());
+    }
+    let zone = times::zone();
+    for row in &rows {
+        let error = row.error.as_deref().map(printable);
+        match (row.kind, row.record) {
+            ("mail", Some(seq)) => {
+                let event = row.event.as_deref().unwrap_or_default();
+                let user = row.user.as_deref().map(printable).unwrap_or_default();
+                ui.result(format_args!("{seq}  {event} {user}, to {}", row.to.join(", ")))?;
+                let next = row.next_try.map(|next| times::local(next, &zone)).unwrap_or_default();
+                if let Some(error) = error {
+                    ui.result(format_args!("    tried {} times, next {next}: {error}", row.tries))?;
+                }
+            }
+            ("text", _) => ui.result("text message")?,
+            _ => {
+                let path = post.outbox().path().join(&row.file);
+                let error = error.unwrap_or_default();
+                ui.result(format_args!("{}: {error}", printable(&path.display().to_string())))?;
+            }
+        }
+    }
+    ui.note("totp-admin outbox flush delivers it now; to give one up, remove its file:");
+    ui.note(format_args!("  {}", post.outbox().path().display()));
+    Ok(())
+}
+
+/// Everything, whether its time has come or not. Mail that fails keeps nothing else waiting.
+fn flush(ui: &Ui, post: &Post) -> Result<()> {
+    let by = transport::name(&post.config().mail);
+    let (mut delivered, mut left) = (Vec::new(), Vec::new());
+    for item in post.outbox().items()? {
+        let (name, record) = match &item {
+            Item::Mail { seq, name } => (name, Some(*seq)),
+            Item::Message(name) => (name, None),
+            Item::Decoy(_) => continue,
+            Item::Unknown(name) => {
+                left.push(json!({"file": name, "error": "not a file of the outbox"}));
+                ui.warn(format_args!("{}: not a file of the outbox", printable(name)));
+                continue;
+            }
+        };
+        let came = match record {
+            Some(_) => post.deliver(name, When::Now).map(|report| {
+                report.is_none_or(|report| {
+                    tell::say(ui, &report, &by);
+                    report.failed.is_empty()
+                })
+            }),
+            None => post.text(name, false).map(|texted| match texted {
+                Texted::Sent | Texted::NotOurs => true,
+                Texted::Expired => {
+                    ui.warn("A text message was thrown away: its time was over.");
+                    true
+                }
+                Texted::Failed(why) => {
+                    ui.warn(format_args!("A text message was not sent: {}", printable(&why)));
+                    false
+                }
+            }),
+        };
+        match came {
+            Ok(true) => delivered.push(json!({"file": name, "record": record})),
+            Ok(false) => left.push(json!({"file": name, "record": record})),
+            Err(error) => {
+                ui.warn(printable(&error.to_string()));
+                let error = error.to_string();
+                left.push(json!({"file": name, "record": record, "error": error}));
+            }
+        }
+    }
+    post.outbox().sweep(totp_store::clock::now())?;
+    let (done, waiting) = (delivered.len(), left.len());
+    ui.document(&json!({"delivered": delivered, "left": left}))?;
+    if waiting > 0 {
+        bail!("{done} delivered, {waiting} left in the outbox");
+    }
+    ui.done(format_args!("{done} delivered; nothing waits."))
+}
