@@ -36,7 +36,6 @@ pub mod otpauth;
 pub mod policy;
 pub mod prices;
 mod reading;
-mod reading;
 pub mod record;
 pub mod remembered;
 pub mod route;
