@@ -69,10 +69,14 @@ fn events(alice: &mut House) -> Vec<(EventKind, String)> {
 
 /// A code that a text message brings.
 fn text(alice: &mut House, entropy: u8) -> Option<Message> {
+    text_within(alice, entropy, LIMITS)
+}
+
+fn text_within(alice: &mut House, entropy: u8, limits: Limits) -> Option<Message> {
     let origin = alice.origin.clone();
     let entropy = [entropy; 16];
     let change =
-        text_message::request(&RULES, Some(LIMITS), &alice.view, &origin, entropy, alice.now);
+        text_message::request(&RULES, Some(limits), &alice.view, &origin, entropy, alice.now);
     let mut written = Writes::default();
     let committed = change.commit(|writes| {
         written = writes.clone();
@@ -306,6 +310,21 @@ fn strangers_leave_text_messages_for_the_owner() {
     assert_eq!(sent_in_a_day(&mut alice, 9), 5);
     alice.origin = HOME;
     assert!(text(&mut alice, 9).is_some());
+}
+
+#[test]
+fn while_three_codes_are_good_no_fourth_is_sent() {
+    let mut alice = known();
+    let many = Limits { per_hour: 10, per_day: 20 };
+    let sent = (0..9).filter(|n| text_within(&mut alice, *n, many).is_some()).count();
+    assert_eq!(sent, 3);
+}
+
+#[test]
+fn no_text_message_is_sent_while_the_state_is_in_memory() {
+    let mut alice = known();
+    alice.view.volatile = Some(Volatile { since: NOW.minus(DAY), first: false });
+    assert!(text(&mut alice, 3).is_none());
 }
 
 #[test]
