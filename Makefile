@@ -4,6 +4,7 @@ PREFIX     ?= /usr/local
 DESTDIR    ?=
 SBINDIR    ?= $(PREFIX)/sbin
 MANDIR     ?= $(PREFIX)/share/man
+UNITDIR    ?= /usr/lib/systemd/system
 # Where libpam looks for modules: a directory named after the architecture on Debian.
 SECURITYDIR ?= $(shell scripts/security-directory)
 CARGO      ?= cargo
@@ -12,7 +13,7 @@ TARGET     := $(or $(CARGO_TARGET_DIR),target)
 .PHONY: all test demo install uninstall clean
 
 all:
-	$(CARGO) build --release --package pam-totp --package totp-admin
+	$(CARGO) build --release --package pam-totp --package totp-admin --package totp-agent
 
 # Everything, end-to-end tests as root included; without root what needs none.
 test:
@@ -27,12 +28,18 @@ install:
 	@test -f $(TARGET)/release/libpam_totp.so || { echo "nothing to install yet: run make first" >&2; exit 1; }
 	@test -n "$(SECURITYDIR)"
 	install -D -m 644 $(TARGET)/release/libpam_totp.so $(DESTDIR)$(SECURITYDIR)/pam_totp.so
-	install -D -m 755 $(TARGET)/release/totp-admin $(DESTDIR)$(SBINDIR)/totp-admin
+	install -D -m 755 -t $(DESTDIR)$(SBINDIR) $(TARGET)/release/totp-admin $(TARGET)/release/totp-agent
 	install -d -m 755 $(DESTDIR)/etc/pam-totp
 	install -d -m 700 $(DESTDIR)/var/lib/pam-totp $(DESTDIR)/var/lib/pam-totp/users \
-		$(DESTDIR)/var/lib/pam-totp/state $(DESTDIR)/var/log/pam-totp
+		$(DESTDIR)/var/lib/pam-totp/state $(DESTDIR)/var/lib/pam-totp/outbox \
+		$(DESTDIR)/var/lib/pam-totp/notices $(DESTDIR)/var/lib/pam-totp/remembered \
+		$(DESTDIR)/var/log/pam-totp
+	@scripts/first-cursor $(DESTDIR)/var/lib/pam-totp/outbox/.cursor $(DESTDIR)/var/log/pam-totp/notifications.jsonl
 	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man8 docs/man/*.8
 	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man5 docs/man/*.5
+	install -d -m 755 $(DESTDIR)$(UNITDIR)
+	sed 's|@SBINDIR@|$(SBINDIR)|' packaging/systemd/totp-agent.service >$(DESTDIR)$(UNITDIR)/totp-agent.service
+	chmod 644 $(DESTDIR)$(UNITDIR)/totp-agent.service
 	install -D -m 644 scripts/pam-totp.tmpfiles $(DESTDIR)/usr/lib/tmpfiles.d/pam-totp.conf
 	@if [ -z "$(DESTDIR)" ]; then install -d -m 700 /run/pam-totp; fi
 	@echo "Installed. No login is changed yet: README.md says how to switch it on."
@@ -44,6 +51,7 @@ uninstall:
 	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man8/,$(notdir $(wildcard docs/man/*.8))) \
 		$(addprefix $(DESTDIR)$(MANDIR)/man5/,$(notdir $(wildcard docs/man/*.5)))
 	rm -f $(DESTDIR)$(SECURITYDIR)/pam_totp.so $(DESTDIR)$(SBINDIR)/totp-admin \
+		$(DESTDIR)$(SBINDIR)/totp-agent $(DESTDIR)$(UNITDIR)/totp-agent.service \
 		$(DESTDIR)/usr/lib/tmpfiles.d/pam-totp.conf
 	@echo "Kept: /etc/pam-totp, /var/lib/pam-totp, /var/log/pam-totp"
 

@@ -11,27 +11,28 @@ use std::sync::OnceLock;
 pub(crate) struct Built {
     pub(crate) module: PathBuf,
     pub(crate) command: PathBuf,
+    pub(crate) agent: PathBuf,
     pub(crate) application: PathBuf,
 }
 
-/// Built once per test process. `PAM_TOTP_MODULE` and `TOTP_ADMIN` name others, as `make test` does to
+/// Built once per test process. `PAM_TOTP_MODULE`, `TOTP_ADMIN` and `TOTP_AGENT` name others, as `make test` does to
 /// try the very files that would be installed.
 pub(crate) fn built() -> &'static Built {
     static BUILT: OnceLock<Built> = OnceLock::new();
     BUILT.get_or_init(|| {
         let directory = target_directory();
-        let named = (env::var_os("PAM_TOTP_MODULE"), env::var_os("TOTP_ADMIN"));
-        let (module, command) = match named {
-            (Some(module), Some(command)) => (module.into(), command.into()),
-            (module, command) => {
-                build_workspace(&directory);
-                (
-                    module.map_or_else(|| directory.join("libpam_totp.so"), PathBuf::from),
-                    command.map_or_else(|| directory.join("totp-admin"), PathBuf::from),
-                )
-            }
-        };
-        Built { module, command, application: compile_application(&directory) }
+        let named = ["PAM_TOTP_MODULE", "TOTP_ADMIN", "TOTP_AGENT"].map(env::var_os);
+        if named.iter().any(Option::is_none) {
+            build_workspace(&directory);
+        }
+        let [module, command, agent] = named;
+        let or = |named: Option<_>, file| named.map_or_else(|| directory.join(file), PathBuf::from);
+        Built {
+            module: or(module, "libpam_totp.so"),
+            command: or(command, "totp-admin"),
+            agent: or(agent, "totp-agent"),
+            application: compile_application(&directory),
+        }
     })
 }
 
@@ -46,6 +47,7 @@ fn build_workspace(directory: &Path) {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(["build", "--quiet", "--package", "pam-totp", "--package", "totp-admin"]);
+    command.args(["--package", "totp-agent"]);
     command.arg("--manifest-path").arg(workspace().join("Cargo.toml"));
     command
         .arg("--target-dir")

@@ -120,7 +120,7 @@ impl House {
             .arg(concat!(include_str!("house/furnish.sh"), "echo ready; exec cat >/dev/null"))
             .arg("furnish")
             .args([disk.path(), &security, &built.module, &built.command])
-            .args([&disk.path().join("log"), &built.application])
+            .args([&disk.path().join("log"), &built.application, &built.agent])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -34,6 +34,7 @@ fn make_install_puts_everything_where_it_belongs_and_uninstall_keeps_what_was_re
     house.run("mkdir", &["-p", "/run/target/release"]);
     house.run("ln", &["-s", &module.display().to_string(), "/run/target/release/libpam_totp.so"]);
     house.run("ln", &["-s", "/usr/local/sbin/totp-admin", "/run/target/release/totp-admin"]);
+    house.run("ln", &["-s", "/usr/local/sbin/totp-agent", "/run/target/release/totp-agent"]);
     make(&house, "/var/lib/root", "install");
 
     let root = house.path("/var/lib/root");
@@ -47,6 +48,12 @@ fn make_install_puts_everything_where_it_belongs_and_uninstall_keeps_what_was_re
         ("var/lib/pam-totp", "700"),
         ("var/lib/pam-totp/users", "700"),
         ("var/lib/pam-totp/state", "700"),
+        ("var/lib/pam-totp/outbox", "700"),
+        ("var/lib/pam-totp/outbox/.cursor", "600"),
+        ("var/lib/pam-totp/notices", "700"),
+        ("var/lib/pam-totp/remembered", "700"),
+        ("usr/sbin/totp-agent", "755"),
+        ("usr/lib/systemd/system/totp-agent.service", "644"),
         ("var/log/pam-totp", "700"),
         ("usr/lib/tmpfiles.d/pam-totp.conf", "644"),
         ("usr/share/man/man8/totp-admin-enroll.8", "644"),
@@ -61,6 +68,8 @@ fn make_install_puts_everything_where_it_belongs_and_uninstall_keeps_what_was_re
     make(&house, "/var/lib/root", "uninstall");
     assert!(!root.join(&module).exists());
     assert!(!root.join("usr/sbin/totp-admin").exists());
+    assert!(!root.join("usr/sbin/totp-agent").exists());
+    assert!(!root.join("usr/lib/systemd/system/totp-agent.service").exists());
     assert!(!root.join("usr/share/man/man8/pam_totp.8").exists());
     assert!(root.join("var/lib/pam-totp/users/alice.toml").exists());
 }
