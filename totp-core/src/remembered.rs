@@ -169,6 +169,11 @@ impl Devices {
         self.0.len() != before
     }
 
+    /// The keys of all of them, those that no longer hold as well.
+    pub fn keys(&self) -> impl Iterator<Item = Fingerprint> {
+        self.0.iter().map(|device| device.key)
+    }
+
     /// Whether there are none, not even some that no longer hold.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -80,7 +80,13 @@ impl RememberKeys {
     #[must_use]
     pub fn seconds(&self, service: &str) -> Option<u64> {
         let listed = self.services.iter().any(|one| one == service);
-        (self.days.0 > 0 && listed).then(|| self.days.0.saturating_mul(DAY))
+        self.anywhere().filter(|_| listed)
+    }
+
+    /// For how many seconds a device is remembered where it is; `None`: nowhere.
+    #[must_use]
+    pub fn anywhere(&self) -> Option<u64> {
+        (self.days.0 > 0).then(|| self.days.0.saturating_mul(DAY))
     }
 }
 
