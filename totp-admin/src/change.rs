@@ -4,24 +4,26 @@
 use std::fmt;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use totp_core::answer::Answer;
 use totp_core::contact::Contact;
-use totp_core::evaluate::{Attempt, Reason, Verdict, evaluate};
+use totp_core::evaluate::{Attempt, By, Reason, Verdict, evaluate};
 use totp_core::event::{EventKind, Place};
+use totp_core::onetime::OneTimeCode;
 use totp_core::origin::Origin;
-use totp_core::record::{Decision, Record};
+use totp_core::record::{Decision, Entry as Decided, Pending};
 use totp_core::search::{Codebook, Computed};
 use totp_core::state::State;
 use totp_core::store::Store as _;
 use totp_store::actor::Actor;
 use totp_store::permanent::Entry;
+use totp_store::recorded::{Means, NotMade, Recorder, as_not_done};
 use totp_store::store::{Expected, NotChanged};
 use totp_store::{Wait, entropy};
 
 use crate::site::{Site, Whom};
 use crate::ui::{Advice, Ui, printable};
-use crate::{events, signals, syslog, whence};
+use crate::{events, signals, syslog, tell, whence};
 
 /// How long another writer of the permanent record is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -111,30 +113,44 @@ impl Administrator {
     }
 
     /// Whoever weakens their own second factor shows that they still have it; a stolen session must not get
-    /// rid of it. `enrolled` is what they have; without a usable record that is for another administrator.
+    /// rid of it. `entry` is what is decided about them; without a usable record that is for another administrator.
+    /// Codes that were sent or told to them are good for logins alone: whoever sent them may have been talked into it.
     pub fn prove_if_own(
         &self,
         ui: &Ui,
         site: &Site,
         whom: &Whom,
-        enrolled: Option<&Record>,
+        entry: Option<&Decided>,
     ) -> Result<()> {
         if !self.is(whom) {
             return Ok(());
         }
         let elsewhere = "Another administrator can do it.";
-        let Some(record) = enrolled else {
-            bail!(Advice::new(
+        let what = match entry {
+            Some(Decided::Enrolled(_)) => "a current code or a recovery code",
+            Some(Decided::Pending(Pending { code: Some(_), .. })) => "the enrollment code",
+            _ => bail!(Advice::new(
                 format!("{whom} is your own account, and has no second factor to prove"),
                 elsewhere
-            ));
+            )),
         };
-        ui.note(format_args!("{whom} is your own account: this needs a current code."));
+        ui.note(format_args!("{whom} is your own account: this needs {what}."));
         let Some(typed) = ui.ask("Your code now:")? else {
             bail!(Advice::new("no code was entered; nothing was changed", elsewhere));
         };
-        match self.evaluate(site, whom, record, Answer::read(typed.as_bytes()))? {
-            Verdict::Accepted(_) => Ok(()),
+        let for_logins = || {
+            let refusal = "that code is good for a login alone; nothing was changed";
+            Advice::new(refusal, format!("It takes {what}. {elsewhere}"))
+        };
+        let typed = typed.as_bytes();
+        if is_bypass_code(entry, typed) {
+            bail!(for_logins()); // not spent: it is good for a login still
+        }
+        match self.evaluate(site, whom, entry, Answer::read(typed))? {
+            Verdict::Accepted(accepted) => match accepted.by() {
+                By::Totp { .. } | By::Recovery { .. } | By::Enrollment => Ok(()),
+                By::Bypass | By::Text => bail!(for_logins()),
+            },
             Verdict::Refused(refusal) => bail!(Advice::new(
                 format!("the code was not accepted ({}); nothing was changed", why(refusal.reason)),
                 elsewhere,
@@ -164,18 +180,19 @@ impl Administrator {
         &self,
         site: &Site,
         whom: &Whom,
-        record: &Record,
+        entry: Option<&Decided>,
         answer: Answer,
     ) -> Result<Verdict> {
         let now = site.now();
-        let computed: Vec<Computed<'_>> = record
-            .authenticators
-            .iter()
-            .map(|one| Computed { totp: one.kind.totp(), drift: 0 })
-            .collect();
+        let authenticators = match entry {
+            Some(Decided::Enrolled(record)) => record.authenticators.as_slice(),
+            _ => &[],
+        };
+        let computed: Vec<Computed<'_>> =
+            authenticators.iter().map(|one| Computed { totp: one.kind.totp(), drift: 0 }).collect();
         let answers = [answer];
-        let codebook =
-            Codebook::compute(Some(record.enrollment), &computed, &answers, site.rules(), now);
+        let enrollment = entry.and_then(Decided::enrollment);
+        let codebook = Codebook::compute(enrollment, &computed, &answers, site.rules(), now);
         let uid = self.actor.uid.unwrap_or_default();
         let attempt = Attempt {
             answers: &answers,
@@ -221,26 +238,43 @@ impl Administrator {
         let entry = self.entry(site, whom, event, reason);
         // What is recorded is made, or recorded as not done, before Ctrl-C ends this.
         let _hold = signals::hold();
-        let recorded = append(site, &entry).context("nothing was changed")?;
-        match change(recorded) {
-            Ok(made) => Ok((recorded, made)),
-            Err(error) if is_in_place(&error) => {
-                Err(InPlace { recorded, why: format!("{error:#}") }.into())
+        let say = |recorded: &totp_store::permanent::Recorded| {
+            syslog::send(&recorded.syslog, site.now());
+        };
+        let wait = Wait::AtMost(PATIENCE);
+        let recorder = Recorder { record: site.record(), wait, say: &say };
+        let change = |seq| change(Recorded { seq });
+        // From before the change, when the address may be another one, until the mail about it is in the outbox.
+        let made =
+            tell::around(site, whom, seq_of, || recorder.change(&entry, site.now(), means, change));
+        made.map(|(seq, made)| (Recorded { seq }, made)).map_err(|not_made| match not_made {
+            NotMade::Unrecorded(error) => anyhow::Error::new(error).context("nothing was changed"),
+            NotMade::InPlace { seq, error } => {
+                InPlace { recorded: Recorded { seq }, why: format!("{error:#}") }.into()
             }
-            Err(error) => {
-                let undone = Entry {
-                    of: Some(recorded.seq),
-                    ..self.entry(site, whom, EventKind::NotDone, Some(&format!("{error:#}")))
-                };
-                let said = match append(site, &undone) {
-                    Ok(said) => {
-                        format!("recorded as {}, and as not done in {}", recorded.seq, said.seq)
-                    }
-                    Err(_) => format!("recorded as {}, but not done", recorded.seq),
-                };
-                Err(error.context(said))
+            NotMade::Failed { seq, undone, error } => {
+                error.context(format!("recorded as {seq}, {}", as_not_done(undone)))
             }
-        }
+        })
+    }
+
+    /// Records an event about `whom`, then changes what is decided within the same enrollment. The record says which line
+    /// has it; since when and by whom the status is what it is stays.
+    pub fn amend(
+        &self,
+        site: &Site,
+        whom: &Whom,
+        expected: Expected,
+        (event, reason): (EventKind, Option<&str>),
+        amend: impl Fn(&mut Decided),
+    ) -> Result<(Recorded, ())> {
+        self.nobody_else_was_faster(site, whom, expected)?;
+        self.change(site, whom, event, reason, |recorded| {
+            Ok(site.store().amend(&whom.name, expected, &mut |entry| {
+                entry.decision_mut().seq = recorded.seq;
+                amend(entry);
+            })?)
+        })
     }
 
     /// What a record begins with that this administrator decides now.
@@ -277,10 +311,25 @@ fn is_in_place(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(NotChanged::NotDurable(_)))
 }
 
-fn append(site: &Site, entry: &Entry) -> Result<Recorded> {
-    let recorded = site.record().append(entry, site.now(), Wait::AtMost(PATIENCE))?;
-    syslog::send(&recorded.syslog, site.now());
-    Ok(Recorded { seq: recorded.seq })
+/// The line that has a change that was made.
+fn seq_of<T, E>(made: &Result<(u64, T), NotMade<E>>) -> Option<u64> {
+    match made {
+        Ok((seq, _)) | Err(NotMade::InPlace { seq, .. }) => Some(*seq),
+        Err(_) => None,
+    }
+}
+
+fn means(error: &anyhow::Error) -> Means {
+    if is_in_place(error) {
+        return Means::InPlace;
+    }
+    Means::NotDone(beginning(&format!("{error:#}"), LONGEST_REASON).to_owned())
+}
+
+fn is_bypass_code(entry: Option<&Decided>, typed: &[u8]) -> bool {
+    let Some(Decided::Enrolled(record)) = entry else { return false };
+    let typed = OneTimeCode::read(typed).map(|code| code.hash());
+    record.bypass.is_some_and(|bypass| typed == Some(bypass.code))
 }
 
 /// 64 random bits.
@@ -294,7 +343,8 @@ pub fn state_of(state: &totp_core::store::StateRead) -> Result<&State> {
         totp_core::store::StateRead::Good(state) => Ok(state),
         totp_core::store::StateRead::Lost { .. } => bail!(Advice::new(
             "the user's state is lost",
-            "The next login begins it anew; codes are accepted from the following one on.",
+            "The next login begins it anew, with every code of now and every recovery code used up. To do it at once: \
+             totp-admin repair USER",
         )),
     }
 }

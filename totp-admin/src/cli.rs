@@ -6,6 +6,10 @@ use std::path::PathBuf;
 use clap::builder::NonEmptyStringValueParser;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum, ValueHint};
+use totp_core::contact::{Email, Phone};
+use totp_core::remembered::Fingerprint;
+
+use crate::times::{Seconds, bypass, within};
 
 /// Administer two-factor logins: enroll people, switch their second factor off, and read the permanent
 /// record of who did what.
@@ -67,18 +71,44 @@ pub struct Global {
 /// The sub-commands, in the order in which an administrator meets them.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Give a user an authenticator: QR code, key to type in, then a current code to switch it on
+    /// Give a user an authenticator: QR code, key to type in, a current code, recovery codes
     ///
     /// Nothing is switched on before a code of the new key was entered: breaking off changes nothing.
-    /// Where standard input is no terminal, the code is read from it, one a line. Who gives themselves another
-    /// authenticator is asked for a current code of the present one first.
+    /// Where standard input is no terminal, the code is read from it, one a line. Then recovery codes are shown, once
+    /// ([recovery] of the configuration). Somebody who is not here enrolls at the next login: --at-login. Who gives
+    /// themselves another authenticator is asked for a current code of the present one, or a recovery code, first.
     Enroll(Enroll),
-    /// Switch a user's second factor off: secrets erased, recorded
+    /// Switch a user's second factor off: secrets and recovery codes erased, recorded
     ///
     /// The user logs in with the first factor alone from then on, whatever the configuration requires
     /// (unless it says `disabled = "denied"`). For an account that was never enrolled, too. Switching
-    /// off one's own second factor needs a current code.
+    /// off one's own second factor needs a current code or a recovery code.
     Disable(Disable),
+    /// Switch it off, and have the user enroll again at the next login
+    ///
+    /// For a new phone: secrets, recovery codes and remembered devices are erased, and an enrollment code is shown
+    /// once. Typed in place of the code at the next login, it leads to the QR code of a new authenticator. A further
+    /// reset voids the code. One's own second factor needs a current code or a recovery code.
+    Reset(Reset),
+    /// Issue fresh recovery codes; older ones are void
+    ///
+    /// Each logs the user in once without the phone. The authenticators stay. One's own need a current code or one of
+    /// the recovery codes.
+    RecoveryCodes(RecoveryCodes),
+    /// Issue a code that is good once, for some hours: the phone is at home
+    ///
+    /// Authenticators and recovery codes stay; an earlier bypass code is void. One's own needs a current code or a
+    /// recovery code.
+    BypassCode(BypassCode),
+    /// Show or change where a user is told things: mail address and telephone number
+    ///
+    /// Without options it shows them. Changing one's own needs a current code or a recovery code.
+    Contact(Contact),
+    /// Make a restored backup harmless
+    ///
+    /// A backup brings codes back that were used since: every code up to now counts as used, a pair of codes is asked
+    /// for until the guess budget has refilled, recovery, bypass and enrollment codes are void.
+    Repair(Repair),
     /// Erase everything kept about a user whose account is gone
     ///
     /// Where everyone needs a second factor and the account still exists, it can't log in afterwards;
@@ -101,9 +131,19 @@ pub enum Command {
     ///
     /// Looks a day in either direction. Users can do the same at a login, with three codes in a row.
     Resync(Resync),
+    /// List or forget the devices with which users are not asked for some days
+    ///
+    /// Only where the configuration says so ([remember]). For those days a key alone logs in.
+    #[command(subcommand)]
+    Remembered(Remembered),
     /// Check, edit or show the configuration
     #[command(subcommand)]
     Config(Config),
+    /// Show or deliver what people are still to be told
+    ///
+    /// Mail that could not be delivered waits here, and is tried again by totp-agent with growing pauses.
+    #[command(subcommand)]
+    Outbox(Outbox),
     /// Print a completion script for a shell
     ///
     /// For bash: totp-admin completions bash > /etc/bash_completion.d/totp-admin. There is no --json of it.
@@ -154,12 +194,31 @@ pub struct Enroll {
     /// Add one more authenticator to those the user has
     #[arg(long, conflicts_with_all = ["replace", "if_missing"], help_heading = "Who is enrolled already")]
     pub add: bool,
-    /// Start over: what the user has is erased once the new authenticator is confirmed
+    /// Start over: what the user has is erased once the new authenticator is confirmed; fresh recovery codes
     #[arg(long, conflicts_with = "if_missing", help_heading = "Who is enrolled already")]
     pub replace: bool,
     /// Do nothing if the user is enrolled already; no error
     #[arg(long, help_heading = "Who is enrolled already")]
     pub if_missing: bool,
+
+    /// The user enrolls at the next login; an enrollment code is shown once, to be typed there in place of the code
+    #[arg(long, help_heading = "Somebody who is not here", conflicts_with_all = [
+        "name", "kind", "issuer", "digits", "period", "algorithm", "secret_file", "add", "replace", "qr", "qr_file",
+    ])]
+    pub at_login: bool,
+    /// Without an enrollment code: whoever has the first factor may enroll
+    #[arg(long, requires = "at_login", help_heading = "Somebody who is not here")]
+    pub trust_first_factor: bool,
+    /// For how long, such as 30m, 8h or 7d; 5 minutes to 90 days [default: 7d]
+    #[arg(long, value_name = "TIME", value_parser = within, requires = "at_login", help_heading = "Somebody who is not here")]
+    pub within: Option<Seconds>,
+
+    /// Where the user is told by mail
+    #[arg(long, value_name = "ADDRESS", value_hint = ValueHint::EmailAddress, help_heading = "Contact")]
+    pub email: Option<Email>,
+    /// Where the user is sent text messages, in international form such as +420123456789
+    #[arg(long, value_name = "NUMBER", help_heading = "Contact")]
+    pub phone: Option<Phone>,
 
     /// Switch it on without a confirming code (for scripts: nobody has proved that the key arrived)
     #[arg(long)]
@@ -218,6 +277,76 @@ pub struct Disable {
     pub reason: Option<String>,
 }
 
+/// `reset`.
+#[derive(Args, Debug)]
+pub struct Reset {
+    /// The user, as the system calls the account
+    #[arg(value_name = "USER", value_hint = ValueHint::Username, value_parser = NonEmptyStringValueParser::new())]
+    pub user: String,
+    /// Why, for the permanent record; asked for on a terminal
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// Without an enrollment code: whoever has the first factor may enroll
+    #[arg(long)]
+    pub trust_first_factor: bool,
+    /// For how long, such as 30m, 8h or 7d; 5 minutes to 90 days [default: 7d]
+    #[arg(long, value_name = "TIME", value_parser = within)]
+    pub within: Option<Seconds>,
+}
+
+/// `recovery-codes`.
+#[derive(Args, Debug)]
+pub struct RecoveryCodes {
+    /// The user, as the system calls the account
+    #[arg(value_name = "USER", value_hint = ValueHint::Username, value_parser = NonEmptyStringValueParser::new())]
+    pub user: String,
+    /// How many, 1 to 16 [default: from the configuration, else 5]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub count: Option<u8>,
+}
+
+/// `bypass-code`.
+#[derive(Args, Debug)]
+pub struct BypassCode {
+    /// The user, as the system calls the account
+    #[arg(value_name = "USER", value_hint = ValueHint::Username, value_parser = NonEmptyStringValueParser::new())]
+    pub user: String,
+    /// For how long, such as 30m, 8h or 2d; 1 minute to 7 days
+    #[arg(long = "for", value_name = "TIME", value_parser = bypass, default_value = "8h")]
+    pub lasting: Seconds,
+}
+
+/// `contact`.
+#[derive(Args, Debug)]
+pub struct Contact {
+    /// The user, as the system calls the account
+    #[arg(value_name = "USER", value_hint = ValueHint::Username, value_parser = NonEmptyStringValueParser::new())]
+    pub user: String,
+    /// Where the user is told by mail from now on
+    #[arg(long, value_name = "ADDRESS", value_hint = ValueHint::EmailAddress)]
+    pub email: Option<Email>,
+    /// Forget the mail address
+    #[arg(long, conflicts_with = "email")]
+    pub no_email: bool,
+    /// Where the user is sent text messages from now on, in international form such as +420123456789
+    #[arg(long, value_name = "NUMBER")]
+    pub phone: Option<Phone>,
+    /// Forget the telephone number
+    #[arg(long, conflicts_with = "phone")]
+    pub no_phone: bool,
+}
+
+/// `repair`.
+#[derive(Args, Debug)]
+pub struct Repair {
+    /// The user, as the system calls the account
+    #[arg(value_name = "USER", value_hint = ValueHint::Username, required_unless_present = "all", value_parser = NonEmptyStringValueParser::new())]
+    pub user: Option<String>,
+    /// Everybody who is enrolled or still to enroll
+    #[arg(long, conflicts_with = "user")]
+    pub all: bool,
+}
+
 /// `list`.
 #[derive(Args, Debug)]
 pub struct List {
@@ -231,6 +360,8 @@ pub struct List {
 pub enum Status {
     /// Is asked for a code
     Active,
+    /// Is to enroll at the next login
+    Pending,
     /// Switched off by an administrator
     Disabled,
     /// Required to have a second factor and without one: can't log in
@@ -281,6 +412,44 @@ pub struct Resync {
     pub second: String,
 }
 
+/// `remembered`.
+#[derive(Debug, Subcommand)]
+pub enum Remembered {
+    /// Show which devices are remembered, and until when
+    ///
+    /// A device is an SSH key; its fingerprint is what ssh-keygen -l shows.
+    List(RememberedList),
+    /// Forget a device, or all devices of a user; recorded
+    ///
+    /// The user is asked at the next login from there. Sessions that are open stay open.
+    Forget(RememberedForget),
+}
+
+/// `remembered list`.
+#[derive(Args, Debug)]
+pub struct RememberedList {
+    /// The user, as the system calls the account
+    #[arg(value_name = "USER", value_hint = ValueHint::Username, required_unless_present = "all", value_parser = NonEmptyStringValueParser::new())]
+    pub user: Option<String>,
+    /// Of everybody
+    #[arg(long, conflicts_with = "user")]
+    pub all: bool,
+}
+
+/// `remembered forget`.
+#[derive(Args, Debug)]
+pub struct RememberedForget {
+    /// The user, as the system calls the account
+    #[arg(value_name = "USER", value_hint = ValueHint::Username, value_parser = NonEmptyStringValueParser::new())]
+    pub user: String,
+    /// The device, as `remembered list` shows it
+    #[arg(value_name = "FINGERPRINT", required_unless_present = "all")]
+    pub key: Option<Fingerprint>,
+    /// All devices of the user
+    #[arg(long, conflicts_with = "key")]
+    pub all: bool,
+}
+
 /// `config`.
 #[derive(Debug, Subcommand)]
 pub enum Config {
@@ -303,6 +472,17 @@ pub struct ConfigCheck {
     /// The file [default: the configuration in use]
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub file: Option<PathBuf>,
+}
+
+/// `outbox`.
+#[derive(Debug, Subcommand)]
+pub enum Outbox {
+    /// List what waits, to whom, and why it was not delivered
+    List,
+    /// Deliver everything now
+    ///
+    /// Fails while something is left.
+    Flush,
 }
 
 /// `completions`.
@@ -359,6 +539,24 @@ mod tests {
             &["totp-admin", "enroll", "alice", "--kind", "hotp"],
             &["totp-admin", "log", "--verify", "--follow"],
             &["totp-admin", "resync", "alice", "123456"],
+            &["totp-admin", "remembered", "list"],
+            &["totp-admin", "remembered", "list", "alice", "--all"],
+            &["totp-admin", "remembered", "forget", "alice"],
+            &["totp-admin", "remembered", "forget", "alice", "SHA256:AAAA"],
+            &["totp-admin", "enroll", "alice", "--at-login", "--replace"],
+            &["totp-admin", "enroll", "alice", "--at-login", "--kind", "totp"],
+            &["totp-admin", "enroll", "alice", "--trust-first-factor"],
+            &["totp-admin", "enroll", "alice", "--within", "7d"],
+            &["totp-admin", "enroll", "alice", "--email", "alice@example.com\nBcc: x@y.z"],
+            &["totp-admin", "enroll", "alice", "--phone", "0123456789"],
+            &["totp-admin", "reset", "alice", "--within", "4m"],
+            &["totp-admin", "reset", "alice", "--within", "91d"],
+            &["totp-admin", "recovery-codes", "alice", "--count", "17"],
+            &["totp-admin", "bypass-code", "alice", "--for", "30s"],
+            &["totp-admin", "bypass-code", "alice", "--for", "8d"],
+            &["totp-admin", "contact", "alice", "--email", "alice@example.com", "--no-email"],
+            &["totp-admin", "repair"],
+            &["totp-admin", "repair", "alice", "--all"],
         ] {
             assert_eq!(Cli::try_parse_from(line).unwrap_err().exit_code(), 2, "{line:?}");
         }

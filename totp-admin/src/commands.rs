@@ -1,14 +1,21 @@
 //! The sub-commands, one file each. A command reads what it needs, lets `totp-core` decide, and says what
 //! came of it; none calls another.
 
+mod bypass_code;
 mod completions;
 mod config;
+mod contact;
 mod disable;
 mod enroll;
 mod list;
 mod log;
 mod man;
+mod outbox;
+mod recovery_codes;
+mod remembered;
 mod remove;
+mod repair;
+mod reset;
 mod resync;
 mod show;
 mod unlock;
@@ -30,6 +37,11 @@ pub fn run(cli: Cli) -> Result<()> {
     match cli.command {
         Command::Enroll(args) => enroll::run(&ui, site, &args),
         Command::Disable(args) => disable::run(&ui, &site()?, &args),
+        Command::Reset(args) => reset::run(&ui, &site()?, &args),
+        Command::RecoveryCodes(args) => recovery_codes::run(&ui, &site()?, &args),
+        Command::BypassCode(args) => bypass_code::run(&ui, &site()?, &args),
+        Command::Contact(args) => contact::run(&ui, &site()?, &args),
+        Command::Repair(args) => repair::run(&ui, &site()?, &args),
         Command::Remove(args) => remove::run(&ui, &site()?, &args),
         Command::Show(args) => show::run(&ui, &site()?, &args),
         Command::List(args) => list::run(&ui, &site()?, &args),
@@ -37,7 +49,9 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Verify(args) => verify::run(&ui, &site()?, &args),
         Command::Unlock(args) => unlock::run(&ui, &site()?, &args),
         Command::Resync(args) => resync::run(&ui, &site()?, &args),
+        Command::Remembered(command) => remembered::run(&ui, &site()?, &command),
         Command::Config(what) => config::run(&ui, &cli.global, &what),
+        Command::Outbox(what) => outbox::run(&ui, &site()?, &what),
         Command::Completions(args) => completions::run(&ui, &args),
         Command::Man(args) => man::run(&ui, &args),
     }
@@ -51,13 +65,13 @@ fn enrolled(site: &Site, whom: &Whom) -> Result<(Box<Enrolled>, Meter)> {
         Found::Disabled(_) => bail!(Advice::new(
             format!("{whom}'s second factor is switched off"),
             format!(
-                "totp-admin show {whom} says by whom; {} gives a new one.",
+                "totp-admin show {whom} says by whom; {} or totp-admin reset {whom} gives a new one.",
                 whom.enroll_command()
             ),
         )),
         Found::Pending(_) => bail!(Advice::new(
             format!("{whom} is still to enroll, at the next login"),
-            format!("totp-admin show {whom} says until when."),
+            format!("totp-admin show {whom} says until when; totp-admin reset {whom} begins anew."),
         )),
         Found::Absent => bail!(Advice::new(
             format!("{whom} is not enrolled"),

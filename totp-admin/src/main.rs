@@ -4,10 +4,14 @@
 //! - `commands` has one file per sub-command
 //! - `site` is the installation that is worked on; `change` is how every change is made: who may, the
 //!   permanent record, the change
+//! - `codes` makes codes that are good once, `opening` opens an enrollment for the next login
+//! - `contacts` says how a user can be told something
 //! - `people` gathers what is known about users, `view` says it as a table, as lines and as JSON
+//! - `reasons` asks why
 //! - `ui` has the rules for output, and talks to whoever is at the other end
 //! - `times` and `qr` turn times and otpauth texts into what people read and scan
 //! - `signals` keeps a change from being broken off halfway
+//! - `tell` tells who is concerned, by mail
 //! - `whence` asks who acts, `syslog` tells the system's log, `events` moves what logins left to the record
 //!
 //! What is right, wrong and allowed is decided in `totp-core`; what is kept is kept by `totp-store`.
@@ -16,13 +20,19 @@
 
 mod change;
 mod cli;
+mod codes;
 mod commands;
+mod contacts;
+mod devices;
 mod events;
+mod opening;
 mod people;
 mod qr;
+mod reasons;
 mod signals;
 mod site;
 mod syslog;
+mod tell;
 mod times;
 mod ui;
 mod view;

@@ -5,33 +5,59 @@ use std::fs;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
+use totp_core::evaluate::recovery_codes_left;
 use totp_core::name::UserName;
-use totp_core::policy::{Config, Policy, Require, Who};
+use totp_core::policy::{Config, Policy, RecoveryMode, Require, Who};
 use totp_core::prices::codes_required;
 use totp_core::record::{Decision, Record};
-use totp_core::route::{self, Facts, Route, route};
+use totp_core::route::{self, Facts, Route, Skip, route};
 use totp_core::state::Visit;
 use totp_core::store::{Found, StateRead};
 use totp_store::accounts::{self, Account};
 use totp_store::clock;
-use totp_store::store::Inspected;
+use totp_store::store::{Expected, Inspected};
 
 use crate::site::{Site, Whom};
-use crate::view::{Device, Person, Status, Visited};
+use crate::times;
+use crate::ui::{Ui, printable};
+use crate::view::{self, Device, Person, Status, Visited};
 
 /// What is known about one user; `None` where that is nothing, and nothing is required either.
 pub fn person(site: &Site, whom: &Whom) -> Result<Option<Person>> {
     let inspected = site.store().inspect(&whom.name)?;
-    let user = whom.name.as_str().to_owned();
     Ok(match &inspected.found {
         Found::Enrolled(_) | Found::Disabled(_) | Found::Pending(_) => {
             Some(of_found(site, whom, &inspected))
         }
-        Found::Absent if is_locked_out(site.config(), "", whom)? => {
-            Some(Person::new(user, Status::Missing))
-        }
-        Found::Absent => None,
+        Found::Absent => missing(site, whom)?,
     })
+}
+
+/// Somebody about whom nothing is decided, where a second factor is required: now, or from some day on.
+fn missing(site: &Site, whom: &Whom) -> Result<Option<Person>> {
+    let policy = site.config().policy("");
+    let facts = facts(&policy, whom)?;
+    let may_enroll_until = match route(&policy, &facts, &Found::Absent) {
+        Route::Ask { pretext: Some(_) } => None,
+        Route::Skip(Skip::MayEnroll { .. }) => policy.enroll_by.map(|day| day.to_string()),
+        Route::Ask { pretext: None } | Route::Skip(_) => return Ok(None),
+    };
+    let user = whom.name.as_str().to_owned();
+    Ok(Some(Person { may_enroll_until, ..Person::new(user, Status::Missing) }))
+}
+
+/// Whom a change is about to hit, before it is asked whether that is meant.
+pub fn introduce(ui: &Ui, site: &Site, whom: &Whom, expected: Expected) {
+    if expected == Expected::Unusable {
+        let fault = site.store().inspect(&whom.name).err();
+        let fault = fault.map_or_else(|| "it cannot be used".to_owned(), |fault| fault.to_string());
+        ui.warn(format_args!("{whom}'s record is damaged: {}", printable(&fault)));
+    }
+    let person = person(site, whom).ok().flatten();
+    if let Some(line) = person.and_then(|one| view::introduction(&one, site.now(), &times::zone()))
+    {
+        ui.note(line);
+    }
 }
 
 /// Everybody about whom something is decided, and who is required and not enrolled; by name.
@@ -54,8 +80,8 @@ pub fn everybody(site: &Site) -> Result<Vec<Person>> {
         });
     }
     for whom in people_with_a_shell()? {
-        if !decided.contains(&whom.name.file_name()) && is_locked_out(site.config(), "", &whom)? {
-            people.push(Person::new(whom.name.as_str().to_owned(), Status::Missing));
+        if !decided.contains(&whom.name.file_name()) {
+            people.extend(missing(site, &whom)?);
         }
     }
     people.sort_by(|one, other| one.user.cmp(&other.user));
@@ -84,6 +110,9 @@ fn of_found(site: &Site, whom: &Whom, inspected: &Inspected) -> Person {
             let (record, state) = (&enrolled.record, &enrolled.state);
             Person {
                 authenticators: devices(record, state),
+                recovery_codes_left: recovery_codes(site, record, inspected),
+                // What can't be read is nobody's: `remembered list` says why.
+                remembered: crate::devices::remembered(site, record).ok().map(|all| all.len()),
                 codes_required: Some(codes_required(
                     site.rules(),
                     record,
@@ -112,8 +141,28 @@ fn last_login_before(site: &Site, whom: &Whom) -> Option<Visited> {
     site.store().last_login(&whom.name).ok().flatten().as_ref().map(visited)
 }
 
+/// How many are good; `None` where the feature is off and there are none.
+fn recovery_codes(site: &Site, record: &Record, inspected: &Inspected) -> Option<u64> {
+    if record.recovery.is_none() && site.config().recovery.mode == RecoveryMode::Off {
+        return None;
+    }
+    let Found::Enrolled(enrolled) = &inspected.found else { return None };
+    Some(match &enrolled.state {
+        StateRead::Good(state) => {
+            let mut once = state.once.clone();
+            // The meter knows of some more where a block was lost.
+            let repeated = inspected.meter.repeated.iter();
+            let used = repeated.filter(|known| known.enrollment == record.enrollment);
+            once.used.extend(used.flat_map(|known| known.used.iter().copied()));
+            u64::try_from(recovery_codes_left(record, &once)).unwrap_or(u64::MAX)
+        }
+        StateRead::Lost { .. } => 0,
+    })
+}
+
 fn decided(person: Person, decision: &Decision) -> Person {
     Person {
+        contact: Some(decision.contact.clone()),
         since: Some(decision.since),
         by: Some(decision.by.clone()),
         record: Some(decision.seq),
@@ -142,7 +191,8 @@ fn problem(whom: &Whom, inspected: &Inspected) -> Option<(Option<Status>, String
         _ => {}
     }
     if enrolled.is_some_and(|one| matches!(one.state, StateRead::Lost { .. })) {
-        return Some((None, "the state is lost; the next login begins it anew".to_owned()));
+        let text = "the state is lost; the next login begins it anew, recovery codes are void";
+        return Some((None, text.to_owned()));
     }
     inspected.volatile.then(|| (None, "the disk can't be written: the state is in /run".to_owned()))
 }

@@ -34,11 +34,6 @@ pub fn clock(time: UnixTime, now: UnixTime, zone: &TimeZone) -> String {
     formatted(time, zone, if same_day { "%H:%M" } else { "%Y-%m-%d %H:%M" })
 }
 
-/// `Mar  2 09:20:10`, in `zone`: RFC 3164 section 4.1.2.
-pub fn stamp(time: UnixTime, zone: &TimeZone) -> String {
-    formatted(time, zone, "%b %e %H:%M:%S")
-}
-
 fn formatted(time: UnixTime, zone: &TimeZone, format: &str) -> String {
     // Past the year 9999 there is no civil time to show: what it is in UTC will do.
     zoned(time, zone).map_or_else(|_| time.to_string(), |at| at.strftime(format).to_string())
@@ -91,6 +86,42 @@ pub fn since(text: &str, now: UnixTime, zone: &TimeZone) -> Result<UnixTime> {
             "--since {text}: not a time such as 2026-03-12T09:20:00Z, 2026-03-12, 2d or \"2 days ago\""
         )))
     })
+}
+
+/// A length of time that an option gives, in seconds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Seconds(pub u64);
+
+/// What `--within` means: how long an enrollment is open.
+pub fn within(text: &str) -> Result<Seconds, String> {
+    let five_minutes = MINUTE.saturating_mul(5);
+    length(text, five_minutes, DAY.saturating_mul(90), "5 minutes to 90 days")
+}
+
+/// What `--for` means: how long a bypass code is good.
+pub fn bypass(text: &str) -> Result<Seconds, String> {
+    length(text, MINUTE, DAY.saturating_mul(7), "1 minute to 7 days")
+}
+
+/// A whole number of minutes, hours or days, from `least` to `most`, which are `both` in words.
+fn length(text: &str, least: u64, most: u64, both: &str) -> Result<Seconds, String> {
+    let read = || {
+        let unit = match text.chars().last()? {
+            'm' => MINUTE,
+            'h' => HOUR,
+            'd' => DAY,
+            _ => return None,
+        };
+        let number = text.get(..text.len().checked_sub(1)?)?;
+        let number = Some(number).filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()))?;
+        number.parse::<u64>().ok()?.checked_mul(unit)
+    };
+    let seconds = read().ok_or("not a length of time such as 30m, 8h or 7d")?;
+    if (least..=most).contains(&seconds) {
+        Ok(Seconds(seconds))
+    } else {
+        Err(format!("it can be {both}"))
+    }
 }
 
 fn back(text: &str, now: &Zoned) -> Option<Zoned> {
@@ -156,6 +187,22 @@ mod tests {
         assert_eq!(at("1w 2h"), "2026-03-05T07:20:10Z");
         for same in ["2 days", "2 days ago", "2d ago", "48h"] {
             assert_eq!(at(same), "2026-03-10T09:20:10Z", "{same}");
+        }
+    }
+
+    #[test]
+    fn lengths_of_time_are_minutes_hours_or_days_within_their_bounds() {
+        assert_eq!(within("5m"), Ok(Seconds(300)));
+        assert_eq!(within("8h"), Ok(Seconds(28_800)));
+        assert_eq!(within("90d"), Ok(Seconds(7_776_000)));
+        assert_eq!(bypass("1m"), Ok(Seconds(60)));
+        assert_eq!(within("91d"), Err("it can be 5 minutes to 90 days".to_owned()));
+        assert_eq!(bypass("8d"), Err("it can be 1 minute to 7 days".to_owned()));
+        for text in
+            ["", "m", "7", "-7d", "+7d", "7 d", "7w", "1.5h", "d7", "99999999999999999d", "7é"]
+        {
+            let none = "not a length of time such as 30m, 8h or 7d".to_owned();
+            assert_eq!(within(text), Err(none), "{text}");
         }
     }
 

@@ -4,10 +4,11 @@
 use comfy_table::{Cell, ContentArrangement, Table, presets};
 use jiff::tz::TimeZone;
 use serde::{Serialize, Serializer};
+use totp_core::contact::Contact;
 use totp_core::time::UnixTime;
 
-use crate::times;
 use crate::ui::printable;
+use crate::{codes, contacts, times};
 
 /// What a user is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
@@ -47,8 +48,10 @@ pub struct Person {
     pub status: Status,
     /// What makes the user's codes; no secrets.
     pub authenticators: Vec<Device>,
-    /// There are no recovery codes yet.
-    pub recovery_codes_left: Option<u32>,
+    /// How many recovery codes are good; null where there are none by the configuration.
+    pub recovery_codes_left: Option<u64>,
+    /// How many devices are not asked; null for who isn't enrolled, or where that can't be read.
+    pub remembered: Option<usize>,
     /// How many codes a login from an unknown place is asked for: 1, or 2 or 3 after too many wrong ones.
     pub codes_required: Option<u8>,
     /// The last accepted login.
@@ -58,8 +61,9 @@ pub struct Person {
     /// Until when the user may enroll at a login.
     #[serde(serialize_with = "rfc3339")]
     pub pending_until: Option<UnixTime>,
-    /// Mail and telephone are not known yet.
-    pub contact: Option<String>,
+    /// Where the user is told things; null for somebody about whom nothing is decided.
+    #[serde(serialize_with = "email_and_phone")]
+    pub contact: Option<Contact>,
     /// Since when the status holds.
     #[serde(serialize_with = "rfc3339")]
     pub since: Option<UnixTime>,
@@ -71,6 +75,9 @@ pub struct Person {
     pub record: Option<u64>,
     /// What is wrong, where something is.
     pub problem: Option<String>,
+    /// The day until which somebody who is missing may enroll at a login, or put it off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub may_enroll_until: Option<String>,
 }
 
 /// An authenticator.
@@ -109,6 +116,10 @@ fn rfc3339<S: Serializer>(time: &Option<UnixTime>, to: S) -> Result<S::Ok, S::Er
     time.map(|time| time.to_string()).serialize(to)
 }
 
+fn email_and_phone<S: Serializer>(contact: &Option<Contact>, to: S) -> Result<S::Ok, S::Error> {
+    contact.as_ref().map(contacts::document).serialize(to)
+}
+
 fn rfc3339_always<S: Serializer>(time: &UnixTime, to: S) -> Result<S::Ok, S::Error> {
     to.collect_str(time)
 }
@@ -121,6 +132,7 @@ impl Person {
             status,
             authenticators: Vec::new(),
             recovery_codes_left: None,
+            remembered: None,
             codes_required: None,
             last_login: None,
             last_failure: None,
@@ -131,16 +143,24 @@ impl Person {
             reason: None,
             record: None,
             problem: None,
+            may_enroll_until: None,
         }
     }
 
     /// What an administrator should see at a glance.
-    fn remark(&self) -> String {
+    fn remark(&self, zone: &TimeZone) -> String {
         if let Some(problem) = &self.problem {
             return printable(problem);
         }
         match (self.status, self.codes_required) {
-            (Status::Missing, _) => "required; cannot log in".to_owned(),
+            (Status::Missing, _) => match &self.may_enroll_until {
+                None => "required; cannot log in".to_owned(),
+                Some(day) => format!("required; may enroll until {day}"),
+            },
+            (Status::Pending, _) => {
+                let until = self.pending_until.map(|until| times::local(until, zone));
+                format!("pending until {}", until.unwrap_or_default())
+            }
             (Status::Disabled, _) => {
                 let by = self.by.as_deref().map(|by| format!("by {}", printable(by)));
                 let why = self.reason.as_deref().map(printable);
@@ -156,7 +176,7 @@ impl Person {
 pub fn table(people: &[Person], zone: &TimeZone) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(["USER", "STATUS", "AUTHENTICATORS", "LAST LOGIN", "NOTE"]);
+    table.set_header(["USER", "STATUS", "AUTHENTICATORS", "RECOVERY", "LAST LOGIN", "NOTE"]);
     for person in people {
         let names: Vec<&str> = person.authenticators.iter().map(|one| one.name.as_str()).collect();
         let login = person.last_login.as_ref().map(|login| times::local(login.time, zone));
@@ -164,8 +184,9 @@ pub fn table(people: &[Person], zone: &TimeZone) -> String {
             Cell::new(printable(&person.user)),
             Cell::new(person.status.as_str()),
             Cell::new(names.join(", ")),
+            Cell::new(person.recovery_codes_left.map_or_else(String::new, |left| left.to_string())),
             Cell::new(login.unwrap_or_default()),
-            Cell::new(person.remark()),
+            Cell::new(person.remark(zone)),
         ]);
     }
     let last = table.column_count().saturating_sub(1);
@@ -188,8 +209,17 @@ pub fn lines(person: &Person, now: UnixTime, zone: &TimeZone) -> Vec<(&'static s
     lines.extend(
         person.authenticators.iter().map(|one| ("authenticator", device_line(one, now, zone))),
     );
+    if let Some(left) = person.recovery_codes_left {
+        lines.push(("recovery", codes::counted(left)));
+    }
+    if let Some(contact) = &person.contact {
+        lines.push(("contact", contacts::in_words(contact)));
+    }
     if let Some(codes) = person.codes_required {
         lines.push(("asked for", codes_line(codes)));
+    }
+    if let Some(devices @ 1..) = person.remembered {
+        lines.push(("remembered", devices_line(devices)));
     }
     if person.status == Status::Active {
         lines.push(("last login", visited_line(person.last_login.as_ref(), now, zone)));
@@ -200,8 +230,19 @@ pub fn lines(person: &Person, now: UnixTime, zone: &TimeZone) -> Vec<(&'static s
 
 fn status_line(person: &Person, zone: &TimeZone) -> String {
     let mut line = person.status.as_str().to_owned();
-    if person.status == Status::Missing {
-        line.push_str(": required to have a second factor, not enrolled, cannot log in");
+    match (person.status, &person.may_enroll_until, person.pending_until) {
+        (Status::Missing, None, _) => {
+            line.push_str(": required to have a second factor, not enrolled, cannot log in");
+        }
+        (Status::Missing, Some(day), _) => {
+            line.push_str(": required to have a second factor, may enroll at a login until ");
+            line.push_str(day);
+        }
+        (Status::Pending, _, Some(until)) => {
+            let until = times::local(until, zone);
+            line.push_str(&format!(": enrolls at the next login, until {until};"));
+        }
+        _ => {}
     }
     if let (Some(since), Some(by)) = (person.since, &person.by) {
         line.push_str(&format!(" since {} by {}", times::local(since, zone), printable(by)));
@@ -210,6 +251,22 @@ fn status_line(person: &Person, zone: &TimeZone) -> String {
         line.push_str(&format!(" (record {record})"));
     }
     line
+}
+
+/// `bob: phone (TOTP), 4 recovery codes, enrolled 2026-03-02 by carol, last login 2 h ago`, of who has something to lose.
+pub fn introduction(person: &Person, now: UnixTime, zone: &TimeZone) -> Option<String> {
+    let devices = person.authenticators.iter();
+    let mut what: Vec<String> =
+        devices.map(|one| format!("{} ({})", one.name, one.kind.to_uppercase())).collect();
+    if what.is_empty() {
+        return None;
+    }
+    what.extend(person.recovery_codes_left.map(codes::counted));
+    let since = person.since.map(|since| times::date(since, zone)).unwrap_or_default();
+    let by = person.by.as_deref().map(printable).unwrap_or_default();
+    let login = visited_line(person.last_login.as_ref(), now, zone);
+    let user = printable(&person.user);
+    Some(format!("{user}: {}, enrolled {since} by {by}, last login {login}", what.join(", ")))
 }
 
 /// `phone: TOTP, 6 digits, 30 s, sha1, last used 2 h ago`.
@@ -238,6 +295,11 @@ fn codes_line(codes: u8) -> String {
         0 | 1 => "one code".to_owned(),
         _ => format!("{codes} codes in a row, after many wrong ones"),
     }
+}
+
+fn devices_line(devices: usize) -> String {
+    let ending = if devices == 1 { " that is" } else { "s that are" };
+    format!("{devices} device{ending} not asked")
 }
 
 /// `2 h ago by sshd from 192.0.2.7`.
@@ -275,7 +337,12 @@ mod tests {
         };
         let alice = Person {
             authenticators: vec![phone()],
+            recovery_codes_left: Some(4),
             codes_required: Some(1),
+            contact: Some(Contact {
+                email: "alice@example.com".parse().ok(),
+                phone: "+420123456789".parse().ok(),
+            }),
             last_login: login(NOW.minus(10)),
             since: Some(NOW.minus(1_000_000)),
             by: Some("carol".to_owned()),
@@ -288,17 +355,27 @@ mod tests {
             reason: Some("phone stolen\n\x1b[2J".to_owned()),
             ..Person::new("bob".to_owned(), Status::Disabled)
         };
-        vec![alice, bob, Person::new("dave".to_owned(), Status::Missing)]
+        let erin = Person {
+            pending_until: Some(NOW.plus(3600)),
+            ..Person::new("erin".to_owned(), Status::Pending)
+        };
+        let frank = Person {
+            may_enroll_until: Some("2027-01-31".to_owned()),
+            ..Person::new("frank".to_owned(), Status::Missing)
+        };
+        vec![alice, bob, Person::new("dave".to_owned(), Status::Missing), erin, frank]
     }
 
     #[test]
     fn the_table_has_a_line_for_each_user_and_no_blanks_at_its_ends() {
         let table = table(&people(), &TimeZone::UTC);
         insta::assert_snapshot!(table, @r"
-        USER   STATUS    AUTHENTICATORS  LAST LOGIN        NOTE
-        alice  active    phone           2026-03-12 09:20
-        bob    disabled                  2026-03-12 01:02  by alice: phone stolen\n\u{1b}[2J
-        dave   missing                                     required; cannot log in
+        USER   STATUS    AUTHENTICATORS  RECOVERY  LAST LOGIN        NOTE
+        alice  active    phone           4         2026-03-12 09:20
+        bob    disabled                            2026-03-12 01:02  by alice: phone stolen\n\u{1b}[2J
+        dave   missing                                               required; cannot log in
+        erin   pending                                               pending until 2026-03-12 10:20
+        frank  missing                                               required; may enroll until 2027-01-31
         ");
     }
 
@@ -310,6 +387,7 @@ mod tests {
             "status",
             "authenticators",
             "recovery_codes_left",
+            "remembered",
             "codes_required",
             "last_login",
             "last_failure",
@@ -323,6 +401,9 @@ mod tests {
         }
         assert_eq!(json[0]["last_login"]["time"], "2026-03-12T09:20:00Z");
         assert_eq!(json[2]["status"], "missing");
+        assert_eq!(json[0]["contact"]["email"], "alice@example.com");
+        assert_eq!(json[0]["contact"]["phone"], "+420123456789");
+        assert_eq!(json[3]["pending_until"], "2026-03-12T10:20:10Z");
     }
 
     #[test]
@@ -334,6 +415,8 @@ mod tests {
         insta::assert_snapshot!(lines.join("\n"), @r"
         status: active since 2026-02-28 19:33 by carol (record 7)
         authenticator: phone: TOTP, 6 digits, 30 s, sha1, its clock is 1 min ahead, last used just now
+        recovery: 4 recovery codes
+        contact: mail alice@example.com, telephone +420123456789
         asked for: one code
         last login: just now by sshd from 192.0.2.7
         last failure: none

@@ -1,6 +1,7 @@
 //! `enroll`: shows a key, asks for a current code, and only then switches it on. The dialogue is totp-core's;
 //! here it is put on the terminal. Until the last step nothing is changed: who breaks off has changed nothing.
 
+mod at_login;
 mod base;
 mod display;
 mod secret;
@@ -18,10 +19,12 @@ use totp_core::time::Step;
 use totp_store::entropy;
 
 use self::base::Base;
-use self::display::{Display, Shown};
+use self::display::{Display, Interactive, Shown};
 use self::secret::Parameters;
 use crate::change::{Administrator, InPlace, UNSAID};
 use crate::cli::Enroll;
+use crate::codes::Issued;
+use crate::opening::uncertain_or;
 use crate::qr::picture::Picture;
 use crate::site::{Site, Whom};
 use crate::ui::{Advice, Ui, Usage};
@@ -29,6 +32,9 @@ use crate::{signals, times, whence};
 
 /// Enrolls.
 pub fn run(ui: &Ui, site: impl FnOnce() -> Result<Site>, args: &Enroll) -> Result<()> {
+    if args.at_login {
+        return at_login::run(ui, &site()?, args);
+    }
     if ui.json() && !args.no_confirm {
         bail!(Usage("--json needs --no-confirm: a document can't ask for a code".to_owned()));
     }
@@ -44,14 +50,16 @@ pub fn run(ui: &Ui, site: impl FnOnce() -> Result<Site>, args: &Enroll) -> Resul
     let totp = totp(ui, site, args)?;
     base.refuse_same_secret(&totp, args)?;
     if base.weakens {
-        who.prove_if_own(ui, site, &whom, base.enrolled())?;
+        who.prove_if_own(ui, site, &whom, base.entry())?;
     }
+    let issued = if args.add { Issued::none() } else { Issued::of(site, None)? };
     let shown = shown(site, args, &whom, &totp);
     let confirmed = if args.no_confirm {
-        let picture = display.show(ui, whom.name.as_str(), &shown, false)?;
+        let picture = display.show(ui, whom.name.as_str(), &shown, None)?;
         Confirmed { picture, ..unconfirmed(site, args, &base, &totp) }
     } else {
-        confirm(ui, site, &display, &whom, &shown, &totp)?
+        let elsewhere = base.elsewhere(&whom).filter(|_| ui.interactive());
+        confirm(ui, site, &display, &whom, (&shown, elsewhere), &totp)?
     };
     let adds = !base.kept.is_empty();
     let spent = base.not_below_what_was_spent(&totp, confirmed.spent);
@@ -60,7 +68,7 @@ pub fn run(ui: &Ui, site: impl FnOnce() -> Result<Site>, args: &Enroll) -> Resul
     // Ctrl-C waits until the key is out: nobody else has it.
     let hold = signals::hold();
     let (recorded, _, uncertain) =
-        InPlace::or_failed(base.install(site, &who, &whom, fresh, spent))?;
+        InPlace::or_failed(base.install(site, &who, &whom, (fresh, spent), &issued))?;
     if let Some(picture) = confirmed.picture {
         picture.keep();
     }
@@ -71,30 +79,32 @@ pub fn run(ui: &Ui, site: impl FnOnce() -> Result<Site>, args: &Enroll) -> Resul
         "kind": "totp",
         "secret": secret.to_base32().as_str(),
         "uri": shown.uri.as_str(),
-        "recovery_codes": [],
+        "recovery_codes": issued.listed(),
         "record": recorded.seq,
     }));
     drop(hold);
     let how = confirmed.how;
     let what =
         if adds { format!("has another authenticator, {name}") } else { "is enrolled".to_owned() };
-    let said = said.and_then(|()| ui.done(format_args!("{whom} {what}; {how}.")));
-    // A person has seen the key before; a script has it from the document alone.
-    let lost = if ui.json() { "the key was not shown" } else { UNSAID };
-    let again = format!("For another one: {} --replace", whom.enroll_command());
+    let said = said.and_then(|()| {
+        ui.done(format_args!("{whom} {what}; {how}."))?;
+        issued.say(ui, &whom)
+    });
+    let (lost, again) = lost(ui, &whom, &issued);
     let said = recorded.told(said, lost, again);
-    match (said, uncertain) {
-        (Ok(()), None) => {
-            ui.note(format_args!("  Record {}, {}.", recorded.seq, who.signature()));
-            Ok(())
-        }
-        (Ok(()), Some(uncertain)) => Err(uncertain.into()),
-        (Err(unsaid), uncertain) => {
-            if let Some(uncertain) = uncertain {
-                ui.warn(uncertain);
-            }
-            Err(unsaid)
-        }
+    uncertain_or(said, uncertain, ui)?;
+    ui.note(format_args!("  Record {}, {}.", recorded.seq, who.signature()));
+    Ok(())
+}
+
+/// What nobody has where the result could not be read, and what to do about it. A person has seen the key before; a
+/// script has it from the document alone.
+fn lost(ui: &Ui, whom: &Whom, issued: &Issued) -> (&'static str, String) {
+    let anew = || format!("For another one: {} --replace", whom.enroll_command());
+    match issued.lost(whom) {
+        _ if ui.json() => ("the key was not shown", anew()),
+        Some(lost) => lost,
+        None => (UNSAID, anew()),
     }
 }
 
@@ -176,7 +186,7 @@ fn confirm(
     site: &Site,
     display: &Display,
     whom: &Whom,
-    shown: &Shown,
+    (shown, elsewhere): (&Shown, Option<String>),
     totp: &Totp,
 ) -> Result<Confirmed> {
     let zone = times::zone();
@@ -185,7 +195,8 @@ fn confirm(
     loop {
         match dialogue.next(site.now()) {
             Next::Show { ascii } => {
-                let made = display.show(ui, whom.name.as_str(), shown, ascii)?;
+                let how = Interactive { ascii, elsewhere: elsewhere.as_deref() };
+                let made = display.show(ui, whom.name.as_str(), shown, Some(how))?;
                 picture = picture.or(made);
             }
             Next::Say(note) => {

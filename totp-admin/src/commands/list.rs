@@ -25,6 +25,7 @@ pub fn run(ui: &Ui, site: &Site, args: &List) -> Result<()> {
 fn status(named: cli::Status) -> Status {
     match named {
         cli::Status::Active => Status::Active,
+        cli::Status::Pending => Status::Pending,
         cli::Status::Disabled => Status::Disabled,
         cli::Status::Missing => Status::Missing,
         cli::Status::Damaged => Status::Damaged,

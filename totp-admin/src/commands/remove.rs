@@ -3,7 +3,6 @@
 use anyhow::Result;
 use serde_json::json;
 use totp_core::event::EventKind;
-use totp_core::record::Entry;
 use totp_store::store::Expected;
 
 use crate::change::{Administrator, UNSAID};
@@ -30,12 +29,8 @@ pub fn run(ui: &Ui, site: &Site, args: &User) -> Result<()> {
         };
         ui.warn(format_args!("The account {whom} still exists; {then}."));
     }
-    let enrolled = match &entry {
-        Some(Entry::Enrolled(record)) => Some(record),
-        _ => None,
-    };
     if expected != Expected::Disabled {
-        who.prove_if_own(ui, site, &whom, enrolled)?;
+        who.prove_if_own(ui, site, &whom, entry.as_ref())?;
     }
     ui.insist(format_args!("Erase everything kept about {whom}?"))?;
     who.nobody_else_was_faster(site, &whom, expected)?;

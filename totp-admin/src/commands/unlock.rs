@@ -4,6 +4,7 @@ use anyhow::{Result, anyhow};
 use serde_json::json;
 use totp_core::budget::Spending;
 use totp_core::event::EventKind;
+use totp_core::record::Entry;
 use totp_core::store::Store as _;
 use totp_core::upkeep;
 
@@ -23,8 +24,8 @@ pub fn run(ui: &Ui, site: &Site, args: &User) -> Result<()> {
         return ui.done(format_args!("{whom}'s guess budget is untouched"));
     }
     let who = Administrator::here();
-    who.prove_if_own(ui, site, &whom, Some(&one.record))?;
     let id = one.record.enrollment;
+    who.prove_if_own(ui, site, &whom, Some(&Entry::Enrolled(one.record)))?;
     let (recorded, ()) = who.change(site, &whom, EventKind::Unlocked, None, |_| {
         let unlocked = site.store().transact(&whom.name, &|view| upkeep::unlock(view, id))?;
         unlocked.into_outcome().map_err(|why| anyhow!(not_changed(&whom, why)))

@@ -13,7 +13,11 @@ fn disable_erases_the_secret_records_who_and_why_and_is_done_once() {
     house.enroll(USER);
     let output = house.run(&["disable", USER, "--reason", "phone stolen, called 03:10"]).done();
     assert!(output.err.contains("with the first factor alone"), "{}", output.err);
-    assert!(output.out.contains("Off; secrets erased. Record 2, by root."), "{}", output.out);
+    assert!(
+        output.out.contains("Off; secrets and recovery codes erased. Record 2, by root."),
+        "{}",
+        output.out
+    );
     assert!(!fs::read_to_string(house.file_of(USER)).unwrap().contains(SECRET));
     let record = &house.record()[1];
     assert_eq!((record["event"].as_str(), record["user"].as_str()), (Some("disabled"), Some(USER)));
@@ -271,7 +275,7 @@ fn a_damaged_record_is_switched_off_and_said_to_be_damaged() {
     fs::write(house.file_of(USER), "nonsense").unwrap();
     let output = house.run(&["disable", USER]).done();
     assert!(output.err.contains("daemon's record is damaged: "), "{}", output.err);
-    assert!(output.out.contains("Off; secrets erased."), "{}", output.out);
+    assert!(output.out.contains("Off; secrets and recovery codes erased."), "{}", output.out);
 }
 
 #[test]
@@ -299,10 +303,12 @@ fn a_code_is_not_spent_on_arguments_that_are_wrong() {
 fn the_way_back_that_is_named_is_one_that_works() {
     let Some(house) = House::new("") else { return };
     house.run(&["enroll", "vpn", "--no-account", "--no-confirm"]).done();
-    for (user, more) in [(USER, ""), ("vpn", " --no-account")] {
+    for (user, command, more) in
+        [(USER, "enroll daemon\n", ""), ("vpn", "reset vpn ", " --no-account")]
+    {
         let said = house.run(&["disable", user]).done().err;
-        let command = format!("New phone: totp-admin enroll {user}{more}\n");
-        assert!(said.contains(&command), "{said}");
-        house.run(&["unlock", user]).refused(&[&format!("totp-admin enroll {user}{more} gives")]);
+        assert!(said.contains(&format!("New phone: totp-admin {command}")), "{said}");
+        house.run(&["unlock", user]).refused(&[&format!("totp-admin enroll {user}{more} or ")]);
+        house.run(&["reset", user]).done();
     }
 }

@@ -6,9 +6,11 @@
 
 mod broken_off;
 mod changes;
+mod codes;
 mod enroll;
 mod looking;
 mod permanent_record;
+mod remembered;
 mod settings;
 mod support;
 mod terminal;

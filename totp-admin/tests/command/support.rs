@@ -39,9 +39,12 @@ impl House {
         }
         // Not below TMPDIR: every directory above must be root's alone or sticky.
         let house = Self { dir: tempfile::Builder::new().prefix("totp-admin-").tempdir().unwrap() };
-        for dir in
-            ["state", "state/users", "state/state", "state/outbox", "state/notices", "log", "run"]
+        for dir in ["", "/users", "/state", "/outbox", "/notices", "/remembered"]
+            .map(|name| format!("state{name}"))
         {
+            fs::DirBuilder::new().mode(0o700).create(house.path(dir)).unwrap();
+        }
+        for dir in ["log", "run"] {
             fs::DirBuilder::new().mode(0o700).create(house.path(dir)).unwrap();
         }
         house.configure(settings);

@@ -39,7 +39,9 @@ fn enrolling_goes_as_in_the_manual() {
     let Some(house) = House::new("[totp]\nissuer = \"web1\"") else { return };
     let mut terminal = at(&house, 24, 80, &format!("enroll {USER}"), "");
     let shown = terminal.exp_string("Code in the app (changes in ").unwrap();
-    assert!(shown.starts_with("Scan with daemon's app.\r\n"), "{shown}");
+    let first =
+        "Scan with daemon's app. (Not here? Ctrl-C; totp-admin enroll daemon --at-login)\r\n";
+    assert!(shown.starts_with(first), "{shown}");
     assert!(shown.contains(PICTURE) && shown.contains("(web1:daemon)"), "{shown}");
     let secret = key(&shown);
     terminal.send_line(&wrong_code(&secret)).unwrap();
@@ -50,7 +52,11 @@ fn enrolling_goes_as_in_the_manual() {
     let (one, other) = right.split_at(3);
     terminal.send_line(&format!("{one} {other}")).unwrap();
     terminal.exp_string("daemon is enrolled; the clocks agree.").unwrap();
-    terminal.exp_eof().unwrap();
+    let codes = terminal.exp_eof().unwrap();
+    assert!(
+        codes.contains("each logs daemon in once without the phone. Not shown again."),
+        "{codes}"
+    );
     assert!(house.file_of(USER).exists());
 }
 
@@ -100,7 +106,7 @@ fn disable_asks_for_a_reason_and_whether_it_is_meant() {
     house.enroll(USER);
     for (answer, events) in [("n", 1), ("", 1), ("y", 2)] {
         let mut terminal = at(&house, 24, 80, &format!("disable {USER}"), "");
-        terminal.exp_string("daemon: phone (TOTP), enrolled ").unwrap();
+        terminal.exp_string("daemon: phone (TOTP), 5 recovery codes, enrolled ").unwrap();
         terminal.exp_string("From now on daemon logs in with the first factor alone.").unwrap();
         terminal.exp_string("Reason (recorded):").unwrap();
         terminal.send_line("lost it").unwrap();

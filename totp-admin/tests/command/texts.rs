@@ -48,6 +48,7 @@ fn hold(name: &str, house: &House, text: &str) {
     settings.add_filter(r"changes in \d+ s(, better wait for the next)?", "changes in [N] s");
     settings.add_filter(r"accepted in \d+ s", "accepted in [N] s");
     settings.add_filter(r"key: ([A-Z2-7]{4} ?){8}", "key: [KEY]");
+    settings.add_filter(r"\b[0-9A-HJKMNP-TV-Z]{4}(-[0-9A-HJKMNP-TV-Z]{4}){3}\b", "[ONE-TIME CODE]");
     settings.bind(|| insta::assert_snapshot!(name, text.trim_end()));
 }
 

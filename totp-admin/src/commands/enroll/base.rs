@@ -2,16 +2,19 @@
 //! new authenticator takes its place.
 
 use anyhow::{Result, bail};
+use totp_core::contact::Contact;
 use totp_core::event::EventKind;
 use totp_core::name::AuthenticatorName;
 use totp_core::otp::Totp;
-use totp_core::record::{Authenticator, EnrollmentId, Entry, MOST_AUTHENTICATORS, Record};
+use totp_core::record::{Authenticator, EnrollmentId, Entry, MOST_AUTHENTICATORS, Pending, Record};
 use totp_core::state::{Spent, State, TotpSpent};
 use totp_store::entropy;
 use totp_store::store::Expected;
 
 use crate::change::{Administrator, Recorded};
 use crate::cli::Enroll;
+use crate::codes::Issued;
+use crate::contacts;
 use crate::site::{Site, Whom};
 use crate::ui::Advice;
 
@@ -22,6 +25,8 @@ pub struct Base {
     entry: Option<Entry>,
     /// What stays beside the new authenticator.
     pub kept: Vec<Authenticator>,
+    /// How the user is told from now on.
+    contact: Contact,
     /// Whether somebody who has a second factor gets another one.
     pub weakens: bool,
 }
@@ -36,7 +41,10 @@ impl Base {
     ) -> Result<Option<Self>> {
         let (expected, entry) = site.store().expect(&whom.name)?;
         let mut kept = Vec::new();
-        let weakens = matches!(expected, Expected::Enrolled(_) | Expected::Unusable);
+        // An enrollment code is the second factor of who has none yet.
+        let coded = matches!(&entry, Some(Entry::Pending(Pending { code: Some(_), .. })));
+        let weakens = coded || matches!(expected, Expected::Enrolled(_) | Expected::Unusable);
+        let contact = contact(entry.as_ref(), args);
         match &entry {
             Some(Entry::Enrolled(record))
                 if whom.took_the_name_over(&record.decision) && !args.replace =>
@@ -56,11 +64,27 @@ impl Base {
             }
             _ => {}
         }
-        Ok(Some(Self { expected, entry, kept, weakens }))
+        Ok(Some(Self { expected, entry, kept, contact, weakens }))
+    }
+
+    /// What is decided, where it can be used.
+    pub fn entry(&self) -> Option<&Entry> {
+        self.entry.as_ref()
+    }
+
+    /// The command for where the one with the phone is not here; none adds an authenticator.
+    pub fn elsewhere(&self, whom: &Whom) -> Option<String> {
+        match self.expected {
+            _ if !self.kept.is_empty() => None,
+            Expected::Enrolled(_) | Expected::Unusable => Some(format!("totp-admin reset {whom}")),
+            Expected::Absent | Expected::Disabled | Expected::Pending(_) => {
+                Some(format!("{} --at-login", whom.enroll_command()))
+            }
+        }
     }
 
     /// What they have, where it can be used.
-    pub fn enrolled(&self) -> Option<&Record> {
+    fn enrolled(&self) -> Option<&Record> {
         match &self.entry {
             Some(Entry::Enrolled(record)) => Some(record),
             _ => None,
@@ -102,14 +126,15 @@ impl Base {
         (spent, before.map(|one| one.name.clone()))
     }
 
-    /// On record, then on disk.
+    /// On record, then on disk. Who gets one more authenticator keeps the codes that are good once, and what is used of
+    /// them.
     pub fn install(
         self,
         site: &Site,
         who: &Administrator,
         whom: &Whom,
-        fresh: Authenticator,
-        (spent, before): (TotpSpent, Option<AuthenticatorName>),
+        (fresh, (spent, before)): (Authenticator, (TotpSpent, Option<AuthenticatorName>)),
+        issued: &Issued,
     ) -> Result<(Recorded, ())> {
         let enrollment = EnrollmentId::fresh(entropy::bytes()?);
         let adds = !self.kept.is_empty();
@@ -122,14 +147,20 @@ impl Base {
             first_state(enrollment, old, &kept, adds, (name.clone(), Spent::Totp(spent)))
         };
         let expected = self.expected;
-        let contact = self.entry.as_ref().map(|entry| entry.decision().contact.clone());
-        let contact = contact.unwrap_or_default();
+        let contact = self.contact;
+        let before = self.entry.as_ref().map(|entry| &entry.decision().contact);
+        let reason = before.and_then(|before| contacts::difference(before, &contact));
+        let (recovery, bypass) = match &self.entry {
+            Some(Entry::Enrolled(record)) if adds => (record.recovery.clone(), record.bypass),
+            _ => (issued.recovery(site), None),
+        };
         who.nobody_else_was_faster(site, whom, expected)?;
-        who.change(site, whom, event, None, |recorded| {
+        who.change(site, whom, event, reason.as_deref(), |recorded| {
             let mut authenticators = self.kept;
             authenticators.push(fresh);
             let decision = who.decision(site, whom, recorded, contact);
-            let record = Record::new(decision, enrollment, authenticators);
+            let record =
+                Record { recovery, bypass, ..Record::new(decision, enrollment, authenticators) };
             Ok(site.store().install(record, expected, &first)?)
         })
     }
@@ -153,9 +184,16 @@ fn first_state(
         first.events = old.events.clone();
         if adds {
             first.origins = old.origins.clone();
+            first.once = old.once.clone();
         }
     }
     first
+}
+
+/// What was known stays, also of somebody who is switched off.
+pub fn contact(entry: Option<&Entry>, args: &Enroll) -> Contact {
+    let known = entry.map(|entry| entry.decision().contact.clone()).unwrap_or_default();
+    Contact { email: args.email.clone().or(known.email), phone: args.phone.clone().or(known.phone) }
 }
 
 fn can_be_added(whom: &Whom, record: &Record, name: &AuthenticatorName) -> Result<()> {

@@ -20,6 +20,15 @@ pub struct Shown {
     pub label: String,
 }
 
+/// How somebody sits at the other end.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Interactive<'a> {
+    /// The person asked for a second drawing, without half blocks.
+    pub ascii: bool,
+    /// The command for where the one with the phone is not here.
+    pub elsewhere: Option<&'a str>,
+}
+
 /// Where the QR code goes, checked before anything else happens.
 pub struct Display {
     glyphs: Option<Glyphs>,
@@ -53,9 +62,15 @@ impl Display {
         Ok(Self { glyphs, file, key: !brought_along })
     }
 
-    /// Makes the file, draws the code, says the key. The file is gone again unless it is kept. `ascii`: the
-    /// person asked for a second drawing, without half blocks.
-    pub fn show(&self, ui: &Ui, user: &str, shown: &Shown, ascii: bool) -> Result<Option<Picture>> {
+    /// Makes the file, draws the code, says the key. The file is gone again unless it is kept.
+    pub fn show(
+        &self,
+        ui: &Ui,
+        user: &str,
+        shown: &Shown,
+        how: Option<Interactive<'_>>,
+    ) -> Result<Option<Picture>> {
+        let Interactive { ascii, elsewhere } = how.unwrap_or_default();
         let picture = match &self.file {
             Some((path, format)) if !ascii => {
                 Some(Picture::write(path, *format, &Code::new(&shown.uri)?)?)
@@ -69,7 +84,7 @@ impl Display {
             ui.note(format_args!("The QR code is in {}; erase it after use.", path.display()));
         }
         // Nobody could use what was not shown: this ends it before anything is switched on.
-        self.say(ui, user, shown, ascii).map_err(|error| {
+        self.say(ui, user, shown, Interactive { ascii, elsewhere }).map_err(|error| {
             Advice::new(
                 format!("the key could not be shown: {error:#}; nothing was changed"),
                 "Standard output must take all of it.",
@@ -78,12 +93,13 @@ impl Display {
         Ok(picture)
     }
 
-    fn say(&self, ui: &Ui, user: &str, shown: &Shown, ascii: bool) -> Result<()> {
+    fn say(&self, ui: &Ui, user: &str, shown: &Shown, how: Interactive<'_>) -> Result<()> {
+        let Interactive { ascii, elsewhere } = how;
         let key = format!("type this key: {} ({})", shown.key.as_str(), printable(&shown.label));
         let key = Zeroizing::new(key);
         let glyphs = if ascii && self.key { Some(Glyphs::Ascii) } else { self.glyphs };
         let drawn = match glyphs {
-            Some(glyphs) => draw_if_it_fits(ui, glyphs, user, shown, &key)?,
+            Some(glyphs) => draw_if_it_fits(ui, (glyphs, elsewhere), user, shown, &key)?,
             None => false,
         };
         if drawn {
@@ -95,7 +111,13 @@ impl Display {
     }
 }
 
-fn draw_if_it_fits(ui: &Ui, glyphs: Glyphs, user: &str, shown: &Shown, key: &str) -> Result<bool> {
+fn draw_if_it_fits(
+    ui: &Ui,
+    (glyphs, elsewhere): (Glyphs, Option<&str>),
+    user: &str,
+    shown: &Shown,
+    key: &str,
+) -> Result<bool> {
     let Ok(code) = Code::new(&shown.uri) else {
         ui.warn("The key is too long for a QR code.");
         return Ok(false);
@@ -113,7 +135,8 @@ fn draw_if_it_fits(ui: &Ui, glyphs: Glyphs, user: &str, shown: &Shown, key: &str
             return Ok(false);
         }
     }
-    ui.result(format_args!("Scan with {}'s app.", printable(user)))?;
+    let way_out = elsewhere.map(|command| format!(" (Not here? Ctrl-C; {command})"));
+    ui.result(format_args!("Scan with {}'s app.{}", printable(user), way_out.unwrap_or_default()))?;
     let drawing = draw(&code, glyphs, ui::terminal_has_colours());
     ui.picture(&drawing)?;
     Ok(true)

@@ -1,0 +1,58 @@
+//! `enroll --at-login`: for somebody who is not here. What is decided now is who may enroll, until when and by what code.
+
+use anyhow::{Result, bail};
+use serde_json::{Value, json};
+use totp_core::event::EventKind;
+use totp_core::record::{Entry, Pending};
+use totp_store::store::Expected;
+
+use super::base;
+use crate::change::Administrator;
+use crate::cli::Enroll;
+use crate::contacts;
+use crate::opening::{Opening, Terms};
+use crate::site::{Site, Whom};
+use crate::ui::{Advice, Ui};
+
+/// Opens an enrollment.
+pub fn run(ui: &Ui, site: &Site, args: &Enroll) -> Result<()> {
+    let whom = site.to_enroll(&args.user, args.no_account)?;
+    let (expected, entry) = site.store().expect(&whom.name)?;
+    match expected {
+        Expected::Enrolled(_) | Expected::Pending(_) if args.if_missing => {
+            return unchanged(ui, &whom);
+        }
+        Expected::Enrolled(_) => bail!(Advice::new(
+            format!("{whom} is enrolled already"),
+            format!("To begin anew at the next login: totp-admin reset {whom}"),
+        )),
+        Expected::Unusable => bail!(Advice::new(
+            format!("{whom}'s record cannot be used"),
+            format!("totp-admin show {whom} says why; to begin anew: totp-admin reset {whom}"),
+        )),
+        Expected::Absent | Expected::Disabled | Expected::Pending(_) => {}
+    }
+    let who = Administrator::here();
+    who.not_out_of_own_denial(site, &whom, expected)?;
+    // The present code is the second factor of who is still to enroll.
+    if matches!(&entry, Some(Entry::Pending(Pending { code: Some(_), .. }))) {
+        who.prove_if_own(ui, site, &whom, entry.as_ref())?;
+    }
+    let contact = base::contact(entry.as_ref(), args);
+    let before = entry.as_ref().map(|entry| &entry.decision().contact);
+    let reason = before.and_then(|before| contacts::difference(before, &contact));
+    let terms = Terms { trust_first_factor: args.trust_first_factor, within: args.within };
+    let opening = Opening { expected, contact, event: EventKind::Pending, reason, terms };
+    opening.open(ui, site, &who, &whom, "").map(drop)
+}
+
+fn unchanged(ui: &Ui, whom: &Whom) -> Result<()> {
+    ui.document(&json!({
+        "user": whom.name.as_str(),
+        "changed": false,
+        "enrollment_code": Value::Null,
+        "pending_until": Value::Null,
+        "record": Value::Null,
+    }))?;
+    ui.done(format_args!("{whom} is enrolled or to enroll already; nothing was changed"))
+}

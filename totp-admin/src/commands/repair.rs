@@ -1,0 +1,176 @@
+//! `repair`: makes a restored backup harmless. What was used since it was made would be good again: codes, recovery codes,
+//! bypass codes, and enrollments that were completed.
+
+use anyhow::{Result, anyhow};
+use serde_json::{Value, json};
+use totp_core::event::EventKind;
+use totp_core::record::{EnrollmentId, Entry};
+use totp_core::store::Store as _;
+use totp_core::upkeep;
+use totp_store::accounts;
+use totp_store::store::Expected;
+
+use crate::change::{Administrator, Recorded, UNSAID};
+use crate::cli::Repair;
+use crate::commands::not_changed;
+use crate::site::{Site, Whom};
+use crate::ui::{Refused, Ui, printable};
+
+/// Repairs one or all.
+pub fn run(ui: &Ui, site: &Site, args: &Repair) -> Result<()> {
+    let who = Administrator::here();
+    match &args.user {
+        Some(user) => one(ui, site, &who, &site.known(user)?),
+        None => all(ui, site, &who),
+    }
+}
+
+/// What became of a user.
+enum Done {
+    /// Codes of now are used, and those that are good once are void. How many recovery codes there were.
+    Repaired(Recorded, usize),
+    /// The open enrollment is over.
+    Closed(Recorded),
+    /// Nothing of it could be good again.
+    Nothing,
+}
+
+impl Done {
+    fn recorded(&self) -> Option<Recorded> {
+        match self {
+            Self::Repaired(recorded, _) | Self::Closed(recorded) => Some(*recorded),
+            Self::Nothing => None,
+        }
+    }
+
+    fn document(&self, whom: &Whom) -> Value {
+        let seq = self.recorded().map(|recorded| recorded.seq);
+        json!({"user": whom.name.as_str(), "changed": seq.is_some(), "record": seq})
+    }
+
+    fn say(&self, ui: &Ui, who: &Administrator, whom: &Whom) -> Result<()> {
+        match self {
+            Self::Repaired(recorded, _) => ui.done(format_args!(
+                "{whom}: every code up to now counts as used; codes that are good once are void. Record {}, {}.",
+                recorded.seq,
+                who.signature()
+            )),
+            Self::Closed(recorded) => ui.done(format_args!(
+                "{whom}: the open enrollment is over. Record {}, {}.",
+                recorded.seq,
+                who.signature()
+            )),
+            Self::Nothing => ui.done(format_args!("{whom} has nothing that could be good again")),
+        }
+    }
+
+    fn next_step(&self, ui: &Ui, whom: &Whom) {
+        match self {
+            Self::Repaired(_, 1..) => {
+                ui.note(format_args!("  Fresh recovery codes: totp-admin recovery-codes {whom}"));
+            }
+            Self::Closed(_) => {
+                ui.note(format_args!("  To open it again: totp-admin reset {whom}"));
+            }
+            Self::Repaired(..) | Self::Nothing => {}
+        }
+    }
+}
+
+fn one(ui: &Ui, site: &Site, who: &Administrator, whom: &Whom) -> Result<()> {
+    let done = repair(site, who, whom)?;
+    let said = ui.document(&done.document(whom)).and_then(|()| done.say(ui, who, whom));
+    match done.recorded() {
+        Some(recorded) => {
+            recorded.told(said, UNSAID, format!("totp-admin show {whom} shows it."))?;
+        }
+        None => said?,
+    }
+    done.next_step(ui, whom);
+    if matches!(done, Done::Repaired(..)) {
+        ui.note(format_args!(
+            "  {whom} is asked for two codes in a row for a while: totp-admin unlock {whom}"
+        ));
+    }
+    Ok(())
+}
+
+/// Whoever can't be repaired keeps nobody else from it.
+fn all(ui: &Ui, site: &Site, who: &Administrator) -> Result<()> {
+    let mut documents = Vec::new();
+    let mut failed = false;
+    let mut unsaid = None;
+    for (file, entry) in site.store().everybody(site.now())? {
+        let repaired = entry.map_err(anyhow::Error::from).and_then(|entry| {
+            let name = entry.decision().user.clone();
+            let whom = Whom { account: accounts::account(name.as_str())?, name };
+            let done = repair(site, who, &whom)?;
+            Ok((whom, done))
+        });
+        match repaired {
+            Ok((whom, done)) => {
+                documents.push(done.document(&whom));
+                if done.recorded().is_some() {
+                    // Nobody to tell is no reason to leave the others as they are.
+                    unsaid = unsaid.or(done.say(ui, who, &whom).err());
+                    done.next_step(ui, &whom);
+                }
+            }
+            Err(error) => {
+                failed = true;
+                let error = format!("{error:#}");
+                ui.warn(format_args!("{}: {}", printable(&file), printable(&error)));
+                documents
+                    .push(json!({"user": file, "changed": false, "record": null, "error": error}));
+            }
+        }
+    }
+    ui.document(&documents)?;
+    if let Some(error) = unsaid {
+        return Err(error.context("done; but that could not be said"));
+    }
+    if documents.iter().all(|one| one["record"].is_null()) && !failed {
+        ui.done("Nobody has anything that could be good again")?;
+    }
+    if failed { Err(Refused.into()) } else { Ok(()) }
+}
+
+fn repair(site: &Site, who: &Administrator, whom: &Whom) -> Result<Done> {
+    let (expected, entry) = site.store().expect(&whom.name)?;
+    match (expected, entry) {
+        (Expected::Enrolled(id), Some(Entry::Enrolled(record))) => {
+            let recorded = spend_everything(site, who, whom, id)?;
+            Ok(Done::Repaired(recorded, record.recovery.map_or(0, |recovery| recovery.codes.len())))
+        }
+        (Expected::Pending(_), Some(Entry::Pending(pending))) if pending.until > site.now() => {
+            let now = site.now();
+            let event = (EventKind::Repaired, Some("the open enrollment is over"));
+            let (recorded, ()) = who.amend(site, whom, expected, event, |entry| {
+                if let Entry::Pending(pending) = entry {
+                    pending.until = now;
+                }
+            })?;
+            Ok(Done::Closed(recorded))
+        }
+        (Expected::Unusable, _) => match site.store().inspect(&whom.name) {
+            Err(fault) => Err(fault.into()),
+            Ok(_) => Err(anyhow!("the record cannot be used")),
+        },
+        _ => Ok(Done::Nothing),
+    }
+}
+
+fn spend_everything(
+    site: &Site,
+    who: &Administrator,
+    whom: &Whom,
+    id: EnrollmentId,
+) -> Result<Recorded> {
+    let (recorded, ()) = who.change(site, whom, EventKind::Repaired, None, |_| {
+        let repaired = site
+            .store()
+            .transact(&whom.name, &|view| upkeep::repair(view, id, site.rules(), site.now()))?;
+        repaired.into_outcome().map_err(|why| anyhow!(not_changed(whom, why)))
+    })?;
+    Ok(recorded)
+}
