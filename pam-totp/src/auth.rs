@@ -23,6 +23,7 @@ use crate::configuration::configuration;
 use crate::facts::{Facts, text};
 use crate::host::{Host, NoUser, Priority, ReturnCode};
 use crate::judge::{Against, Judge};
+use crate::mark::{Mark, Passed};
 use crate::person::Person;
 use crate::remembered::Device;
 use crate::trial::Trial;
@@ -77,7 +78,7 @@ fn run(host: &mut dyn Host, arguments: &Arguments) -> Result<ReturnCode, Denied>
     let against = match asked {
         Asked::Not(skip) => {
             host.log(Priority::Info, &log::not_asked(person.user(), skip));
-            return Ok(ReturnCode::Ignore);
+            return not_asked(host, &person, skip);
         }
         Asked::Yes(against) => against,
     };
@@ -85,8 +86,27 @@ fn run(host: &mut dyn Host, arguments: &Arguments) -> Result<ReturnCode, Denied>
     let (origin, place) = (facts.origin(), facts.place());
     let judge = Judge { store: &store, rules, user: person.user(), origin, place, against };
     let record = PermanentRecord::new(Path::new(config.paths.log_file.as_str()), Owner::ROOT);
-    Ok(Trial { host, arguments, facts: &facts, config: &config, record: &record, judge }
-        .run(&typed))
+    let (uid, notices) = (person.uid(), None);
+    let (facts, config, record) = (&facts, &config, &record);
+    Ok(Trial { host, arguments, facts, config, record, judge, uid, notices }.run(&typed))
+}
+
+/// Leaves to account what is to be done there.
+fn not_asked(host: &mut dyn Host, person: &Person, skip: Skip) -> Result<ReturnCode, Denied> {
+    let passed = match skip {
+        Skip::ToEnroll(enrollment) => Passed::ToEnroll(enrollment),
+        Skip::MayEnroll { days } => Passed::MayEnroll { days },
+        Skip::Remembered(_) => Passed::Remembered,
+        Skip::Disabled | Skip::Exempt | Skip::ExemptNetwork | Skip::NotRequired => {
+            return Ok(ReturnCode::Ignore);
+        }
+    };
+    let (user, uid) = (person.user().clone(), person.uid());
+    host.mark(Mark { user, uid, passed, notices: None }).map_err(|error| {
+        host.log(Priority::Error, &format!("{error}; login denied"));
+        Denied(ReturnCode::SystemErr)
+    })?;
+    Ok(ReturnCode::Ignore)
 }
 
 fn typed_name(host: &mut dyn Host) -> Result<Vec<u8>, Denied> {

@@ -12,13 +12,14 @@
 //! | [`arguments`], [`configuration`] | the line in `/etc/pam.d`, and `config.toml` |
 //! | [`facts`], [`ssh_auth_info`] | where a login comes from |
 //! | [`person`] | who it is, by the name service |
-//! | [`auth`], [`account`] | the hooks: is this login asked? |
+//! | [`auth`] | the hook before: is this login asked? |
+//! | [`mark`], [`account`] | what it leaves, and the hook behind: enrollment, codes, notices |
 //! | [`remembered`] | the device somebody comes with |
 //! | [`trial`] | one login that is asked: its dialogue, its end, its lines in the log |
 //! | [`first_answer`] | what came along with the password |
 //! | [`judge`] | an answer on its way through the store |
 //! | [`text_message`] | a code on its way to the outbox |
-//! | [`events`] | what logins leave for the permanent record |
+//! | [`events`], [`telling`] | what logins leave for the permanent record and for people |
 #![deny(unsafe_code)]
 
 #[cfg(all(feature = "test-panic", not(debug_assertions)))]
@@ -35,8 +36,10 @@ mod ffi;
 mod first_answer;
 mod host;
 mod judge;
+mod mark;
 mod person;
 mod remembered;
 mod ssh_auth_info;
+mod telling;
 mod text_message;
 mod trial;

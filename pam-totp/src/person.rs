@@ -53,6 +53,14 @@ impl Person {
         }))
     }
 
+    /// The account's uid, where there is one.
+    pub(crate) fn uid(&self) -> Option<u32> {
+        match self {
+            Self::Possible(facts) => facts.account.as_ref().map(|account| account.uid),
+            Self::Impossible(_) => None,
+        }
+    }
+
     /// The name that counts, and that the log has.
     pub(crate) fn user(&self) -> &UserName {
         match self {
@@ -60,6 +68,24 @@ impl Person {
             Self::Impossible(user) => user,
         }
     }
+}
+
+/// Who an account phase is about: the account's own name, and its uid; without an account what was typed. `None` for a name
+/// that nobody can have.
+///
+/// # Errors
+/// A name service that gives no answer.
+pub(crate) fn named(typed: &[u8]) -> Result<Option<(UserName, Option<u32>)>, NameServiceError> {
+    let Some((typed, folded)) = str::from_utf8(typed)
+        .ok()
+        .and_then(|typed| Some((typed, UserName::without_account(typed).ok()?)))
+    else {
+        return Ok(None);
+    };
+    Ok(Some(match accounts::account(typed)? {
+        None => (folded, None),
+        Some(account) => (account.name, Some(account.uid)),
+    }))
 }
 
 /// Something to call an impossible name: a question mark, and as much of it as a name has room for.
@@ -102,6 +128,17 @@ mod tests {
     fn an_account_is_called_what_the_name_service_calls_it() {
         let Person::Possible(facts) = identify(b"root", "") else { panic!("root is possible") };
         assert_eq!((facts.user.as_str(), facts.account.map(|a| a.uid)), ("root", Some(0)));
+    }
+
+    #[test]
+    fn the_account_phase_means_the_same_people() {
+        let root = UserName::new("root").expect("a name");
+        assert_eq!(named(b"root").expect("an answer"), Some((root, Some(0))));
+        let nobody = UserName::new("no-such-user").expect("a name");
+        assert_eq!(named(b"No-Such-User").expect("an answer"), Some((nobody, None)));
+        for typed in [&b""[..], b"\xff", &[b'a'; 257]] {
+            assert_eq!(named(typed).expect("an answer"), None);
+        }
     }
 
     #[test]

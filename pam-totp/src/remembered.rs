@@ -55,13 +55,11 @@ impl Device {
         known
     }
 
-    #[allow(dead_code)] // asked by the account phase
     /// For how many days it would be remembered.
     pub(crate) fn days(&self) -> u64 {
         self.terms.seconds.div_ceil(totp_core::time::DAY)
     }
 
-    #[allow(dead_code)] // asked by the account phase
     /// Remembers it from now on. `false`: the log says why not.
     pub(crate) fn remember(&self, host: &dyn Host, user: &UserName) -> bool {
         let remembered = self.lists.remember(user, &self.arrival, &self.terms);

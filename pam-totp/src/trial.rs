@@ -4,10 +4,11 @@ use std::path::Path;
 
 use totp_core::answer::Word;
 use totp_core::dialogue::login::{End, Login, Next, REFUSED};
-use totp_core::evaluate::{Accepted, Reason, Refusal, Verdict};
+use totp_core::evaluate::{Accepted, By, Reason, Refusal, Verdict};
 use totp_core::log::{self, Failure};
 use totp_core::policy::Config;
 use totp_core::store::{Durability, Fault, Store};
+use totp_store::notices::Shown;
 use totp_store::permanent::PermanentRecord;
 
 use crate::arguments::{Arguments, FirstPass};
@@ -16,6 +17,8 @@ use crate::facts::{Facts, text};
 use crate::first_answer::{self, NoBeginning};
 use crate::host::{Host, NoReply, Priority, ReturnCode};
 use crate::judge::{Judge, Judged};
+use crate::mark::{Mark, Passed};
+use crate::telling::Telling;
 use crate::text_message;
 
 /// A login that is asked.
@@ -26,6 +29,10 @@ pub(crate) struct Trial<'a, S> {
     pub(crate) config: &'a Config,
     pub(crate) record: &'a PermanentRecord,
     pub(crate) judge: Judge<'a, S>,
+    /// The account's uid, where there is one.
+    pub(crate) uid: Option<u32>,
+    /// What the user was to be shown before this login left something to be told itself.
+    pub(crate) notices: Option<Shown>,
 }
 
 /// The end of a dialogue without a verdict.
@@ -53,12 +60,13 @@ impl<S: Store> Trial<'_, S> {
         }
         let end = beginning.map_err(Broken::from).and_then(|login| self.converse(login));
         match end {
-            Ok(end) => self.end(&end, typed),
+            Ok((end, wants_new)) => self.end(&end, wants_new, typed),
             Err(broken) => self.broken(broken),
         }
     }
 
-    fn converse(&mut self, mut login: Login) -> Result<End, Broken> {
+    /// How it ends, and whether `new` was typed.
+    fn converse(&mut self, mut login: Login) -> Result<(End, bool), Broken> {
         let mut refused = None;
         loop {
             match login.next() {
@@ -83,7 +91,7 @@ impl<S: Store> Trial<'_, S> {
                     self.note(&judged);
                     login.judged(judged.verdict);
                 }
-                Next::Done(end) => return Ok(end),
+                Next::Done(end) => return Ok((end, login.wants_new())),
             }
         }
     }
@@ -139,7 +147,12 @@ impl<S: Store> Trial<'_, S> {
             self.host.log(Priority::Warning, &line);
         }
         if accepted.has_events() {
+            let telling =
+                Telling { host: self.host, store, record: self.record, config: self.config };
+            // Of this login itself the user is told at the next one: it may not be the user's.
+            self.notices = Some(telling.notices(user));
             events::move_events(self.host, store, self.record, user);
+            telling.enqueue();
         }
     }
 
@@ -147,14 +160,25 @@ impl<S: Store> Trial<'_, S> {
         self.host.log(Priority::Notice, &log::reason(self.judge.user, refusal));
     }
 
-    fn end(self, end: &End, typed: &[u8]) -> ReturnCode {
+    fn end(self, end: &End, wants_new: bool, typed: &[u8]) -> ReturnCode {
         match end {
-            End::Accepted(_) => {
-                // Without the mark, account does nothing: no reason to refuse who is let in.
-                if let Err(error) = self.host.mark(self.judge.user.as_str().as_bytes()) {
-                    self.host.log(Priority::Warning, &error.to_string());
+            End::Accepted(accepted) => {
+                let (by, enrollment) = (accepted.by().clone(), accepted.enrollment());
+                let passed = match by {
+                    By::Enrollment => Passed::ToEnroll(enrollment),
+                    by => Passed::Code { by, enrollment, wants_new, key: self.facts.key },
+                };
+                let user = self.judge.user.clone();
+                let mark = Mark { user, uid: self.uid, passed, notices: self.notices };
+                let due = mark.enrollment_is_due();
+                match self.host.mark(mark) {
+                    Ok(()) => ReturnCode::Success,
+                    Err(error) => {
+                        self.host.log(Priority::Warning, &error.to_string());
+                        // Without the mark, account does nothing: a reason to refuse who is to do something there.
+                        if due { ReturnCode::SystemErr } else { ReturnCode::Success }
+                    }
                 }
-                ReturnCode::Success
             }
             End::Refused => {
                 if self.arguments.first_pass != FirstPass::Only {

@@ -7,7 +7,7 @@
 use alloc::vec::Vec;
 
 use crate::evaluate::Rules;
-use crate::floors::{all_spent, begun_anew};
+use crate::floors::begun_anew;
 use crate::name::AuthenticatorName;
 use crate::otp::Totp;
 use crate::record::{Authenticator, Decision, EnrollmentId, Kind, Record};
@@ -30,11 +30,19 @@ pub enum Instead<'a> {
 pub struct Successor {
     /// The new record. Recovery codes, where fresh ones are due, come later.
     pub record: Record,
-    /// What the new authenticator is called.
-    pub name: AuthenticatorName,
-    spent: TotpSpent,
-    keeps: bool,
-    carries_on: bool,
+    /// What logins begin with.
+    pub beginning: Beginning,
+}
+
+/// What the first state of a new record is made of.
+#[derive(Debug)]
+pub struct Beginning {
+    enrollment: EnrollmentId,
+    fresh: (AuthenticatorName, Spent),
+    /// Authenticators that stay, and what stands for their state and that of codes where it is lost.
+    kept: Option<(Vec<AuthenticatorName>, State)>,
+    /// Whether places from where the user logged in stay known.
+    same_places: bool,
 }
 
 impl Successor {
@@ -46,59 +54,50 @@ impl Successor {
         enrollment: EnrollmentId,
         instead: Instead<'_>,
         (name, totp, spent): (AuthenticatorName, Totp, TotpSpent),
+        rules: &Rules,
         now: UnixTime,
     ) -> Self {
-        let (mut record, name) = match instead {
-            Instead::OfNothing | Instead::OfAll(_) => {
-                (Record::new(decision, enrollment, Vec::new()), name)
-            }
-            Instead::Of(before, replaced) => {
-                let others = before.authenticators.iter().filter(|one| one.name != *replaced);
-                let others = others.map(Authenticator::duplicate).collect();
-                let mut record = Record::new(decision, enrollment, others);
-                record.recovery.clone_from(&before.recovery);
-                record.bypass = before.bypass;
-                (record, replaced.clone())
-            }
-        };
+        let mut record = Record::new(decision, enrollment, Vec::new());
+        let (mut name, mut kept) = (name, None);
+        if let Instead::Of(before, replaced) = instead {
+            name = replaced.clone();
+            let others = before.authenticators.iter().filter(|one| one.name != *replaced);
+            record.authenticators = others.map(Authenticator::duplicate).collect();
+            record.recovery.clone_from(&before.recovery);
+            record.bypass = before.bypass;
+            let names = record.authenticators.iter().map(|one| one.name.clone()).collect();
+            let void = begun_anew(rules, &record, 0, now);
+            kept = Some((names, void));
+        }
         let fresh = Authenticator { name: name.clone(), added: now, kind: Kind::Totp(totp) };
         record.authenticators.push(fresh);
-        let keeps = matches!(instead, Instead::Of(..));
-        let carries_on = !matches!(instead, Instead::OfAll(_));
-        Self { record, name, spent, keeps, carries_on }
+        let same_places = !matches!(instead, Instead::OfAll(_));
+        let fresh = (name, Spent::Totp(spent));
+        Self { record, beginning: Beginning { enrollment, fresh, kept, same_places } }
     }
+}
 
-    /// What logins begin with, made out of the present state; `None` where that is lost: what was kept is void then up to
-    /// now, as after any loss.
+impl Beginning {
+    /// The first state, made out of the present one; `None` where that is lost: what was kept is void then up to now, as
+    /// after any loss.
     #[must_use]
-    pub fn first_state(&self, old: Option<&State>, rules: &Rules, now: UnixTime) -> State {
-        let fresh = (self.name.clone(), Spent::Totp(self.spent));
-        let mut first = State::new(self.record.enrollment, 0, Vec::new());
+    pub fn state(&self, old: Option<&State>) -> State {
+        let mut first = State::new(self.enrollment, 0, Vec::new());
         if let Some(old) = old {
             first.last_login.clone_from(&old.last_login);
             first.events = old.events.clone();
             // The phone may have been stolen: no place counts as the owner's.
-            if self.carries_on {
+            if self.same_places {
                 first.origins = old.origins.clone();
             }
         }
-        if self.keeps {
-            let kept = |(name, _): &&(AuthenticatorName, Spent)| {
-                *name != self.name && self.record.authenticator(name).is_some()
-            };
-            match old {
-                Some(old) => {
-                    first.spent = old.spent.iter().filter(kept).cloned().collect();
-                    first.once = old.once.clone();
-                }
-                None => {
-                    let anew = begun_anew(rules, &self.record, 0, now);
-                    first.spent = anew.spent.iter().filter(kept).cloned().collect();
-                    first.once = all_spent(&self.record);
-                }
-            }
+        if let Some((names, void)) = &self.kept {
+            let before = old.unwrap_or(void);
+            let kept = before.spent.iter().filter(|(name, _)| names.contains(name));
+            first.spent = kept.cloned().collect();
+            first.once = before.once.clone();
         }
-        first.spent.push(fresh);
+        first.spent.push(self.fresh.clone());
         first
     }
 }
@@ -179,7 +178,8 @@ mod tests {
 
     fn successor(instead: Instead<'_>) -> Successor {
         let fresh = (name("phone"), totp(9), spent(99));
-        Successor::new(decision(), EnrollmentId::fresh([2; 8]), instead, fresh, NOW)
+        let (id, rules) = (EnrollmentId::fresh([2; 8]), Rules::default());
+        Successor::new(decision(), id, instead, fresh, &rules, NOW)
     }
 
     fn floors(state: &State) -> Vec<(&str, u64)> {
@@ -191,7 +191,7 @@ mod tests {
         let new = successor(Instead::OfNothing);
         assert_eq!(new.record.authenticators.len(), 1);
         assert!(new.record.recovery.is_none());
-        let state = new.first_state(None, &Rules::default(), NOW);
+        let state = new.beginning.state(None);
         assert_eq!(floors(&state), [("phone", 99)]);
         assert_eq!(state.enrollment, new.record.enrollment);
     }
@@ -200,11 +200,11 @@ mod tests {
     fn a_replaced_phone_leaves_all_else_as_it_was() {
         let (before, token) = (before(), name("token"));
         let new = successor(Instead::Of(&before, &token));
-        assert_eq!((new.name.as_str(), new.record.authenticators.len()), ("token", 2));
+        assert_eq!(new.record.authenticators.len(), 2);
         let fresh = new.record.authenticator(&token).unwrap().kind.totp();
         assert!(fresh.secret.same_as(&totp(9).secret));
         assert_eq!((&new.record.recovery, new.record.bypass), (&before.recovery, before.bypass));
-        let state = new.first_state(Some(&old()), &Rules::default(), NOW);
+        let state = new.beginning.state(Some(&old()));
         assert_eq!(floors(&state), [("phone", 5), ("token", 99)]);
         assert_eq!(state.once, old().once);
         assert!(state.knows(&Origin::Caller(7), NOW));
@@ -215,7 +215,7 @@ mod tests {
     fn where_the_state_is_lost_what_is_kept_is_void_up_to_now() {
         let (before, token) = (before(), name("token"));
         let new = successor(Instead::Of(&before, &token));
-        let state = new.first_state(None, &Rules::default(), NOW);
+        let state = new.beginning.state(None);
         let above = totp(1).step(NOW).0;
         assert!(matches!(floors(&state)[..], [("phone", f), ("token", 99)] if f > above));
         for code in &before.recovery.unwrap().codes {
@@ -230,7 +230,7 @@ mod tests {
         let new = successor(Instead::OfAll(&before));
         assert_eq!(new.record.authenticators.len(), 1);
         assert!(new.record.recovery.is_none() && new.record.bypass.is_none());
-        let state = new.first_state(Some(&old()), &Rules::default(), NOW);
+        let state = new.beginning.state(Some(&old()));
         assert_eq!(floors(&state), [("phone", 99)]);
         assert!(!state.knows(&Origin::Caller(7), NOW), "the thief's place, maybe");
         assert!(state.once.used.is_empty());

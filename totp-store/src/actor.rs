@@ -58,7 +58,9 @@ pub fn terminal() -> Option<String> {
     path.ok()?.into_os_string().into_string().ok()
 }
 
-fn login_uid() -> Option<u32> {
+/// The uid that this login session began with; `None` where it never was set, as in sshd itself.
+#[must_use]
+pub fn login_uid() -> Option<u32> {
     parse_login_uid(&fs::read_to_string("/proc/self/loginuid").ok()?)
 }
 

@@ -85,8 +85,9 @@ unsafe fn enter(
     });
     let code = outcome.unwrap_or_else(|place| {
         // SAFETY: as above; the reference the hook had is gone.
-        let _ = guard::quietly(|| unsafe { pamh.as_mut() }.map(|handle| report(handle, place)));
-        ReturnCode::SystemErr
+        let reported =
+            guard::quietly(|| unsafe { pamh.as_mut() }.map(|handle| report(handle, place)));
+        reported.ok().flatten().unwrap_or(ReturnCode::SystemErr)
     });
     pam_code(code) as c_int
 }
@@ -111,10 +112,13 @@ unsafe fn strings<'a>(argc: c_int, argv: *const *const c_char) -> Option<Vec<&'a
     pointers.iter().map(|&p| (!p.is_null()).then(|| unsafe { CStr::from_ptr(p) })).collect()
 }
 
-fn report(handle: &mut PamHandle, place: guard::Place) {
+/// Logs where a panic happened; how the login is denied.
+fn report(handle: &mut PamHandle, place: guard::Place) -> ReturnCode {
     let line =
         format!("login denied by an error in the module itself, at {place}: please report it");
-    Handle(handle).log(Priority::Error, &line);
+    let handle = Handle(handle);
+    handle.log(Priority::Error, &line);
+    if handle.enrollment_is_due() { ReturnCode::PermDenied } else { ReturnCode::SystemErr }
 }
 
 fn pam_code(code: ReturnCode) -> PamResultCode {
@@ -122,6 +126,7 @@ fn pam_code(code: ReturnCode) -> PamResultCode {
         ReturnCode::Success => PamResultCode::PAM_SUCCESS,
         ReturnCode::Ignore => PamResultCode::PAM_IGNORE,
         ReturnCode::AuthErr => PamResultCode::PAM_AUTH_ERR,
+        ReturnCode::PermDenied => PamResultCode::PAM_PERM_DENIED,
         ReturnCode::SystemErr => PamResultCode::PAM_SYSTEM_ERR,
         ReturnCode::ServiceErr => PamResultCode::PAM_SERVICE_ERR,
         ReturnCode::ConvErr => PamResultCode::PAM_CONV_ERR,

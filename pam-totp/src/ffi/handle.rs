@@ -2,27 +2,47 @@
 
 use std::ffi::{CStr, c_int};
 
-use pam::constants::{PAM_PROMPT_ECHO_OFF, PAM_PROMPT_ECHO_ON, PAM_TEXT_INFO, PamResultCode};
-use pam::conv::Conv;
+use pam::constants::PamResultCode;
 use pam::items::{AuthTok, RHost, RUser, Service, Tty, User};
 use pam::module::PamHandle;
 use zeroize::Zeroizing;
 
+use super::conversation::{Style, converse};
+use super::text::Message;
 use super::{libpam, text};
 use crate::host::{Echo, Host, HostError, NoReply, NoUser, Priority, Typed};
+use crate::mark::Mark;
 
-/// The name of our note in the handle. Whoever reads it takes it for a [`Mark`].
-const MARK: &str = "pam_totp:mark";
+/// The name of our note in the handle. Whoever reads it takes it for a [`Note`].
+const NOTE: &str = "pam_totp:mark";
 
-/// Whom our auth hook let pass; nobody once it is cleared.
-struct Mark(Option<Vec<u8>>);
+/// What our hooks leave for each other.
+#[derive(Default)]
+struct Note {
+    /// What auth found out; nothing once it is taken or cleared.
+    mark: Option<Mark>,
+    /// Whether what was taken means that nobody gets in without enrolling.
+    enrollment_due: bool,
+}
 
 /// A handle for the time of one hook.
 pub(super) struct Handle<'a>(pub(super) &'a mut PamHandle);
 
 impl Handle<'_> {
-    fn leave(&mut self, mark: Mark) -> Result<(), HostError> {
-        self.0.set_data(MARK, Box::new(mark)).map_err(|_| HostError { call: "pam_set_data" })
+    fn leave(&mut self, note: Note) -> Result<(), HostError> {
+        self.0.set_data(NOTE, Box::new(note)).map_err(|_| HostError { call: "pam_set_data" })
+    }
+
+    fn note(&self) -> Option<&Note> {
+        // SAFETY: nothing but `leave` stores under this name, and it stores a `Note`. libpam frees
+        // it through the clean-up function stored along, when it is replaced or the handle ends;
+        // the borrow of the handle keeps both away while the reference is used.
+        unsafe { self.0.get_data::<Note>(NOTE) }.ok()
+    }
+
+    /// Whether the account hook is at work on an enrollment without which nobody gets in.
+    pub(super) fn enrollment_is_due(&self) -> bool {
+        self.note().is_some_and(|note| note.enrollment_due)
     }
 
     /// The name the program has set, if any.
@@ -89,23 +109,14 @@ impl Host for Handle<'_> {
 
     fn ask(&mut self, prompt: &str, echo: Echo) -> Result<Typed, NoReply> {
         let style = match echo {
-            Echo::Off => PAM_PROMPT_ECHO_OFF,
-            Echo::On => PAM_PROMPT_ECHO_ON,
+            Echo::Off => Style::Hidden,
+            Echo::On => Style::Shown,
         };
-        let conv = self.0.get_item::<Conv<'_>>().ok().flatten().ok_or(NoReply)?;
-        // One message a call, so there are never too few replies: the array or its one reply may
-        // be null, which `send` tells apart, and it wipes and frees what it got.
-        match conv.send(style, &text::message(prompt)) {
-            Ok(Some(reply)) => Ok(Typed::new(reply.as_bytes().to_vec())),
-            Ok(None) | Err(_) => Err(NoReply),
-        }
+        converse(self.0, style, &Message::new(prompt)).ok_or(NoReply)
     }
 
     fn tell(&mut self, text: &str) {
-        if let Ok(Some(conv)) = self.0.get_item::<Conv<'_>>() {
-            // Some programs answer a message with no array at all, which is an error to `send`.
-            let _ = conv.send(PAM_TEXT_INFO, &text::message(text));
-        }
+        let _ = converse(self.0, Style::Info, &Message::new(text));
     }
 
     fn log(&self, priority: Priority, line: &str) {
@@ -116,20 +127,22 @@ impl Host for Handle<'_> {
         libpam::fail_delay(self.0, microseconds);
     }
 
-    fn mark(&mut self, user: &[u8]) -> Result<(), HostError> {
-        self.leave(Mark(Some(user.to_vec())))
+    fn mark(&mut self, mark: Mark) -> Result<(), HostError> {
+        self.leave(Note { mark: Some(mark), enrollment_due: false })
     }
 
-    fn marked(&self) -> Option<Vec<u8>> {
-        // SAFETY: nothing but `leave` stores under this name, and it stores a `Mark`. libpam frees
-        // it through the clean-up function stored along, when it is replaced or the handle ends;
-        // the borrow of the handle keeps both away while the reference is used.
-        let mark = unsafe { self.0.get_data::<Mark>(MARK) }.ok()?;
-        mark.0.clone()
+    fn take_mark(&mut self) -> Result<Option<Mark>, HostError> {
+        let mark = self.note().and_then(|note| note.mark.clone());
+        let enrollment_due = mark.as_ref().is_some_and(Mark::enrollment_is_due);
+        // Nothing to take away from a program that never called auth.
+        if mark.is_some() {
+            self.leave(Note { mark: None, enrollment_due })?;
+        }
+        Ok(mark)
     }
 
     fn clear_mark(&mut self) -> Result<(), HostError> {
-        self.leave(Mark(None))
+        self.leave(Note::default())
     }
 }
 

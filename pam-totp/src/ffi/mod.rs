@@ -3,12 +3,14 @@
 //! The only unsafe code of the workspace. What lives here checks pointers, converts and catches; it
 //! knows nothing of codes, users or files.
 //!
+//! - `conversation`: prompts and messages.
 //! - `entry`: the symbols libpam looks up.
 //! - `guard`: no panic leaves the module, and none prints.
 //! - `handle`: a handle as a `Host`.
 //! - `libpam`: the functions of libpam that pam-bindings does not declare.
 //! - `text`: what may be sent to a terminal or a log.
 
+mod conversation;
 mod entry;
 mod guard;
 mod handle;

@@ -1,21 +1,34 @@
 //! Text on its way to a terminal or a log: no control characters, bounded, no NUL inside.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::fmt::Write;
+
+use zeroize::Zeroizing;
 
 /// `PAM_MAX_MSG_SIZE` counts the terminating NUL.
 const MESSAGE_BYTES: usize = 511;
 
-/// One line as PAM wants it: under 512 bytes, control characters as spaces.
-pub(super) fn message(text: &str) -> String {
-    let mut line = String::with_capacity(text.len().min(MESSAGE_BYTES));
-    for c in text.chars().map(|c| if c.is_control() { ' ' } else { c }) {
-        if line.len().saturating_add(c.len_utf8()) > MESSAGE_BYTES {
-            break;
+/// One line as PAM wants it: under 512 bytes, control characters as spaces. Wiped when dropped: it may be a secret.
+pub(super) struct Message(Zeroizing<Vec<u8>>);
+
+impl Message {
+    pub(super) fn new(text: &str) -> Self {
+        // Room at once: a growing Vec would leave copies behind.
+        let mut line = Zeroizing::new(Vec::with_capacity(MESSAGE_BYTES.saturating_add(1)));
+        for c in text.chars().map(|c| if c.is_control() { ' ' } else { c }) {
+            if line.len().saturating_add(c.len_utf8()) > MESSAGE_BYTES {
+                break;
+            }
+            line.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
         }
-        line.push(c);
+        line.push(0);
+        Self(line)
     }
-    line
+
+    pub(super) fn as_c_str(&self) -> &CStr {
+        // NUL is a control character, so the only one is at the end, and the default, an empty line, never comes.
+        CStr::from_bytes_with_nul(&self.0).unwrap_or_default()
+    }
 }
 
 /// One line of the log: what is not printable ASCII as `\xNN`.
@@ -38,6 +51,10 @@ pub(super) fn log_line(text: &str) -> CString {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn message(text: &str) -> String {
+        Message::new(text).as_c_str().to_str().expect("whole characters").to_owned()
+    }
 
     #[test]
     fn a_message_is_one_line() {

@@ -10,6 +10,8 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
+use crate::mark::Mark;
+
 /// The program that is logging somebody in, as one PAM handle shows it.
 ///
 /// Texts are bytes, because PAM promises no encoding. None of them is trusted: all of them may be
@@ -39,11 +41,12 @@ pub(crate) trait Host {
     /// Leaves a password to the modules behind.
     fn set_authtok(&mut self, password: &Typed) -> Result<(), HostError>;
 
-    /// Shows `prompt` and waits for one line. Control characters become spaces, and what exceeds
+    /// Shows `prompt`, wipes it afterwards, and waits for one line. Control characters become spaces, and what exceeds
     /// PAM's 512 bytes is cut off.
     fn ask(&mut self, prompt: &str, echo: Echo) -> Result<Typed, NoReply>;
 
-    /// Shows one line. A program that cannot show it is no reason to refuse a login.
+    /// Shows one line, cut as a prompt is, and wipes it afterwards. A program that cannot show it is no reason to refuse a
+    /// login.
     fn tell(&mut self, text: &str);
 
     /// Writes one line to the system's log behind `pam_totp(SERVICE:auth): `. Whatever is not
@@ -54,11 +57,11 @@ pub(crate) trait Host {
     /// Asks libpam to wait about so many microseconds, if the login fails, before it says so.
     fn fail_delay(&mut self, microseconds: u32);
 
-    /// Notes in this handle that our auth hook let `user` pass; takes the place of an older note.
-    fn mark(&mut self, user: &[u8]) -> Result<(), HostError>;
+    /// Notes in this handle what our auth hook found out; takes the place of an older note.
+    fn mark(&mut self, mark: Mark) -> Result<(), HostError>;
 
-    /// Whom our auth hook has let pass in this handle.
-    fn marked(&self) -> Option<Vec<u8>>;
+    /// What our auth hook has found out in this handle, once: it is taken away. An error means that it may still stand.
+    fn take_mark(&mut self) -> Result<Option<Mark>, HostError>;
 
     /// Takes the note away; every call of auth begins so. An error means that it may still stand.
     fn clear_mark(&mut self) -> Result<(), HostError>;
@@ -99,6 +102,8 @@ pub(crate) enum ReturnCode {
     Ignore,
     /// `PAM_AUTH_ERR`: not let in.
     AuthErr,
+    /// `PAM_PERM_DENIED`: not let in without the enrollment that is due.
+    PermDenied,
     /// `PAM_SYSTEM_ERR`: nobody can be let in; the log says why.
     SystemErr,
     /// `PAM_SERVICE_ERR`: arguments or configuration are wrong; the log says where.

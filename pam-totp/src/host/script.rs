@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::ffi::CStr;
 
 use super::{Echo, Host, HostError, NoReply, NoUser, Priority, Typed};
+use crate::mark::Mark;
 
 /// What a program would set, and what was said and logged so far.
 #[derive(Default)]
@@ -17,7 +18,7 @@ pub(crate) struct Script {
     pub(crate) ssh_auth_info: Option<&'static str>,
     /// Answers still to be given; then there is no reply.
     pub(crate) answers: VecDeque<&'static str>,
-    pub(crate) mark: Option<Vec<u8>>,
+    pub(crate) mark: Option<Mark>,
     /// Prompts, messages and lines of the log, in their order.
     pub(crate) said: RefCell<Vec<String>>,
     /// In microseconds.
@@ -94,13 +95,13 @@ impl Host for Script {
         self.delay = Some(microseconds);
     }
 
-    fn mark(&mut self, user: &[u8]) -> Result<(), HostError> {
-        self.mark = Some(user.to_vec());
+    fn mark(&mut self, mark: Mark) -> Result<(), HostError> {
+        self.mark = Some(mark);
         Ok(())
     }
 
-    fn marked(&self) -> Option<Vec<u8>> {
-        self.mark.clone()
+    fn take_mark(&mut self) -> Result<Option<Mark>, HostError> {
+        Ok(self.mark.take())
     }
 
     fn clear_mark(&mut self) -> Result<(), HostError> {

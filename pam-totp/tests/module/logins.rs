@@ -1,6 +1,7 @@
 //! Logins through libpam, against a store: prompts, return values, lines of the log.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use crate::support::site::{Site, code, wrong_code};
@@ -188,11 +189,55 @@ fn the_mark_is_for_who_passed_and_gone_at_the_next_auth() {
     let code = format!("={}", code());
     let steps = ["account", "auth", &code, "account", "user=bob", "auth", "=11", "=22", "account"];
     let shown = stack.run(&[], &steps);
-    let marks: Vec<&str> = shown.lines().filter(|line| line.contains("passed our auth")).collect();
-    let line = |who| {
-        format!("log 7: pam_totp(test:account): debug: {who} has passed our auth; nothing to do")
-    };
-    assert_eq!(marks, [line("nobody"), line("alice"), line("nobody")]);
+    let marks = shown.lines().filter(|line| line.contains("passed our auth"));
+    let who: Vec<&str> =
+        marks.filter_map(|line| line.split("debug: ").nth(1)?.split(' ').next()).collect();
+    assert_eq!(who, ["nobody", "alice", "nobody"], "{shown}");
+}
+
+#[test]
+fn the_mark_is_used_up_by_one_account_phase() {
+    let Some((site, _)) = house("") else { return };
+    let account = site.line("debug").replacen("auth", "account", 1);
+    let stack =
+        Stack::new(&format!("{}\n{account}\naccount required pam_permit.so", site.line("")));
+    let code = format!("={}", code());
+    let shown = stack.run(&[], &["auth", &code, "account", "account"]);
+    assert_eq!(shown.matches("alice has passed our auth").count(), 1, "{shown}");
+    assert_eq!(shown.matches("nobody has passed our auth").count(), 1, "{shown}");
+}
+
+#[test]
+fn the_mark_is_nothing_for_another_user_of_the_same_handle() {
+    let Some((site, _)) = house("") else { return };
+    let account = site.line("").replacen("auth", "account", 1);
+    let stack =
+        Stack::new(&format!("{}\n{account}\naccount required pam_permit.so", site.line("")));
+    fs::write(site.path("state/notices/bob"), "7 for bob\n").expect("a notice");
+    fs::set_permissions(site.path("state/notices/bob"), fs::Permissions::from_mode(0o600))
+        .expect("chmod");
+    let code = format!("={}", code());
+    let shown = stack.run(&[], &["auth", &code, "user=bob", "account"]);
+    assert!(shown.contains(SUCCESS) && shown.contains("account = 0"), "{shown}");
+    assert!(!shown.contains("tell"), "{shown}");
+}
+
+#[test]
+fn what_happened_since_the_last_login_is_shown_once() {
+    let Some((site, _)) = house("") else { return };
+    let account = site.line("").replacen("auth", "account", 1);
+    let stack =
+        Stack::new(&format!("{}\n{account}\naccount required pam_permit.so", site.line("")));
+    let notices = site.path("state/notices/alice");
+    fs::write(&notices, "7 recovery codes issued by carol\n").expect("a notice");
+    fs::set_permissions(&notices, fs::Permissions::from_mode(0o600)).expect("chmod");
+    let code = format!("={}", code());
+    let shown = stack.run(&[], &["account", "auth", &code, "account"]);
+    let line = "tell: Since your last login: recovery codes issued by carol\n";
+    assert_eq!(shown.matches(line).count(), 1, "{shown}");
+    let passed = shown.find("accepted totp").expect("a login");
+    assert!(shown.find(line).is_some_and(|at| at > passed), "{shown}");
+    assert!(!notices.exists());
 }
 
 #[test]

@@ -47,7 +47,9 @@ impl Site {
         let directory = tempfile::tempdir().expect("a temporary directory");
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).expect("chmod");
         let site = Self { directory };
-        for private in ["state", "state/users", "state/state", "run", "log"] {
+        for private in
+            ["state", "state/users", "state/state", "state/outbox", "state/notices", "run", "log"]
+        {
             fs::DirBuilder::new().mode(0o700).create(site.path(private)).expect("mkdir");
         }
         site.configure("");
