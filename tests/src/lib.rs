@@ -20,21 +20,27 @@
 )]
 
 mod accounts;
+mod agent;
 mod application;
 mod built;
 mod house;
+mod mail;
 mod phone;
 mod screen;
+mod sms;
 mod ssh;
 mod syslog;
 mod terminal;
 
 pub use accounts::{PASSWORD, Person};
+pub use agent::Agent;
 pub use application::{Answer, Application, Heard, Login, Outcome, Pam};
 pub use built::module_that_can_panic;
 pub use house::{House, Plan};
+pub use mail::{MailServer, program};
 pub use phone::Phone;
 pub use screen::{Screen, Theme};
+pub use sms::SmsGateway;
 pub use ssh::{Client, FirstFactor, Sshd};
 pub use syslog::Syslog;
 pub use terminal::Terminal;
@@ -44,3 +50,19 @@ use std::time::Duration;
 /// How long anything may take that should be at once. Long enough for two busy cores and valgrind's
 /// absence; reaching it fails the test with what was seen until then.
 pub const SOON: Duration = Duration::from_secs(20);
+
+/// Looks until something is there, [`SOON`] at the latest.
+///
+/// # Panics
+///
+/// With `what`, if it doesn't come.
+pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = std::time::Instant::now() + SOON;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(std::time::Instant::now() < deadline, "this did not come: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}

@@ -15,6 +15,8 @@
 //! | `houses` | that nothing of a test is seen outside of its house |
 //! | `installation` | what `make install` puts where |
 //! | `names` | accounts with odd names |
+//! | `notifications` | that people are told by mail, whatever fails meanwhile |
+//! | `text_messages` | that a text message arrives, and what becomes of one that can't |
 //! | `screens` | the QR code as the terminal shows it |
 
 // A test reports by panicking.
@@ -35,9 +37,11 @@ mod hosts;
 mod houses;
 mod installation;
 mod names;
+mod notifications;
 mod policies;
 mod races;
 mod screens;
+mod text_messages;
 
 /// The module's first prompt.
 const CODE: &str = "Verification code (? for help): ";

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use totp_agent::post::{Post, PostError, Report, When};
 use totp_agent::transport;
-use totp_store::clock;
 use totp_store::outbox::Item;
 
 use super::{ROUND, Shared, log};
@@ -44,14 +43,15 @@ impl Said {
 /// Serves until the end.
 pub fn serve(shared: &Arc<Shared>) {
     let mut said = Said::default();
-    let mut last_round: Option<Instant> = None;
+    let mut last_round: Option<(Instant, Arc<Post>)> = None;
     while !shared.ends() {
         let post = shared.post();
-        if last_round.is_none_or(|last| last.elapsed() >= ROUND) {
-            last_round = Some(Instant::now());
+        // With another configuration at once.
+        let is_fresh =
+            |(at, with): &(Instant, Arc<Post>)| at.elapsed() < ROUND && Arc::ptr_eq(with, &post);
+        if !last_round.as_ref().is_some_and(is_fresh) {
+            last_round = Some((Instant::now(), Arc::clone(&post)));
             let _ = said.came_of("events", post.move_events());
-            let swept = post.outbox().sweep(clock::now());
-            let _ = said.came_of("sweep", swept.map_err(PostError::from));
         }
         let _ = said.came_of("enqueue", post.enqueue());
         deliver(&post, shared, &mut said);

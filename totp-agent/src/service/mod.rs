@@ -74,6 +74,7 @@ pub fn run(named: Option<&Path>) -> Result<()> {
         start("texts", &shared, texts::serve).context("thread")?,
     ];
     notify::tell(notify::READY);
+    log::notice("ready");
     let ended = attend(&mut watch, &shared, named.as_deref(), &threads);
     notify::tell(notify::STOPPING);
     shared.end.store(true, Ordering::SeqCst);

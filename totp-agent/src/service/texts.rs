@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use totp_agent::post::{Post, Texted};
+use totp_store::clock;
 
 use super::{Shared, log};
 
@@ -38,6 +39,7 @@ pub fn serve(shared: &Arc<Shared>) {
     let work = Arc::new(Work::default());
     while !shared.ends() {
         let post = shared.post();
+        let _ = post.outbox().sweep(clock::now());
         // What keeps them from being listed the other thread says.
         let names = post.outbox().message_names().unwrap_or_default();
         forget_those_gone(&work, &names);

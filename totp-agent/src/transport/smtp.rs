@@ -132,8 +132,11 @@ fn not_sent(server: &Server<'_>, error: &Error) -> NotSent {
     if error.status().is_some() {
         return NotSent::Refused(format!("{place} says: {why}"));
     }
-    let advice =
-        if error.is_tls() { "; a certificate of your own goes to ca_file in [mail]" } else { "" };
+    let advice = if error.is_tls() || why.contains("certificate") {
+        "; a certificate of your own goes to ca_file in [mail]"
+    } else {
+        ""
+    };
     NotSent::Down(format!("{place}: {why}{advice}"))
 }
 
