@@ -15,6 +15,8 @@ pub enum FirstFactor {
     Password,
     /// `AuthenticationMethods publickey,keyboard-interactive`.
     PublicKey,
+    /// A public key alone: PAM is asked for the account, and for nothing before it.
+    PublicKeyAlone,
     /// sshd's password method, whose one answer serves every prompt.
     PasswordMethod,
 }
@@ -100,9 +102,24 @@ impl<'a> Sshd<'a> {
     /// The same from elsewhere, or with more patience.
     #[must_use]
     pub fn connect_as(&self, user: &str, client: Client<'_>) -> Terminal {
+        let arguments = self.arguments(user, client);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        self.house.terminal("ssh", &arguments)
+    }
+
+    /// What a shell is to be told for the same.
+    #[must_use]
+    pub fn command_line(&self, user: &str) -> String {
+        let quoted = self.arguments(user, Client::default());
+        let quoted: Vec<String> = quoted.iter().map(|word| format!("'{word}'")).collect();
+        format!("ssh {}", quoted.join(" "))
+    }
+
+    fn arguments(&self, user: &str, client: Client<'_>) -> Vec<String> {
         let methods = match self.first_factor {
             FirstFactor::Password => "keyboard-interactive",
             FirstFactor::PublicKey => "publickey,keyboard-interactive",
+            FirstFactor::PublicKeyAlone => "publickey",
             FirstFactor::PasswordMethod => "password",
         };
         let options = [
@@ -114,12 +131,12 @@ impl<'a> Sshd<'a> {
             "StrictHostKeyChecking=yes".to_string(),
             "UserKnownHostsFile=/run/known_hosts".to_string(),
         ];
-        let mut arguments = vec!["-F", "none", "-i", "/run/key", "-l", user];
-        for option in &options {
-            arguments.extend(["-o", option]);
+        let mut arguments = ["-F", "none", "-i", "/run/key", "-l", user].map(String::from).to_vec();
+        for option in options {
+            arguments.extend(["-o".to_string(), option]);
         }
-        arguments.extend(["127.0.0.1", "echo in as $(id -un)"]);
-        self.house.terminal("ssh", &arguments)
+        arguments.extend(["127.0.0.1", "echo in as $(id -un)"].map(String::from));
+        arguments
     }
 
     /// The daemon's own log.
@@ -162,6 +179,7 @@ fn configuration(port: u16, first_factor: FirstFactor) -> String {
             "AuthenticationMethods keyboard-interactive\nPubkeyAuthentication no"
         }
         FirstFactor::PublicKey => "AuthenticationMethods publickey,keyboard-interactive",
+        FirstFactor::PublicKeyAlone => "AuthenticationMethods publickey",
         FirstFactor::PasswordMethod => "AuthenticationMethods password\nPasswordAuthentication yes",
     };
     let password =

@@ -5,6 +5,8 @@
 //! | file | what is asked |
 //! |---|---|
 //! | `doors` | ssh, sudo, su and login: right, wrong, replayed, not enrolled, unknown |
+//! | `account_phase` | what comes behind a login: who is asked and shown what, and what is worthless afterwards |
+//! | `enrollment_at_login` | the same with ssh, sudo, su and login, as people see it |
 //! | `administration` | the command beside logins: disable, replace, unlock, the permanent record |
 //! | `policies` | who is asked at all; the arguments on a PAM line |
 //! | `races` | many at once: one code, many users, a flood |
@@ -28,10 +30,12 @@
     clippy::arithmetic_side_effects
 )]
 
+mod account_phase;
 mod administration;
 mod clocks;
 mod disks;
 mod doors;
+mod enrollment_at_login;
 mod faults;
 mod hosts;
 mod houses;

@@ -1,0 +1,557 @@
+//! The account phase, over libpam directly: who is asked and shown what, what is worthless afterwards, and what is left as it
+//! was. The real programs are in `enrollment_at_login`.
+
+use std::fs;
+
+use pam_totp_tests::{
+    Answer, Application, Heard, House, Login, Outcome, PASSWORD, Pam, Phone, Plan,
+};
+
+use crate::{CODE, NEXT};
+
+/// What begins every enrollment.
+pub const BEGIN: &str = "Two-factor login has to be set up.";
+/// What asks for a code of the new key.
+pub const CONFIRM: &str = "Code in the app (changes in ";
+/// What asks whether recovery codes are noted.
+pub const NOTED: &str = "Press Enter once that is noted;";
+const KEY: &str = "Or type in this key: ";
+
+/// Opens an enrollment for `user`; the code for it.
+pub fn opened(house: &House, user: &str) -> String {
+    let document = house.admin_json(&["enroll", user, "--at-login", "--json"]);
+    document["enrollment_code"].as_str().expect("an enrollment code").to_string()
+}
+
+/// Opens one without a code.
+pub fn opened_on_trust(house: &House, user: &str) {
+    let document =
+        house.admin_json(&["enroll", user, "--at-login", "--trust-first-factor", "--json"]);
+    assert!(document["enrollment_code"].is_null(), "{document}");
+}
+
+/// The key that was shown last.
+fn phone_in(messages: &[&str]) -> Option<Phone> {
+    let key = messages.iter().rev().find_map(|line| line.strip_prefix(KEY))?;
+    Some(Phone::new(&key.replace(' ', "")))
+}
+
+/// The recovery codes that were shown.
+fn codes_in(messages: &[&str]) -> Vec<String> {
+    let codes = messages.iter().filter(|line| line.starts_with("  ") && line.len() == 21);
+    let codes: Vec<String> = codes.map(|line| line.trim().to_string()).collect();
+    codes.into_iter().filter(|code| code.matches('-').count() == 3).collect()
+}
+
+/// The recovery code inside a prompt.
+fn next_code(outcome: &Outcome) -> Option<String> {
+    let prompt = outcome.prompts().into_iter().find(|prompt| prompt.starts_with("Your next"))?;
+    prompt.split_once(": ")?.1.get(..19).map(str::to_string)
+}
+
+/// `pam_acct_mgmt` with somebody who reads: `answer` gets each prompt and the phone that has scanned what was shown so far.
+fn account(
+    login: &mut Login<'_>,
+    mut answer: impl FnMut(&str, Option<&Phone>) -> Option<String>,
+) -> Outcome {
+    login.begin("acct 0");
+    let mut heard: Vec<Heard> = Vec::new();
+    loop {
+        let next = login.hear();
+        match &next {
+            Heard::Returned(code) => return Outcome { code: *code, heard },
+            Heard::Ask { text, .. } => {
+                let messages: Vec<&str> = heard.iter().filter_map(Heard::message).collect();
+                let answer = answer(text, phone_in(&messages).as_ref());
+                login.answer(answer.map_or(Answer::Refuse, |text| Answer::from(&text)));
+            }
+            Heard::Tell { .. } | Heard::Delay(_) => {}
+        }
+        heard.push(next);
+    }
+}
+
+/// Somebody who does all that is asked.
+fn willing(prompt: &str, phone: Option<&Phone>) -> Option<String> {
+    Some(if prompt.starts_with(CONFIRM) { phone.expect("a key").now() } else { String::new() })
+}
+
+/// Logs in with `code` and goes through the account phase.
+fn log_in(
+    house: &House,
+    code: &str,
+    answer: impl FnMut(&str, Option<&Phone>) -> Option<String>,
+) -> Outcome {
+    let mut application = house.application();
+    let mut login = application.login("code", "alice");
+    let outcome = login.authenticate([code]);
+    assert_eq!(outcome.code, Pam::Success, "{outcome:?}");
+    account(&mut login, answer)
+}
+
+/// Whether a login with `code` is accepted.
+fn lets_in(house: &House, code: &str) -> bool {
+    let outcome = house.application().login("code", "alice").authenticate([code]);
+    assert!(matches!(outcome.code, Pam::Success | Pam::AuthErr | Pam::ConvErr), "{outcome:?}");
+    outcome.code == Pam::Success
+}
+
+fn record_of(house: &House, user: &str) -> String {
+    fs::read_to_string(house.path(format!("/var/lib/pam-totp/users/{user}.toml"))).unwrap()
+}
+
+fn module_said(house: &House, text: &str) -> bool {
+    house.syslog().module_lines().iter().any(|line| line.contains(text))
+}
+
+/// Enrolls alice with recovery codes, as she does it herself.
+fn enrolled(house: &House) -> (Phone, Vec<String>) {
+    let outcome = log_in(house, &opened(house, "alice"), willing);
+    assert_eq!(outcome.code, Pam::Success, "{outcome:?}");
+    let messages = outcome.messages();
+    (phone_in(&messages).expect("a key"), codes_in(&messages))
+}
+
+#[test]
+fn an_enrollment_code_leads_to_a_phone_and_recovery_codes_that_log_in() {
+    let house = House::build();
+    let (phone, codes) = enrolled(&house);
+    assert_eq!(codes.len(), 5);
+    assert_eq!(
+        house.events(),
+        ["pending", "enrollment-offered", "enrolled", "recovery-codes-issued"]
+    );
+    let enrolled = &house.records()[2];
+    assert_eq!(
+        (enrolled["actor"]["name"].as_str(), enrolled["service"].as_str()),
+        (Some("alice"), Some("code"))
+    );
+    assert_eq!(enrolled["rhost"], "192.0.2.1");
+    assert!(lets_in(&house, &phone.in_steps(1)));
+    assert!(lets_in(&house, &codes[3]) && !lets_in(&house, &codes[3]));
+    let log = house.syslog().module_lines().join("\n");
+    assert!(!log.contains(phone.secret()) && !codes.iter().any(|code| log.contains(code)), "{log}");
+}
+
+#[test]
+fn the_enrollment_code_is_void_once_the_enrollment_is_complete() {
+    let house = House::build();
+    let code = opened(&house, "alice");
+    let outcome = log_in(&house, &code, willing);
+    assert_eq!(outcome.code, Pam::Success);
+    assert!(!lets_in(&house, &code));
+}
+
+#[test]
+fn whoever_breaks_off_has_seen_nothing_of_worth_and_three_times_is_the_end() {
+    let house = House::build();
+    let code = opened(&house, "alice");
+    let before = record_of(&house, "alice");
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        let outcome =
+            log_in(&house, &code, |prompt, _| (!prompt.starts_with(CONFIRM)).then(String::new));
+        assert_eq!(outcome.code, Pam::PermDenied, "{outcome:?}");
+        seen.push(phone_in(&outcome.messages()).expect("a key"));
+    }
+    assert!(seen[0] != seen[1] && seen[1] != seen[2], "every display has a secret of its own");
+    assert_eq!(record_of(&house, "alice"), before);
+    for phone in seen {
+        assert!(!before.contains(phone.secret()) && !lets_in(&house, &phone.now()));
+    }
+    assert!(!lets_in(&house, &code), "three logins at most");
+}
+
+#[test]
+fn three_wrong_codes_switch_nothing_on() {
+    let house = House::build();
+    let code = opened(&house, "alice");
+    let outcome = log_in(&house, &code, |prompt, phone| {
+        Some(if prompt.starts_with(CONFIRM) { phone.unwrap().wrong(0) } else { String::new() })
+    });
+    assert_eq!(outcome.code, Pam::PermDenied);
+    assert_eq!(outcome.prompts().iter().filter(|prompt| prompt.starts_with(CONFIRM)).count(), 3);
+    assert!(outcome.messages().last().unwrap().starts_with("Not set up, nothing has changed."));
+    assert_eq!(house.events(), ["pending", "enrollment-offered"]);
+}
+
+#[test]
+fn recovery_codes_that_nobody_noted_are_worthless_and_the_phone_works() {
+    let house = House::build();
+    let code = opened(&house, "alice");
+    let outcome = log_in(&house, &code, |prompt, phone| {
+        if prompt.starts_with(NOTED) { None } else { willing(prompt, phone) }
+    });
+    assert_eq!(outcome.code, Pam::Success);
+    let messages = outcome.messages();
+    for code in codes_in(&messages) {
+        assert!(!lets_in(&house, &code));
+    }
+    assert_eq!(house.events(), ["pending", "enrollment-offered", "enrolled"]);
+    assert!(lets_in(&house, &phone_in(&messages).unwrap().in_steps(1)));
+}
+
+#[test]
+fn where_nobody_answers_nothing_is_shown_and_the_log_says_what_to_change() {
+    let house = House::build();
+    let code = opened(&house, "alice");
+    let outcome = log_in(&house, &code, |_, _| None);
+    assert_eq!(outcome.code, Pam::PermDenied);
+    assert_eq!(outcome.messages(), [] as [&str; 0]);
+    assert!(module_said(&house, "KbdInteractiveAuthentication yes"));
+    assert_eq!(house.events(), ["pending"]);
+}
+
+#[test]
+fn without_a_mark_nobody_is_asked_or_shown_anything() {
+    let house = House::build();
+    opened_on_trust(&house, "alice");
+    // As sudo -n under NOPASSWD, su by root, cron and sshd with a public key alone do it.
+    let mut application = house.application();
+    let outcome = application.login("code", "alice").account();
+    assert_eq!((outcome.code, outcome.heard), (Pam::Success, vec![]));
+    assert_eq!(house.events(), ["pending"]);
+}
+
+#[test]
+fn an_enrollment_on_trust_is_once_and_for_the_user_of_the_last_auth_alone() {
+    let house = House::build();
+    house.stack(
+        "trust",
+        "auth required pam_totp.so nodelay\nauth required pam_permit.so\n\
+         account required pam_totp.so\naccount required pam_permit.so\n",
+    );
+    opened_on_trust(&house, "alice");
+    let mut application = house.application();
+    let mut login = application.login("trust", "alice");
+    assert_eq!(login.authenticate([] as [&str; 0]).code, Pam::Success);
+    let outcome = account(&mut login, |_, _| None);
+    assert!(outcome.code == Pam::PermDenied && outcome.prompts()[0].starts_with(BEGIN));
+    // The mark is used up, for the same user as well.
+    let again = login.account();
+    assert_eq!((again.code, again.heard), (Pam::Success, vec![]));
+    assert_eq!(login.authenticate([] as [&str; 0]).code, Pam::Success);
+    let outcome = account(&mut login, willing);
+    assert_eq!(outcome.code, Pam::Success, "{outcome:?}");
+    assert!(record_of(&house, "alice").contains("status = \"enrolled\""));
+}
+
+#[test]
+fn an_enrollment_that_was_withdrawn_meanwhile_is_refused() {
+    let house = House::build();
+    let code = opened(&house, "alice");
+    // Before anything is shown, and when it was.
+    for at in [BEGIN, CONFIRM] {
+        let outcome = log_in(&house, &code, |prompt, phone| {
+            if prompt.starts_with(at) {
+                house.run("cp", &["-a", "/var/lib/pam-totp/users/alice.toml", "/run/kept.toml"]);
+                house.run("totp-admin", &["disable", "alice", "--yes", "--reason", "left"]);
+            }
+            willing(prompt, phone)
+        });
+        assert_eq!(outcome.code, Pam::PermDenied, "{outcome:?}");
+        assert!(record_of(&house, "alice").contains("status = \"disabled\""));
+        house.run("cp", &["-a", "/run/kept.toml", "/var/lib/pam-totp/users/alice.toml"]);
+    }
+}
+
+#[test]
+fn what_cannot_be_recorded_is_not_shown() {
+    let house = House::build();
+    let code = opened(&house, "alice");
+    house.run("chmod", &["666", "/var/log/pam-totp/notifications.jsonl"]);
+    let outcome = log_in(&house, &code, willing);
+    assert_eq!(outcome.code, Pam::PermDenied);
+    assert!(phone_in(&outcome.messages()).is_none(), "{outcome:?}");
+    assert!(outcome.messages()[0].starts_with("Two-factor login can't be set up now."));
+}
+
+/// As many logins as there are applications, each brought to its first prompt of `auth`.
+fn at_the_prompt<'a>(applications: &'a mut [Application]) -> Vec<Login<'a>> {
+    let begin = |application: &'a mut Application| {
+        let mut login = application.login("code", "alice");
+        assert_eq!(login.begin("auth 0").hear().prompt(), Some(CODE));
+        login
+    };
+    applications.iter_mut().map(begin).collect()
+}
+
+/// The codes with which `auth` ends where all are given the same answer at once.
+fn all_at_once(logins: &mut [Login<'_>], code: &str) -> Vec<Pam> {
+    logins.iter_mut().for_each(|login| login.answer(code));
+    logins.iter_mut().map(|login| login.rest([] as [&str; 0]).code).collect()
+}
+
+#[test]
+fn of_32_processes_with_one_enrollment_code_one_completes_the_enrollment() {
+    let house = House::build();
+    let code = opened(&house, "alice");
+    let mut applications: Vec<Application> = (0..32).map(|_| house.application()).collect();
+    let mut logins = at_the_prompt(&mut applications);
+    let passed = all_at_once(&mut logins, &code);
+    let mut inside: Vec<(Login<'_>, Phone)> = Vec::new();
+    for (mut login, passed) in logins.into_iter().zip(passed) {
+        if passed != Pam::Success {
+            continue;
+        }
+        // To the question for a code, where all of them wait.
+        login.begin("acct 0");
+        let mut shown = Vec::new();
+        loop {
+            match login.hear() {
+                Heard::Tell { text, .. } => shown.push(text),
+                Heard::Ask { text, .. } if text.starts_with(CONFIRM) => break,
+                Heard::Ask { .. } => login.answer(""),
+                other => panic!("{other:?}"),
+            }
+        }
+        let messages: Vec<&str> = shown.iter().map(String::as_str).collect();
+        inside.push((login, phone_in(&messages).expect("a key")));
+    }
+    assert_eq!(inside.len(), 3, "three logins at most");
+    for (login, phone) in &mut inside {
+        login.answer(&phone.now());
+    }
+    let ends: Vec<Pam> = inside.iter_mut().map(|(login, _)| login.rest(["", ""]).code).collect();
+    assert_eq!(ends.iter().filter(|end| **end == Pam::Success).count(), 1, "{ends:?}");
+    assert_eq!(ends.iter().filter(|end| **end == Pam::PermDenied).count(), 2, "{ends:?}");
+    for (end, (_, phone)) in ends.iter().zip(&inside) {
+        assert_eq!(record_of(&house, "alice").contains(phone.secret()), *end == Pam::Success);
+    }
+    let events = house.events();
+    let made = events.iter().filter(|event| *event == "enrolled").count();
+    let not_made = events.iter().filter(|event| *event == "not-done").count();
+    assert_eq!(made - not_made, 1, "{events:?}");
+}
+
+fn rotating() -> House {
+    House::with_config("[recovery]\nmode = \"rotating\"\n")
+}
+
+#[test]
+fn using_the_rotating_code_shows_the_next_one_which_is_valid_once_noted() {
+    let house = rotating();
+    let (phone, codes) = enrolled(&house);
+    assert_eq!(codes.len(), 1);
+    // Declined: the new phone. Broken off: the next code.
+    let outcome =
+        log_in(&house, &codes[0], |prompt, _| (!prompt.starts_with("Your next")).then(String::new));
+    assert_eq!(outcome.code, Pam::Success, "{outcome:?}");
+    let unseen = next_code(&outcome).expect("a code");
+    assert!(!lets_in(&house, &unseen) && !lets_in(&house, &codes[0]));
+    // It stays due, also behind a code of the phone.
+    let outcome = log_in(&house, &phone.in_steps(1), |_, _| Some(String::new()));
+    let next = next_code(&outcome).expect("it stays due");
+    assert_ne!(next, unseen);
+    let events = house.events();
+    assert_eq!(events.iter().filter(|event| *event == "recovery-codes-issued").count(), 2);
+    // And then no more.
+    let outcome =
+        log_in(&house, &next, |prompt, _| (!prompt.starts_with("Your next")).then(String::new));
+    assert!(next_code(&outcome).is_some_and(|after| after != next), "{outcome:?}");
+}
+
+#[test]
+fn of_32_processes_with_one_rotating_code_one_is_let_in() {
+    let house = rotating();
+    let (_, codes) = enrolled(&house);
+    let mut applications: Vec<Application> = (0..32).map(|_| house.application()).collect();
+    let mut logins = at_the_prompt(&mut applications);
+    let passed = all_at_once(&mut logins, &codes[0]);
+    assert_eq!(passed.iter().filter(|code| **code == Pam::Success).count(), 1, "{passed:?}");
+}
+
+#[test]
+fn few_recovery_codes_left_are_said() {
+    let house = House::with_config("[recovery]\ncount = 2\n");
+    let (_, codes) = enrolled(&house);
+    let said = |code: &str| {
+        let outcome = log_in(&house, code, |_, _| Some("n".into()));
+        outcome.messages().last().unwrap().to_string()
+    };
+    assert!(said(&codes[0]).starts_with("One recovery code is left."));
+    assert!(said(&codes[1]).starts_with("That was your last recovery code."));
+}
+
+/// Types `new`, then `code`, and goes through the account phase.
+fn with_new(
+    house: &House,
+    code: &str,
+    answer: impl FnMut(&str, Option<&Phone>) -> Option<String>,
+) -> Outcome {
+    let mut application = house.application();
+    let mut login = application.login("code", "alice");
+    let outcome = login.authenticate(["new", code]);
+    assert_eq!(outcome.code, Pam::Success, "{outcome:?}");
+    account(&mut login, answer)
+}
+
+#[test]
+fn a_replacement_that_is_given_up_leaves_all_as_it_was() {
+    let house = House::build();
+    let (old, codes) = enrolled(&house);
+    assert!(lets_in(&house, &codes[0]));
+    // Given up: all is as before.
+    let outcome = with_new(&house, &old.in_steps(1), |prompt, _| {
+        (!prompt.starts_with(CONFIRM)).then(String::new)
+    });
+    assert_eq!(outcome.code, Pam::Success, "the login goes on");
+    let unseen = phone_in(&outcome.messages()).expect("a key");
+    assert!(record_of(&house, "alice").contains(old.secret()) && !lets_in(&house, &unseen.now()));
+    // Nobody answers: the same.
+    let outcome = with_new(&house, &codes[1], |_, _| None);
+    assert_eq!((outcome.code, phone_in(&outcome.messages())), (Pam::Success, None));
+    assert!(record_of(&house, "alice").contains(old.secret()));
+    assert!(lets_in(&house, &codes[2]), "the codes are as before");
+}
+
+#[test]
+fn a_phone_replaced_by_a_code_of_it_keeps_the_recovery_codes_and_what_is_used() {
+    let house = House::build();
+    let (old, codes) = enrolled(&house);
+    assert!(lets_in(&house, &codes[0]));
+    let outcome = with_new(&house, &old.in_steps(1), willing);
+    assert_eq!(outcome.code, Pam::Success, "{outcome:?}");
+    let new = phone_in(&outcome.messages()).expect("a key");
+    assert_eq!(codes_in(&outcome.messages()), [] as [String; 0]);
+    let record = record_of(&house, "alice");
+    assert!(record.contains(new.secret()) && !record.contains(old.secret()));
+    let last = house.records().pop().unwrap();
+    assert_eq!(
+        (last["event"].as_str(), last["reason"].as_str()),
+        (Some("enrolled"), Some("in place of phone, after a code of it"))
+    );
+    assert!(!lets_in(&house, &codes[0]), "used before");
+    assert!(lets_in(&house, &codes[1]) && lets_in(&house, &new.in_steps(1)));
+}
+
+#[test]
+fn a_lost_phone_is_replaced_by_a_recovery_code_and_everything_before_ends() {
+    let house = House::build();
+    let (old, codes) = enrolled(&house);
+    let outcome = log_in(&house, &codes[0], |prompt, phone| {
+        if prompt.starts_with("Is the phone lost?") {
+            Some("y".into())
+        } else {
+            willing(prompt, phone)
+        }
+    });
+    assert_eq!(outcome.code, Pam::Success, "{outcome:?}");
+    let messages = outcome.messages();
+    let (new, fresh) = (phone_in(&messages).expect("a key"), codes_in(&messages));
+    assert_eq!(fresh.len(), 5);
+    assert!(!record_of(&house, "alice").contains(old.secret()));
+    assert!(!lets_in(&house, &codes[1]) && !lets_in(&house, &old.in_steps(1)));
+    assert!(lets_in(&house, &fresh[0]) && lets_in(&house, &new.in_steps(1)));
+}
+
+/// A house in which who must enroll may put it off until this day.
+fn until(day: &str) -> House {
+    let house = House::with_config(&format!("[policy]\nenroll_by = {day}\n"));
+    house.stack(
+        "code",
+        "auth required pam_totp.so nodelay\nauth required pam_permit.so\n\
+         account required pam_totp.so\naccount required pam_permit.so\n",
+    );
+    house
+}
+
+#[test]
+fn until_a_day_enter_skips_the_enrollment_and_yes_does_it() {
+    let house = until("2199-12-31");
+    let come = |answer: fn(&str, Option<&Phone>) -> Option<String>| {
+        let mut application = house.application();
+        let mut login = application.login("code", "alice");
+        let auth = login.authenticate([] as [&str; 0]);
+        assert_eq!((auth.code, auth.heard), (Pam::Success, vec![]));
+        account(&mut login, answer)
+    };
+    let skipped = come(|_, _| Some(String::new()));
+    assert_eq!(skipped.code, Pam::Success);
+    let prompts = skipped.prompts();
+    assert!(prompts.len() == 1 && prompts[0].starts_with("Two-factor login is required in "));
+    assert!(
+        !house.path("/var/lib/pam-totp/users/alice.toml").exists() && house.events().is_empty()
+    );
+    let mute = come(|_, _| None);
+    assert_eq!((mute.code, mute.messages().len()), (Pam::Success, 0));
+    let given_up = come(|prompt, _| (!prompt.starts_with(CONFIRM)).then(|| "y".into()));
+    assert_eq!(given_up.code, Pam::Success);
+    assert!(!house.path("/var/lib/pam-totp/users/alice.toml").exists());
+    let done = come(|prompt, phone| {
+        if prompt.starts_with("Two-factor login is required") {
+            Some("y".into())
+        } else {
+            willing(prompt, phone)
+        }
+    });
+    assert_eq!(done.code, Pam::Success, "{done:?}");
+    assert!(lets_in(&house, &phone_in(&done.messages()).unwrap().in_steps(1)));
+}
+
+#[test]
+fn after_the_day_only_an_administrator_opens_the_door() {
+    let house = until("2020-01-31");
+    let mut application = house.application();
+    let outcome = application.login("code", "alice").authenticate(["123456", "234567"]);
+    assert_eq!((outcome.code, outcome.prompts()), (Pam::AuthErr, vec![CODE, NEXT]));
+}
+
+#[test]
+fn what_an_administrator_did_is_told_once_and_this_login_itself_at_the_next_one() {
+    let house = House::build();
+    let (phone, codes) = enrolled(&house);
+    let told = |outcome: &Outcome| -> Vec<String> {
+        let lines = outcome
+            .messages()
+            .into_iter()
+            .filter_map(|line| line.strip_prefix("Since your last login: "));
+        lines.map(str::to_string).collect()
+    };
+    let first = log_in(&house, &phone.in_steps(1), |_, _| None);
+    assert!(!told(&first).is_empty(), "of the enrollment itself: {first:?}");
+    let second = log_in(&house, &codes[0], |_, _| None);
+    assert_eq!(told(&second), [] as [String; 0], "its own recovery code is no news");
+    house.run("totp-admin", &["recovery-codes", "alice", "--json"]);
+    let mut application = house.application();
+    let mut login = application.login("code", "alice");
+    let fresh = house.admin_json(&["bypass-code", "alice", "--json"]);
+    assert_eq!(login.authenticate([fresh["code"].as_str().unwrap()]).code, Pam::Success);
+    let third = account(&mut login, |_, _| None);
+    let lines = told(&third);
+    assert!(
+        lines.iter().any(|line| line.contains("recovery code") && line.contains("used")),
+        "{lines:?}"
+    );
+    assert!(
+        lines.iter().any(|line| line.contains("recovery codes") && line.contains("issued")),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn a_wrong_password_in_any_order_of_the_stack_shows_nothing_and_leaves_no_mark() {
+    let house = House::from_plan(&Plan::default());
+    opened_on_trust(&house, "alice");
+    let (unix, ours) = ("pam_unix.so nodelay", "pam_totp.so nodelay");
+    let rest = "account required pam_totp.so\naccount required pam_permit.so\n";
+    for (first, second) in [(unix, ours), (ours, unix)] {
+        for control in ["required", "requisite"] {
+            house.stack(
+                "order",
+                &format!("auth {control} {first}\nauth {control} {second}\n{rest}"),
+            );
+            let mut application = house.application();
+            let mut login = application.login("order", "alice");
+            let wrong = login.authenticate(["wrong horse"]);
+            assert_eq!((wrong.code, wrong.messages().len()), (Pam::AuthErr, 0), "{wrong:?}");
+            // The next try is somebody else's, with the right password: nothing of the first one is left.
+            let mut application = house.application();
+            let mut login = application.login("order", "bob");
+            let other = login.authenticate([PASSWORD, "123456", "234567"]);
+            assert_eq!(other.code, Pam::AuthErr, "{other:?}");
+            assert_eq!(other.messages().iter().filter(|line| line.contains("key")).count(), 0);
+        }
+    }
+    assert_eq!(house.events(), ["pending"]);
+}
