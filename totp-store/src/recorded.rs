@@ -117,14 +117,14 @@ mod tests {
     use super::*;
     use crate::files::Owner;
 
+    type Came = Result<(u64, &'static str), NotMade<Means>>;
+
     fn means(error: &Means) -> Means {
         error.clone()
     }
 
     /// The events that stand in the record after such a change, and what came of it.
-    fn after(
-        result: impl FnOnce(u64) -> Result<&'static str, Means>,
-    ) -> (Vec<String>, Result<(u64, &'static str), NotMade<Means>>) {
+    fn after(result: impl FnOnce(u64) -> Result<&'static str, Means>) -> (Vec<String>, Came) {
         let directory = tempdir();
         let record =
             PermanentRecord::new(&directory.path().join("log.jsonl"), Owner::this_process());

@@ -452,13 +452,12 @@ impl Account {
         let reissued = self.enrolled && !self.keeps_codes();
         let Passed::Code { by, next_due, .. } = &self.passed else { return self.finish() };
         match by {
-            _ if reissued => {}
+            // Where nobody answers it stays due.
+            _ if reissued || (*next_due && self.mute) => {}
             _ if *next_due => {
-                if !self.mute {
-                    self.push(Next::AskWithNextCode);
-                    self.asked = Asked::NextCodeNoted;
-                    return;
-                }
+                self.push(Next::AskWithNextCode);
+                self.asked = Asked::NextCodeNoted;
+                return;
             }
             By::Recovery { left, .. } => {
                 let left = few_left(*left);
