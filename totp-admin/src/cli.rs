@@ -104,6 +104,11 @@ pub enum Command {
     ///
     /// Without options it shows them. Changing one's own needs a current code or a recovery code.
     Contact(Contact),
+    /// Carry what is kept about a user over to the account's new name
+    ///
+    /// After usermod(8): the new account has the uid that was enrolled. Authenticators, used codes and recovery codes
+    /// go along.
+    Rename(Rename),
     /// Make a restored backup harmless
     ///
     /// A backup brings codes back that were used since: every code up to now counts as used, a pair of codes is asked
@@ -336,6 +341,17 @@ pub struct Contact {
     pub no_phone: bool,
 }
 
+/// `rename`.
+#[derive(Args, Debug)]
+pub struct Rename {
+    /// What the account was called
+    #[arg(value_name = "OLD", value_parser = NonEmptyStringValueParser::new())]
+    pub old: String,
+    /// What it is called now
+    #[arg(value_name = "NEW", value_hint = ValueHint::Username, value_parser = NonEmptyStringValueParser::new())]
+    pub new: String,
+}
+
 /// `repair`.
 #[derive(Args, Debug)]
 pub struct Repair {
@@ -555,6 +571,7 @@ mod tests {
             &["totp-admin", "bypass-code", "alice", "--for", "30s"],
             &["totp-admin", "bypass-code", "alice", "--for", "8d"],
             &["totp-admin", "contact", "alice", "--email", "alice@example.com", "--no-email"],
+            &["totp-admin", "rename", "alice"],
             &["totp-admin", "repair"],
             &["totp-admin", "repair", "alice", "--all"],
         ] {

@@ -14,6 +14,7 @@ mod outbox;
 mod recovery_codes;
 mod remembered;
 mod remove;
+mod rename;
 mod repair;
 mod reset;
 mod resync;
@@ -41,6 +42,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::RecoveryCodes(args) => recovery_codes::run(&ui, &site()?, &args),
         Command::BypassCode(args) => bypass_code::run(&ui, &site()?, &args),
         Command::Contact(args) => contact::run(&ui, &site()?, &args),
+        Command::Rename(args) => rename::run(&ui, &site()?, &args),
         Command::Repair(args) => repair::run(&ui, &site()?, &args),
         Command::Remove(args) => remove::run(&ui, &site()?, &args),
         Command::Show(args) => show::run(&ui, &site()?, &args),

@@ -12,6 +12,7 @@ use totp_store::store::Expected;
 
 use crate::change::{Administrator, InPlace, Recorded, UNSAID};
 use crate::site::{Site, Whom};
+use crate::tell::Telling;
 use crate::times::{self, Seconds};
 use crate::ui::Ui;
 use crate::{codes, signals};
@@ -67,12 +68,15 @@ impl Opening {
             Ok(site.store().open_enrollment(pending, expected)?)
         });
         let (recorded, _, uncertain) = InPlace::or_failed(change)?;
+        let mut telling = Telling::of(ui, site, whom, recorded);
+        let told = telling.json();
         let said = ui.document(&json!({
             "user": whom.name.as_str(),
             "changed": true,
             "enrollment_code": code.as_ref().map(|code| code.shown().as_str().to_owned()),
             "pending_until": until.to_string(),
             "record": recorded.seq,
+            "told": told,
         }));
         drop(hold);
         let said = said.and_then(|()| {
@@ -90,6 +94,7 @@ impl Opening {
                 None => Ok(()),
             }
         });
+        telling.say();
         let again = format!("For another one: totp-admin reset {whom}");
         let lost = if code.is_some() { "the enrollment code was not shown" } else { UNSAID };
         let said = recorded.told(said, lost, again);

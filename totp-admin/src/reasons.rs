@@ -3,14 +3,16 @@
 use anyhow::{Result, bail};
 
 use crate::change::LONGEST_REASON;
+use crate::site::Whom;
 use crate::ui::{Ui, Usage};
 
 /// What was given, else what is typed at a terminal; `None` where that is nothing.
-pub fn reason(ui: &Ui, given: Option<&str>) -> Result<Option<String>> {
+pub fn reason(ui: &Ui, whom: &Whom, given: Option<&str>) -> Result<Option<String>> {
     let reason = match given {
         Some(reason) => reason.to_owned(),
         None if ui.interactive() => {
-            ui.ask("Reason (recorded):")?.map(|line| line.as_str().to_owned()).unwrap_or_default()
+            let typed = ui.ask(format_args!("Reason (recorded, sent to {whom}):"))?;
+            typed.map(|line| line.as_str().to_owned()).unwrap_or_default()
         }
         None => String::new(),
     };

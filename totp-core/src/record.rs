@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::str::FromStr;
 
-use data_encoding::HEXLOWER;
+use crate::encoding::HEXLOWER;
 use thiserror::Error;
 
 use crate::contact::Contact;
@@ -18,8 +18,8 @@ use crate::onetime::{CodeHash, MOST_RECOVERY_CODES};
 use crate::otp::Totp;
 use crate::time::UnixTime;
 
-pub use self::form::parse;
-pub use self::print::print;
+pub use self::form::{parse, parse_as};
+pub use self::print::{print, print_renamed};
 
 /// The version of the text form that is written, and the only one that is read.
 pub const VERSION: u32 = 1;

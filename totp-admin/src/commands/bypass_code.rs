@@ -12,6 +12,7 @@ use crate::cli::BypassCode;
 use crate::commands::enrolled;
 use crate::opening::uncertain_or;
 use crate::site::Site;
+use crate::tell::Telling;
 use crate::ui::Ui;
 use crate::{codes, signals, times};
 
@@ -37,12 +38,15 @@ pub fn run(ui: &Ui, site: &Site, args: &BypassCode) -> Result<()> {
         }
     });
     let (recorded, _, uncertain) = InPlace::or_failed(change)?;
+    let mut telling = Telling::of(ui, site, &whom, recorded);
+    let told = telling.json();
     let said = ui.document(&json!({
         "user": whom.name.as_str(),
         "changed": true,
         "code": code.shown().as_str(),
         "until": until.to_string(),
         "record": recorded.seq,
+        "told": told,
     }));
     drop(hold);
     let said = said.and_then(|()| {
@@ -54,6 +58,7 @@ pub fn run(ui: &Ui, site: &Site, args: &BypassCode) -> Result<()> {
         ))?;
         ui.result(format_args!("Bypass code: {}  Not shown again.", code.shown().as_str()))
     });
+    telling.say();
     let again = format!("For another one: totp-admin bypass-code {whom}");
     uncertain_or(recorded.told(said, "the bypass code was not shown", again), uncertain, ui)?;
     ui.note(format_args!(

@@ -11,6 +11,7 @@ use crate::change::{Administrator, UNSAID};
 use crate::cli;
 use crate::contacts;
 use crate::site::{Site, Whom};
+use crate::tell::Telling;
 use crate::ui::{Advice, Ui};
 
 /// Shows or changes.
@@ -21,7 +22,7 @@ pub fn run(ui: &Ui, site: &Site, args: &cli::Contact) -> Result<()> {
     let before = entry.decision().contact.clone();
     let after = changed(&before, args);
     let Some(reason) = contacts::difference(&before, &after) else {
-        ui.document(&document(&whom, &before, false, Value::Null))?;
+        ui.document(&document(&whom, &before, false, json!({"record": null, "told": []})))?;
         return ui.result(format_args!("{whom}: {}", contacts::in_words(&before)));
     };
     let who = Administrator::here();
@@ -30,7 +31,9 @@ pub fn run(ui: &Ui, site: &Site, args: &cli::Contact) -> Result<()> {
     let (recorded, ()) = who.amend(site, &whom, expected, event, |entry| {
         entry.decision_mut().contact.clone_from(&after);
     })?;
-    let said = ui.document(&document(&whom, &after, true, recorded.seq.into())).and_then(|()| {
+    let mut telling = Telling::of(ui, site, &whom, recorded);
+    let record = json!({"record": recorded.seq, "told": telling.json()});
+    let said = ui.document(&document(&whom, &after, true, record)).and_then(|()| {
         ui.done(format_args!(
             "{whom}: {}. Record {}, {}.",
             contacts::in_words(&after),
@@ -38,6 +41,7 @@ pub fn run(ui: &Ui, site: &Site, args: &cli::Contact) -> Result<()> {
             who.signature()
         ))
     });
+    telling.say();
     recorded.told(said, UNSAID, format!("totp-admin contact {whom} shows it."))
 }
 
@@ -47,12 +51,13 @@ fn changed(before: &Contact, args: &cli::Contact) -> Contact {
     Contact { email: args.email.clone().or(email), phone: args.phone.clone().or(phone) }
 }
 
-fn document(whom: &Whom, contact: &Contact, changed: bool, record: Value) -> Value {
+fn document(whom: &Whom, contact: &Contact, changed: bool, recorded: Value) -> Value {
     json!({
         "user": whom.name.as_str(),
         "contact": contacts::document(contact),
         "changed": changed,
-        "record": record,
+        "record": recorded["record"],
+        "told": recorded["told"],
     })
 }
 

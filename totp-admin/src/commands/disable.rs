@@ -28,7 +28,7 @@ pub fn run(ui: &Ui, site: &Site, args: &Disable) -> Result<()> {
         reasons::fits(reason)?;
     }
     say_what_happens(ui, site, &whom, expected);
-    let reason = reasons::reason(ui, args.reason.as_deref())?;
+    let reason = reasons::reason(ui, &whom, args.reason.as_deref())?;
     who.prove_if_own(ui, site, &whom, entry.as_ref())?;
     ui.insist(format_args!("Switch off {whom}'s second factor?"))?;
 

@@ -27,6 +27,7 @@ use crate::codes::Issued;
 use crate::opening::uncertain_or;
 use crate::qr::picture::Picture;
 use crate::site::{Site, Whom};
+use crate::tell::Telling;
 use crate::ui::{Advice, Ui, Usage};
 use crate::{signals, times, whence};
 
@@ -72,6 +73,8 @@ pub fn run(ui: &Ui, site: impl FnOnce() -> Result<Site>, args: &Enroll) -> Resul
     if let Some(picture) = confirmed.picture {
         picture.keep();
     }
+    let mut telling = Telling::of(ui, site, &whom, recorded);
+    let told = telling.json();
     let said = ui.document(&json!({
         "user": whom.name.as_str(),
         "changed": true,
@@ -81,6 +84,7 @@ pub fn run(ui: &Ui, site: impl FnOnce() -> Result<Site>, args: &Enroll) -> Resul
         "uri": shown.uri.as_str(),
         "recovery_codes": issued.listed(),
         "record": recorded.seq,
+        "told": told,
     }));
     drop(hold);
     let how = confirmed.how;
@@ -90,6 +94,7 @@ pub fn run(ui: &Ui, site: impl FnOnce() -> Result<Site>, args: &Enroll) -> Resul
         ui.done(format_args!("{whom} {what}; {how}."))?;
         issued.say(ui, &whom)
     });
+    telling.say();
     let (lost, again) = lost(ui, &whom, &issued);
     let said = recorded.told(said, lost, again);
     uncertain_or(said, uncertain, ui)?;

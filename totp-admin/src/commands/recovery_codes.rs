@@ -14,6 +14,7 @@ use crate::commands::enrolled;
 use crate::opening::uncertain_or;
 use crate::signals;
 use crate::site::Site;
+use crate::tell::Telling;
 use crate::ui::{Advice, Ui, Usage};
 
 /// Issues.
@@ -47,11 +48,14 @@ pub fn run(ui: &Ui, site: &Site, args: &RecoveryCodes) -> Result<()> {
             }
         });
     let (recorded, _, uncertain) = InPlace::or_failed(change)?;
+    let mut telling = Telling::of(ui, site, &whom, recorded);
+    let told = telling.json();
     let said = ui.document(&json!({
         "user": whom.name.as_str(),
         "changed": true,
         "recovery_codes": issued.listed(),
         "record": recorded.seq,
+        "told": told,
     }));
     drop(hold);
     let said = said.and_then(|()| {
@@ -63,6 +67,7 @@ pub fn run(ui: &Ui, site: &Site, args: &RecoveryCodes) -> Result<()> {
         ))?;
         issued.say(ui, &whom)
     });
+    telling.say();
     let lost = issued.lost(&whom).unwrap_or((UNSAID, String::new()));
     uncertain_or(recorded.told(said, lost.0, lost.1), uncertain, ui)
 }

@@ -9,6 +9,7 @@ use crate::change::{Administrator, UNSAID};
 use crate::cli::User;
 use crate::people;
 use crate::site::Site;
+use crate::tell::Telling;
 use crate::ui::Ui;
 
 /// Erases.
@@ -37,9 +38,14 @@ pub fn run(ui: &Ui, site: &Site, args: &User) -> Result<()> {
     let (recorded, _) = who.change(site, &whom, EventKind::Removed, None, |_| {
         Ok(site.store().remove(&whom.name, expected)?)
     })?;
-    let document = json!({"user": whom.name.as_str(), "changed": true, "record": recorded.seq});
+    let mut telling = Telling::of(ui, site, &whom, recorded);
+    let told = telling.json();
+    let document = json!({
+        "user": whom.name.as_str(), "changed": true, "record": recorded.seq, "told": told
+    });
     let said = ui.document(&document).and_then(|()| {
         ui.done(format_args!("Erased. Record {}, {}.", recorded.seq, who.signature()))
     });
+    telling.say();
     recorded.told(said, UNSAID, "totp-admin log shows it.")
 }

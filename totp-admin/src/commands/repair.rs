@@ -14,6 +14,7 @@ use crate::change::{Administrator, Recorded, UNSAID};
 use crate::cli::Repair;
 use crate::commands::not_changed;
 use crate::site::{Site, Whom};
+use crate::tell::Telling;
 use crate::ui::{Refused, Ui, printable};
 
 /// Repairs one or all.
@@ -43,9 +44,14 @@ impl Done {
         }
     }
 
-    fn document(&self, whom: &Whom) -> Value {
+    fn telling<'a>(&self, ui: &'a Ui, site: &'a Site, whom: &'a Whom) -> Option<Telling<'a>> {
+        self.recorded().map(|recorded| Telling::of(ui, site, whom, recorded))
+    }
+
+    fn document(&self, whom: &Whom, telling: Option<&mut Telling<'_>>) -> Value {
         let seq = self.recorded().map(|recorded| recorded.seq);
-        json!({"user": whom.name.as_str(), "changed": seq.is_some(), "record": seq})
+        let told = telling.map(Telling::json);
+        json!({"user": whom.name.as_str(), "changed": seq.is_some(), "record": seq, "told": told})
     }
 
     fn say(&self, ui: &Ui, who: &Administrator, whom: &Whom) -> Result<()> {
@@ -79,7 +85,10 @@ impl Done {
 
 fn one(ui: &Ui, site: &Site, who: &Administrator, whom: &Whom) -> Result<()> {
     let done = repair(site, who, whom)?;
-    let said = ui.document(&done.document(whom)).and_then(|()| done.say(ui, who, whom));
+    let mut telling = done.telling(ui, site, whom);
+    let document = done.document(whom, telling.as_mut());
+    let said = ui.document(&document).and_then(|()| done.say(ui, who, whom));
+    telling.into_iter().for_each(Telling::say);
     match done.recorded() {
         Some(recorded) => {
             recorded.told(said, UNSAID, format!("totp-admin show {whom} shows it."))?;
@@ -109,11 +118,13 @@ fn all(ui: &Ui, site: &Site, who: &Administrator) -> Result<()> {
         });
         match repaired {
             Ok((whom, done)) => {
-                documents.push(done.document(&whom));
+                let mut telling = done.telling(ui, site, &whom);
+                documents.push(done.document(&whom, telling.as_mut()));
                 if done.recorded().is_some() {
                     // Nobody to tell is no reason to leave the others as they are.
                     unsaid = unsaid.or(done.say(ui, who, &whom).err());
                     done.next_step(ui, &whom);
+                    telling.into_iter().for_each(Telling::say);
                 }
             }
             Err(error) => {

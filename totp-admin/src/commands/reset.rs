@@ -32,7 +32,7 @@ pub fn run(ui: &Ui, site: &Site, args: &Reset) -> Result<()> {
     let who = Administrator::here();
     who.not_out_of_own_denial(site, &whom, expected)?;
     people::introduce(ui, site, &whom, expected);
-    let reason = reasons::reason(ui, args.reason.as_deref())?;
+    let reason = reasons::reason(ui, &whom, args.reason.as_deref())?;
     if expected != Expected::Disabled {
         who.prove_if_own(ui, site, &whom, entry.as_ref())?;
     }

@@ -12,6 +12,7 @@ use crate::change::{Administrator, UNSAID};
 use crate::cli::Resync;
 use crate::commands::{enrolled, not_changed};
 use crate::site::{Site, Whom};
+use crate::tell::Telling;
 use crate::times;
 use crate::ui::{Advice, Ui};
 
@@ -42,6 +43,8 @@ pub fn run(ui: &Ui, site: &Site, args: &Resync) -> Result<()> {
             .transact(&whom.name, &|view| resynchronise(view, id, &typed, site.rules(), now))?;
         changed.into_outcome().map_err(|why| anyhow!(not_changed(&whom, why)))
     })?;
+    let mut telling = Telling::of(ui, site, &whom, recorded);
+    let told = telling.json();
     let document = json!({
         "user": whom.name.as_str(),
         "changed": true,
@@ -50,9 +53,11 @@ pub fn run(ui: &Ui, site: &Site, args: &Resync) -> Result<()> {
         "learned": done.learned,
         "waits": done.waits,
         "record": recorded.seq,
+        "told": told,
     });
     let record = format!("Record {}, {}.", recorded.seq, who.signature());
     let said = ui.document(&document).and_then(|()| say(ui, &whom, &done, now, &record));
+    telling.say();
     recorded.told(said, UNSAID, format!("totp-admin show {whom} shows it."))
 }
 

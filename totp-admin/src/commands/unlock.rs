@@ -12,6 +12,7 @@ use crate::change::{Administrator, UNSAID};
 use crate::cli::User;
 use crate::commands::{enrolled, not_changed};
 use crate::site::Site;
+use crate::tell::Telling;
 use crate::ui::Ui;
 
 /// Gives back.
@@ -30,7 +31,11 @@ pub fn run(ui: &Ui, site: &Site, args: &User) -> Result<()> {
         let unlocked = site.store().transact(&whom.name, &|view| upkeep::unlock(view, id))?;
         unlocked.into_outcome().map_err(|why| anyhow!(not_changed(&whom, why)))
     })?;
-    let document = json!({"user": whom.name.as_str(), "changed": true, "record": recorded.seq});
+    let mut telling = Telling::of(ui, site, &whom, recorded);
+    let told = telling.json();
+    let document = json!({
+        "user": whom.name.as_str(), "changed": true, "record": recorded.seq, "told": told
+    });
     let said = ui.document(&document).and_then(|()| {
         ui.done(format_args!(
             "{whom}'s guess budget is full again. Record {}, {}.",
@@ -38,5 +43,6 @@ pub fn run(ui: &Ui, site: &Site, args: &User) -> Result<()> {
             who.signature()
         ))
     });
+    telling.say();
     recorded.told(said, UNSAID, format!("totp-admin show {whom} shows it."))
 }

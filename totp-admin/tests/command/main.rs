@@ -9,6 +9,7 @@ mod changes;
 mod codes;
 mod enroll;
 mod looking;
+mod openings;
 mod permanent_record;
 mod remembered;
 mod settings;

@@ -108,7 +108,7 @@ fn disable_asks_for_a_reason_and_whether_it_is_meant() {
         let mut terminal = at(&house, 24, 80, &format!("disable {USER}"), "");
         terminal.exp_string("daemon: phone (TOTP), 5 recovery codes, enrolled ").unwrap();
         terminal.exp_string("From now on daemon logs in with the first factor alone.").unwrap();
-        terminal.exp_string("Reason (recorded):").unwrap();
+        terminal.exp_string("Reason (recorded, sent to daemon):").unwrap();
         terminal.send_line("lost it").unwrap();
         terminal.exp_string("Switch off daemon's second factor? [y/N]").unwrap();
         terminal.send_line(answer).unwrap();

@@ -28,6 +28,25 @@ pub fn parse(text: &str) -> Result<Entry, RecordError> {
     form.into_entry()
 }
 
+/// Reads a record file by the name that it has: where it is on its way to another name, it still is that of the earlier one.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_as(text: &str, is: impl Fn(&UserName) -> bool) -> Result<Entry, RecordError> {
+    let form: Form = reading::from_str(text).map_err(|error| syntax(text, &error))?;
+    let formerly: Option<UserName> = match form.formerly.as_deref() {
+        Some(name) => Some(UserName::new(name).map_err(|e| bad("formerly", e))?),
+        None => None,
+    };
+    let mut entry = form.into_entry()?;
+    if let Some(name) = formerly.filter(&is)
+        && !is(&entry.decision().user)
+    {
+        entry.decision_mut().user = name;
+    }
+    Ok(entry)
+}
+
 /// What a TOML parser complains of, without the text it complains of: a secret may stand there.
 fn syntax(text: &str, error: &reading::Error) -> RecordError {
     RecordError::Syntax { line: line_of(text, error), message: without_value(error.message()) }
@@ -58,6 +77,7 @@ struct Form {
     version: u32,
     status: Status,
     user: String,
+    formerly: Option<String>,
     uid: Option<u32>,
     since: String,
     by: String,
@@ -288,6 +308,21 @@ until = "2026-03-19T01:10:00Z"
     fn a_record_with_codes_reads_back_as_it_was_written() {
         let text = alice_with_codes();
         assert_eq!(print(&parse(&text).unwrap()).unwrap().as_str(), text);
+    }
+
+    #[test]
+    fn a_record_on_its_way_to_another_name_is_that_of_either_by_the_name_of_its_file() {
+        let mut entry = parse(ALICE).unwrap();
+        let [alice, alina, bob] =
+            ["alice", "alina", "bob"].map(|name| UserName::new(name).unwrap());
+        entry.decision_mut().user = alina.clone();
+        let text = super::super::print_renamed(&entry, &alice).unwrap();
+        let read =
+            |name: &UserName| parse_as(&text, |one| one == name).unwrap().decision().user.clone();
+        assert_eq!(read(&alice), alice);
+        assert_eq!(read(&alina), alina);
+        assert_eq!(read(&bob), alina, "nobody else's");
+        assert_eq!(parse(&text).unwrap().decision().user, alina);
     }
 
     #[test]

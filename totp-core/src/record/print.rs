@@ -10,12 +10,26 @@ use super::{
     Authenticator, Decision, Entry, Kind, MOST_BYTES, RecordError, VERSION, check_authenticators,
     check_recovery,
 };
+use crate::name::UserName;
 
 /// Writes a record file.
 ///
 /// # Errors
 /// Where the authenticators break the rules of [`check_authenticators`], or the recovery codes theirs.
 pub fn print(entry: &Entry) -> Result<Zeroizing<String>, RecordError> {
+    printed(entry, None)
+}
+
+/// As [`print`], of a record that is on its way from one name to another: it is that of `formerly` as well, for as long as
+/// the file is still called so ([`parse_as`](super::parse_as)).
+///
+/// # Errors
+/// As [`print`].
+pub fn print_renamed(entry: &Entry, formerly: &UserName) -> Result<Zeroizing<String>, RecordError> {
+    printed(entry, Some(formerly))
+}
+
+fn printed(entry: &Entry, formerly: Option<&UserName>) -> Result<Zeroizing<String>, RecordError> {
     if let Entry::Enrolled(record) = entry {
         check_authenticators(&record.authenticators)?;
         record.recovery.as_ref().map_or(Ok(()), check_recovery)?;
@@ -23,11 +37,11 @@ pub fn print(entry: &Entry) -> Result<Zeroizing<String>, RecordError> {
     // Room at once: a growing String would leave copies of the secrets behind.
     let mut text = Zeroizing::new(String::with_capacity(MOST_BYTES));
     // A String takes everything.
-    let _ = write_entry(&mut text, entry);
+    let _ = write_entry(&mut text, entry, formerly);
     Ok(text)
 }
 
-fn write_entry(out: &mut String, entry: &Entry) -> fmt::Result {
+fn write_entry(out: &mut String, entry: &Entry, formerly: Option<&UserName>) -> fmt::Result {
     let status = match entry {
         Entry::Enrolled(_) => "enrolled",
         Entry::Disabled(_) => "disabled",
@@ -37,6 +51,7 @@ fn write_entry(out: &mut String, entry: &Entry) -> fmt::Result {
     number(out, "version", VERSION.into())?;
     text(out, "status", &status)?;
     text(out, "user", &user.as_str())?;
+    given(out, "formerly", formerly.map(UserName::as_str).as_ref())?;
     uid.map_or(Ok(()), |uid| number(out, "uid", uid.into()))?;
     text(out, "since", since)?;
     text(out, "by", by)?;

@@ -123,6 +123,18 @@ impl Directory {
         if removed { self.made_durable(&self.at(name)?).map(|()| true) } else { Ok(false) }
     }
 
+    /// Gives a file another name, in the place of what was called so before, for good.
+    ///
+    /// # Errors
+    /// Nothing was renamed, unless it is [`Problem::NotDurable`].
+    pub fn rename(&self, from: &str, to: &str) -> Result<(), FileError> {
+        let path = self.at(to)?;
+        self.at(from)?;
+        renameat(self.fd(), from, self.fd(), to)
+            .map_err(|errno| FileError::errno(&path, "rename", errno))?;
+        self.made_durable(&path)
+    }
+
     /// Brings names made, renamed and removed in here to stable storage.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ use super::fault::{InPlace, fault, in_place, state_fault, unavailable};
 use super::states::{DEMAND, Made, Opened, Seat};
 use super::{Directories, FileStore, enrollment};
 use crate::clock;
-use crate::files::{Access, FileError};
+use crate::files::{Access, Directory, FileError, Shared};
 use crate::flock::{Held, NoLock, lock, lock_of_the_patient};
 
 /// What a change was prepared against.
@@ -176,6 +176,60 @@ impl FileStore {
             directories.records.make_decoy();
             Ok(written)
         })
+    }
+
+    /// Gives everything that is known about `old` to `new`, about whom nothing may be decided: the account is called so
+    /// now. The enrollment stays the same, and so does all that is spent.
+    ///
+    /// At each instant one of the two names has the record, never both: the state is copied first, which means nothing
+    /// without a record, and then the record's file is renamed, which is one step. Both states are locked: nobody spends a
+    /// code in between. Whatever ends the program before that step leaves all with the old name, after it with the new.
+    ///
+    /// # Errors
+    /// [`NotChanged`] says why.
+    pub fn rename(
+        &self,
+        old: &UserName,
+        new: &UserName,
+        expected: Expected,
+        seq: u64,
+    ) -> Result<(), NotChanged> {
+        let (from, to) = (Seat::own(old, Some(old)), Seat::own(new, Some(new)));
+        self.room_for_files(&from.name)?;
+        let directories = self.directories()?;
+        let _alone = self.alone(directories)?;
+        let source = self.opened_for_change(&from)?;
+        let _held = lock(&source.file).map_err(|no| self.no_lock(&from.name, no))?;
+        let target = self.opened_for_change(&to)?;
+        let _held_too = lock(&target.file).map_err(|no| self.no_lock(&to.name, no))?;
+        let current = self.as_expected(directories, old, expected)?;
+        self.as_expected(directories, new, Expected::Absent)?;
+        let Some(mut entry) = directories.records.read(old)? else {
+            return Err(NotChanged::Meanwhile(old.clone()));
+        };
+        let blocks = self.ready_to_change(&from, &source, current)?;
+        // What was left under the new name is nobody's: the record that it was of is gone.
+        self.memory.remove(&to.name)?;
+        let copied = blocks.under(new).fill(&*self.disk, &target.file);
+        copied.and_then(|()| target.file.sync_all()).map_err(|_| self.unwritable(&to))?;
+        directories.states.sync().map_err(unavailable)?;
+        entry.decision_mut().user = new.clone();
+        entry.decision_mut().seq = seq;
+        let renamed = directories.records.rename(old, &entry)?;
+        // What is left of the old name is nobody's now. A login that waits for its lock finds it gone.
+        let _ = directories.states.remove(&from.name);
+        self.take_along(old, new);
+        lasting(renamed)
+    }
+
+    /// Notices and remembered devices. Without them nothing is shown, and everybody is asked.
+    fn take_along(&self, old: &UserName, new: &UserName) {
+        let Ok(above) = Directory::open(&self.path, self.owner, Shared::Readable) else { return };
+        for name in ["notices", "remembered"] {
+            if let Ok(directory) = above.inner(name, Shared::Nobody) {
+                let _ = directory.rename(&old.file_name(), &new.file_name());
+            }
+        }
     }
 
     /// Erases all there is about a user; `false` where there was nothing.

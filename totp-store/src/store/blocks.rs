@@ -124,6 +124,20 @@ impl Blocks {
         Self { short: true, ..Self::parse(user, blocks.bytes) }
     }
 
+    /// The same under another name, as it is written to a file of its own. A block that can't be read stays one.
+    pub(super) fn under(&self, user: &UserName) -> Self {
+        let mut other = Self::blank(user);
+        for (slot, block) in [(Slot::A, &self.a), (Slot::B, &self.b)] {
+            if let Ok(state) = block {
+                other.put(slot, &print_state(user, state));
+            }
+        }
+        if let Ok(meter) = &self.meter {
+            other.put(Slot::Meter, &print_meter(user, meter));
+        }
+        Self { short: true, ..Self::parse(user, other.bytes) }
+    }
+
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
     }

@@ -1,7 +1,7 @@
 //! The record files: `users/NAME.toml`.
 
 use totp_core::name::UserName;
-use totp_core::record::{Entry, MOST_BYTES, parse, print};
+use totp_core::record::{Entry, MOST_BYTES, parse, parse_as, print, print_renamed};
 use totp_core::store::{Fault, FaultKind};
 use totp_core::time::UnixTime;
 
@@ -35,7 +35,7 @@ impl Records {
         // The look that finds nothing, for whoever is found.
         let _ = self.directory.file(decoy::NOBODY, Access::Read, DEMAND);
         let path = self.directory.path().join(&name);
-        let entry = parse(&text).map_err(|error| {
+        let entry = parse_as(&text, |name| name == user).map_err(|error| {
             let detail = format!(
                 "{}: {error}; enroll {user} again with totp-admin enroll --replace {user}",
                 path.display()
@@ -62,6 +62,18 @@ impl Records {
             fault(FaultKind::RecordDamaged, format!("{}: {error}", path.display()))
         })?;
         in_place(self.directory.replace(&name, text.as_bytes()), ()).map_err(unavailable)
+    }
+
+    /// Gives a record another name: `entry` is that of the new one already. First the file says both names, and is still
+    /// called by the old one, so still the old one's; its renaming is the commit point.
+    pub(super) fn rename(&self, old: &UserName, entry: &Entry) -> Result<InPlace<()>, Fault> {
+        let (from, to) = (file_name(old), file_name(&entry.decision().user));
+        let text = print_renamed(entry, old).map_err(|error| {
+            let path = self.directory.path().join(&from);
+            fault(FaultKind::RecordDamaged, format!("{}: {error}", path.display()))
+        })?;
+        in_place(self.directory.replace(&from, text.as_bytes()), ()).map_err(unavailable)?;
+        in_place(self.directory.rename(&from, &to), ()).map_err(unavailable)
     }
 
     /// Removes a record; `false` where there is none.
@@ -102,7 +114,7 @@ impl Records {
             return Ok(None); // removed since it was listed
         };
         let path = self.directory.path().join(&name);
-        let entry = parse(&text).map_err(|error| {
+        let entry = parse_as(&text, |name| name.file_name() == stem).map_err(|error| {
             fault(FaultKind::RecordDamaged, format!("{}: {error}", path.display()))
         })?;
         if entry.decision().user.file_name() == stem {

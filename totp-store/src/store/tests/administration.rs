@@ -1,6 +1,7 @@
 //! Changes by administrators.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 use nix::errno::Errno;
 use totp_core::evaluate::Reason;
@@ -225,4 +226,78 @@ fn everybody_is_listed_with_what_is_wrong() {
     assert!(matches!(all[0].1, Ok(Entry::Enrolled(_))));
     assert!(matches!(all[1].1, Ok(Entry::Disabled(_))));
     assert!(all[2].1.is_err());
+}
+
+#[test]
+fn what_is_spent_goes_along_with_a_name() {
+    let house = House::with_alice();
+    assert!(is_accepted(&house.enter(&code(NOW), NOW)));
+    let (alice, alina) = (user("alice"), user("alina"));
+    let expected = house.store.expect(&alice).unwrap().0;
+    house.store.rename(&alice, &alina, expected, 9).unwrap();
+    assert_eq!(house.reason(&code(NOW.plus(30)), NOW), Reason::NotEnrolled);
+    let under_the_new_name = |typed: &str| house.try_code("alina", typed, NOW).unwrap().0;
+    assert_eq!(reason(under_the_new_name(&code(NOW))), Reason::Replay);
+    assert!(is_accepted(&under_the_new_name(&code(NOW.plus(30)))));
+    assert!(!house.lib("users/alice.toml").exists() && !house.state_file().exists());
+    assert_eq!(house.store.expect(&alina).unwrap().1.unwrap().decision().seq, 9);
+}
+
+#[test]
+fn a_name_is_not_given_to_somebody_about_whom_something_is_decided() {
+    let house = House::with_alice();
+    house.enroll("alina", 2, Expected::Absent);
+    let (alice, alina) = (user("alice"), user("alina"));
+    let expected = house.store.expect(&alice).unwrap().0;
+    let renamed = house.store.rename(&alice, &alina, expected, 9);
+    assert_eq!(renamed, Err(NotChanged::Meanwhile(alina.clone())));
+    let renamed = house.store.rename(&alice, &user("other"), Expected::Disabled, 9);
+    assert_eq!(renamed, Err(NotChanged::Meanwhile(alice)));
+    assert!(is_accepted(&house.enter(&code(NOW), NOW)));
+}
+
+/// What is on disk where a renaming was killed: after the state was copied, after the record says both names, and after it
+/// was renamed.
+#[test]
+fn wherever_a_renaming_is_killed_one_of_the_two_names_gets_in_and_no_code_is_good_twice() {
+    for stage in ["copied", "both names", "renamed"] {
+        let house = House::with_alice();
+        assert!(is_accepted(&house.enter(&code(NOW), NOW)));
+        let (alice, alina) = (user("alice"), user("alina"));
+        let expected = house.store.expect(&alice).unwrap().0;
+        let (record, state) = (house.lib("users/alice.toml"), house.state_file());
+        let before = (fs::read(&record).unwrap(), fs::read(&state).unwrap());
+        house.store.rename(&alice, &alina, expected, 9).unwrap();
+        let private = |path: &std::path::Path, bytes: &[u8]| {
+            fs::write(path, bytes).unwrap();
+            fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+        };
+        private(&state, &before.1);
+        match stage {
+            "copied" => {
+                fs::remove_file(house.lib("users/alina.toml")).unwrap();
+                private(&record, &before.0);
+            }
+            "both names" => fs::rename(house.lib("users/alina.toml"), &record).unwrap(),
+            _ => {}
+        }
+        let enter = |name: &str, typed: &str| house.try_code(name, typed, NOW).unwrap().0;
+        let next = code(NOW.plus(30));
+        let let_in = ["alice", "alina"].map(|name| {
+            assert!(!is_accepted(&enter(name, &code(NOW))), "{stage}: used before");
+            is_accepted(&enter(name, &next))
+        });
+        assert_eq!(
+            let_in,
+            if stage == "renamed" { [false, true] } else { [true, false] },
+            "{stage}"
+        );
+        if stage != "renamed" {
+            let listed = house.store.everybody(NOW).unwrap();
+            assert_eq!(listed.len(), 1);
+            assert_eq!(listed[0].1.as_ref().unwrap().decision().user, alice, "{stage}");
+            house.store.rename(&alice, &alina, expected, 10).unwrap();
+            assert_eq!(reason(enter("alina", &next)), Reason::Replay, "{stage}");
+        }
+    }
 }

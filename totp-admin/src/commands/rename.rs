@@ -1,0 +1,90 @@
+//! `rename`: an account is called something else, and what is kept about it goes along. For nobody but the same account,
+//! by its uid: else it would be a way to somebody else's second factor.
+
+use anyhow::{Result, bail};
+use serde_json::json;
+use totp_core::event::EventKind;
+use totp_core::record::Decision;
+use totp_store::store::Expected;
+
+use crate::change::{Administrator, UNSAID};
+use crate::cli::Rename;
+use crate::events;
+use crate::site::{Site, Whom};
+use crate::tell::Telling;
+use crate::ui::{Advice, Ui};
+
+/// Renames. Whose own it is needs no code for it: the second factor stays what it was, and the account that it is of.
+pub fn run(ui: &Ui, site: &Site, args: &Rename) -> Result<()> {
+    let old = site.meant(&args.old)?;
+    let (expected, entry) = site.store().expect(&old.name)?;
+    let Some(entry) = entry else { bail!(nothing_to_rename(&old, expected)) };
+    let decision = entry.decision();
+    let new = site.to_enroll(&args.new, decision.uid.is_none())?;
+    is_the_same_account(&old, &new, decision)?;
+    if site.store().expect(&new.name)?.0 != Expected::Absent {
+        bail!(Advice::new(
+            format!("something is kept about {new} already"),
+            format!("totp-admin show {new} shows it; totp-admin remove {new} erases it."),
+        ));
+    }
+    let who = Administrator::here();
+    who.nobody_else_was_faster(site, &old, expected)?;
+    let _ = events::move_of(site, &old.name); // else they come under the new name
+    let reason = format!("formerly {old}");
+    let event = EventKind::Renamed;
+    let (recorded, ()) = who.change(site, &new, event, Some(&reason), |recorded| {
+        Ok(site.store().rename(&old.name, &new.name, expected, recorded.seq)?)
+    })?;
+    let mut telling = Telling::of(ui, site, &new, recorded);
+    let told = telling.json();
+    let document = json!({
+        "user": new.name.as_str(),
+        "formerly": old.name.as_str(),
+        "changed": true,
+        "record": recorded.seq,
+        "told": told,
+    });
+    let said = ui.document(&document).and_then(|()| {
+        let signature = who.signature();
+        ui.done(format_args!("What was {old}'s is {new}'s. Record {}, {signature}.", recorded.seq))
+    });
+    telling.say();
+    recorded.told(said, UNSAID, format!("totp-admin show {new} shows it."))
+}
+
+fn is_the_same_account(old: &Whom, new: &Whom, decision: &Decision) -> Result<()> {
+    if old.name == new.name {
+        bail!("{old} is the name it has already");
+    }
+    if let (Some(then), Some(now)) = (decision.uid, new.uid())
+        && then != now
+    {
+        bail!(Advice::new(
+            format!(
+                "{old} was enrolled for uid {then}, the account {new} has uid {now}: it is another one"
+            ),
+            format!("Enroll {new} for itself: {}", new.enroll_command()),
+        ));
+    }
+    if old.uid().is_some() && old.uid() == decision.uid {
+        bail!(Advice::new(
+            format!("the account {old} still exists"),
+            format!("Rename the account first: usermod --login {new} {old}"),
+        ));
+    }
+    Ok(())
+}
+
+fn nothing_to_rename(old: &Whom, expected: Expected) -> Advice {
+    if expected == Expected::Unusable {
+        return Advice::new(
+            format!("{old}'s record cannot be used"),
+            format!("totp-admin show {old} says why."),
+        );
+    }
+    Advice::new(
+        format!("nothing is kept about {old}"),
+        "Look at the spelling; totp-admin list shows whom something is known about.",
+    )
+}
