@@ -4,8 +4,8 @@
 //! `publickey ssh-ed25519 AAAA...`. Whatever does not look exactly so names no key. The environment of the process,
 //! which a caller of sudo or su arranges, is never looked at.
 
-use data_encoding::BASE64;
 use sha2::{Digest, Sha256};
+use totp_core::encoding::BASE64;
 use totp_core::remembered::Fingerprint;
 
 /// Above the largest key anybody has: RSA of 16,384 bits takes 2.8 KiB, and a certificate of one signed by another

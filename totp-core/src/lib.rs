@@ -24,6 +24,7 @@ pub mod answer;
 pub mod budget;
 pub mod contact;
 pub mod dialogue;
+pub mod encoding;
 pub mod evaluate;
 pub mod event;
 mod floors;

@@ -65,7 +65,7 @@ impl UserName {
         if encoded.len() > 200 {
             encoded.truncate(100);
             encoded.push_str("%~");
-            encoded.push_str(&data_encoding::HEXLOWER.encode(&Sha256::digest(&self.0)));
+            encoded.push_str(&crate::encoding::HEXLOWER.encode(&Sha256::digest(&self.0)));
         }
         encoded
     }
@@ -167,7 +167,7 @@ pub fn unword(text: &str) -> Option<String> {
         rest = tail;
         if first == b'%' {
             let (hex, tail) = rest.split_at_checked(2)?;
-            bytes.push(data_encoding::HEXUPPER.decode(hex).ok()?.first().copied()?);
+            bytes.push(crate::encoding::HEXUPPER.decode(hex).ok()?.first().copied()?);
             rest = tail;
         } else if first.is_ascii_graphic() {
             bytes.push(first);

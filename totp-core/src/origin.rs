@@ -5,7 +5,7 @@ use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::str::FromStr;
 
-use data_encoding::HEXLOWER;
+use crate::encoding::HEXLOWER;
 
 use crate::event::Place;
 use crate::name::{unword, word};

@@ -129,7 +129,7 @@ fn decode(value: &str) -> Option<Zeroizing<String>> {
         rest = tail;
         if first == b'%' {
             let (hex, tail) = rest.split_at_checked(2)?;
-            bytes.push(data_encoding::HEXUPPER_PERMISSIVE.decode(hex).ok()?.first().copied()?);
+            bytes.push(crate::encoding::HEXUPPER_PERMISSIVE.decode(hex).ok()?.first().copied()?);
             rest = tail;
         } else {
             bytes.push(first);

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use core::fmt::{self, Write as _};
 use core::str::FromStr;
 
-use data_encoding::BASE64_NOPAD;
+use crate::encoding::BASE64_NOPAD;
 use thiserror::Error;
 
 use crate::origin::Net;

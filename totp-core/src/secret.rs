@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use data_encoding::BASE32_NOPAD;
+use crate::encoding::{BASE32_LENIENT, BASE32_NOPAD};
 use subtle::ConstantTimeEq;
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -50,11 +50,7 @@ impl Secret {
                 .collect(),
         );
         // Some issuers leave bits over in the last character; they carry nothing.
-        let mut lenient = data_encoding::Specification::new();
-        lenient.symbols.push_str("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567");
-        lenient.check_trailing_bits = false;
-        let encoding = lenient.encoding().map_err(|_| SecretError::NotBase32)?;
-        Self::new(encoding.decode(&compact).map_err(|_| SecretError::NotBase32)?)
+        Self::new(BASE32_LENIENT.decode(&compact).map_err(|_| SecretError::NotBase32)?)
     }
 
     /// Base32 without padding, upper case: the form otpauth text and apps use.

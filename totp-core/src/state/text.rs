@@ -271,7 +271,7 @@ fn events(text: &mut String, events: &EventQueue) {
 
 /// Adds checksum and padding. `None` where it doesn't fit a block.
 fn sealed(mut text: String) -> Option<[u8; BLOCK]> {
-    let digest = data_encoding::HEXLOWER.encode(&Sha256::digest(&text));
+    let digest = crate::encoding::HEXLOWER.encode(&Sha256::digest(&text));
     line(&mut text, &["sha256", &digest]);
     let mut block = [b'\n'; BLOCK];
     block.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
@@ -288,7 +288,7 @@ fn unsealed(block: &[u8]) -> Result<&str, BlockError> {
     let start =
         written.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at.saturating_add(1));
     let (content, seal) = written.split_at_checked(start).ok_or(BlockError::Checksum)?;
-    let digest = data_encoding::HEXLOWER.encode(&Sha256::digest(content));
+    let digest = crate::encoding::HEXLOWER.encode(&Sha256::digest(content));
     if seal.strip_prefix(b"sha256 ") != Some(digest.as_bytes()) || block.len() != BLOCK {
         return Err(BlockError::Checksum);
     }

@@ -1,7 +1,7 @@
 //! The chain that holds the lines together: what a writer and a verifier must find in a line, whatever else it says.
 
-use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
+use totp_core::encoding::HEXLOWER;
 
 /// The `prev` of the first line.
 pub(super) const FIRST: &str = "0000000000000000000000000000000000000000000000000000000000000000";
