@@ -19,6 +19,7 @@
 //! | `names` | accounts with odd names |
 //! | `notifications` | that people are told by mail, whatever fails meanwhile |
 //! | `text_messages` | that a text message arrives, and what becomes of one that can't |
+//! | `remembered` | that a remembered key isn't asked for a code, and nothing else is let off |
 //! | `screens` | the QR code as the terminal shows it |
 
 // A test reports by panicking.
@@ -44,6 +45,7 @@ mod names;
 mod notifications;
 mod policies;
 mod races;
+mod remembered;
 mod screens;
 mod text_messages;
 

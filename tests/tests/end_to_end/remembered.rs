@@ -1,0 +1,204 @@
+//! Remembered devices over the real sshd: a key that it has verified, and nothing else, isn't asked for a code.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use pam_totp_tests::{FirstFactor, House, PASSWORD, Phone, Sshd};
+
+use crate::CODE;
+
+/// The account phase asks behind a right code.
+const REMEMBER: &str = "Remember this device for 30 days? Its key alone logs in then. [y/N]: ";
+
+/// Where the clients' key is, inside.
+const KEY: &str = "/run/key";
+
+/// A house whose sshd wants a key and a code, and remembers devices; alice is enrolled. sudo and su are listed as well, where
+/// no key is ever verified.
+fn house() -> (House, Phone) {
+    let house = House::with_config(
+        "[remember]\ndays = 30\nservices = [\"sshd\", \"sudo\", \"sudo-i\", \"su\", \"su-l\"]\n",
+    );
+    let stack = fs::read_to_string(house.path("/etc/pam.d/sshd")).unwrap();
+    let lines = stack.lines().filter(|line| !line.starts_with("auth required pam_unix.so"));
+    let stack: String = lines.map(|line| format!("{line}\n")).collect();
+    house.stack("sshd", &format!("{stack}auth required pam_permit.so\n"));
+    let phone = house.enroll("alice");
+    (house, phone)
+}
+
+/// `SHA256:...` of the clients' key.
+fn fingerprint(house: &House) -> String {
+    let shown = house.run("ssh-keygen", &["-l", "-f", &format!("{KEY}.pub")]);
+    shown.split(' ').nth(1).unwrap().to_string()
+}
+
+/// Remembers the clients' key for alice as the account phase does, `days_ago`.
+fn remember(house: &House, days_ago: i64) {
+    let time = |days: i64| {
+        let when = format!("{days} days");
+        house.run("date", &["-u", "-d", &when, "+%Y-%m-%dT%H:%M:%SZ"]).trim().to_string()
+    };
+    let record = fs::read_to_string(house.path("/var/lib/pam-totp/users/alice.toml")).unwrap();
+    let enrollment = record.split("enrollment = \"").nth(1).unwrap().split('"').next().unwrap();
+    let (added, until) = (time(-days_ago), time(30 - days_ago));
+    let list = format!(
+        "pam-totp remembered 1\n{} added={added} used={added} until={until} network=- \
+         enrollment={enrollment}\n",
+        fingerprint(house)
+    );
+    write_list(house, &list);
+}
+
+fn write_list(house: &House, list: &str) {
+    let path = house.path("/var/lib/pam-totp/remembered/alice");
+    fs::write(&path, list).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// Comes with the key that is there now and is let in without a question.
+fn is_not_asked(sshd: &Sshd<'_>) {
+    let mut client = sshd.connect("alice");
+    assert_eq!(client.expect_one_of(&["in as alice", CODE]), 0, "{}", client.shown());
+}
+
+/// Comes with the key that is there now and is asked.
+fn is_asked(sshd: &Sshd<'_>) {
+    let mut client = sshd.connect("alice");
+    assert_eq!(client.expect_one_of(&[CODE, "in as alice"]), 0, "{}", client.shown());
+}
+
+fn authorized_keys(house: &House) -> std::path::PathBuf {
+    house.path(format!("/home/{}/.ssh/authorized_keys", house.person("alice").uid))
+}
+
+/// Another key in the place of the clients', and alice may come in with either.
+fn change_keys(house: &House) {
+    for file in [KEY, &format!("{KEY}.pub")] {
+        fs::rename(house.path(file), house.path(format!("{file}.old"))).unwrap();
+    }
+    house.run("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", KEY]);
+    let both = fs::read_to_string(authorized_keys(house)).unwrap()
+        + &fs::read_to_string(house.path(format!("{KEY}.pub"))).unwrap();
+    fs::write(authorized_keys(house), both).unwrap();
+}
+
+#[test]
+fn a_remembered_key_is_not_asked_and_another_one_of_the_same_place_is() {
+    let (house, phone) = house();
+    let sshd = Sshd::start(&house, FirstFactor::PublicKey);
+    is_asked(&sshd);
+    remember(&house, 1);
+    is_not_asked(&sshd);
+    let device = fingerprint(&house);
+    let _ = house.syslog().expect(&format!("not asked for alice: remembered device {device}"));
+    change_keys(&house);
+    let mut client = sshd.connect("alice");
+    client.expect(CODE).type_line(&phone.now());
+    client.expect(REMEMBER).type_line("n").expect("in as alice");
+    is_asked(&sshd);
+}
+
+#[test]
+fn who_says_yes_behind_a_right_code_is_not_asked_with_that_key_any_more() {
+    let (house, phone) = house();
+    let sshd = Sshd::start(&house, FirstFactor::PublicKey);
+    let mut client = sshd.connect("alice");
+    client.expect(CODE).type_line(&phone.now());
+    client.expect(REMEMBER).type_line("y").expect("in as alice");
+    is_not_asked(&sshd);
+    let listed = house.admin_json(&["remembered", "list", "alice", "--json"]);
+    assert_eq!(listed[0]["fingerprint"], fingerprint(&house).as_str());
+    change_keys(&house);
+    is_asked(&sshd);
+}
+
+#[test]
+fn after_its_days_a_device_is_asked() {
+    let (house, _) = house();
+    let sshd = Sshd::start(&house, FirstFactor::PublicKey);
+    remember(&house, 29);
+    is_not_asked(&sshd);
+    remember(&house, 30);
+    is_asked(&sshd);
+}
+
+#[test]
+fn who_was_switched_off_or_enrolls_anew_is_asked_again() {
+    let (house, _) = house();
+    let sshd = Sshd::start(&house, FirstFactor::PublicKey);
+    remember(&house, 1);
+    is_not_asked(&sshd);
+    let _ = house.admin_json(&["enroll", "alice", "--replace", "--json", "--no-confirm"]);
+    is_asked(&sshd);
+    remember(&house, 1);
+    is_not_asked(&sshd);
+    let _ = house.admin_json(&["disable", "alice", "--json"]);
+    let _ = house.enroll("alice");
+    is_asked(&sshd);
+}
+
+#[test]
+fn a_forgotten_device_is_asked_and_that_is_on_record() {
+    let (house, _) = house();
+    let sshd = Sshd::start(&house, FirstFactor::PublicKey);
+    remember(&house, 1);
+    let device = fingerprint(&house);
+    let listed = house.admin_json(&["remembered", "list", "alice", "--json"]);
+    assert_eq!(listed[0]["fingerprint"], device.as_str());
+    let told = house.admin_json(&["remembered", "forget", "alice", &device, "--json"]);
+    assert_eq!(told["changed"], true);
+    is_asked(&sshd);
+    assert!(house.events().contains(&"device-forgotten".to_string()));
+}
+
+#[test]
+fn a_certificate_of_a_remembered_key_is_not_asked() {
+    let (house, _) = house();
+    let sshd = Sshd::start(&house, FirstFactor::PublicKey);
+    remember(&house, 1);
+    house.run("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", "/run/ca"]);
+    let authority = fs::read_to_string(house.path("/run/ca.pub")).unwrap();
+    fs::write(authorized_keys(&house), format!("cert-authority {authority}")).unwrap();
+    // Signed anew, it is another certificate of the same key.
+    for serial in ["1", "2"] {
+        let sign = ["-q", "-s", "/run/ca", "-I", "alice", "-n", "alice", "-z", serial];
+        house.run("ssh-keygen", &[&sign[..], &[&format!("{KEY}.pub")]].concat());
+        is_not_asked(&sshd);
+    }
+    assert!(sshd.log().contains("ED25519-CERT"), "{}", sshd.log());
+}
+
+#[test]
+fn a_damaged_list_asks_and_a_directory_that_is_missing_does() {
+    let (house, _) = house();
+    let sshd = Sshd::start(&house, FirstFactor::PublicKey);
+    remember(&house, 1);
+    let list = house.path("/var/lib/pam-totp/remembered/alice");
+    let text = fs::read_to_string(&list).unwrap();
+    write_list(&house, text.trim_end());
+    is_asked(&sshd);
+    let _ = house.syslog().expect("nobody is remembered");
+    write_list(&house, &text);
+    fs::set_permissions(&list, fs::Permissions::from_mode(0o666)).unwrap();
+    is_asked(&sshd);
+    fs::set_permissions(&list, fs::Permissions::from_mode(0o600)).unwrap();
+    is_not_asked(&sshd);
+    fs::remove_dir_all(house.path("/var/lib/pam-totp/remembered")).unwrap();
+    is_asked(&sshd);
+}
+
+#[test]
+fn sudo_and_su_ask_whatever_their_callers_environment_says() {
+    let (house, _) = house();
+    let sshd = Sshd::start(&house, FirstFactor::PublicKey);
+    remember(&house, 1);
+    is_not_asked(&sshd);
+    let public = fs::read_to_string(house.path(format!("{KEY}.pub"))).unwrap();
+    let key = public.split(' ').take(2).collect::<Vec<_>>().join(" ");
+    let info = format!("SSH_AUTH_INFO_0=publickey {key}\n");
+    let mut sudo = house.terminal_as("alice", "env", &[&info, "sudo", "-u", "carol", "id"]);
+    sudo.expect("password for alice: ").type_line(PASSWORD).expect(CODE);
+    let mut su = house.terminal_as("bob", "env", &[&info, "su", "alice", "-c", "id"]);
+    su.expect("Password: ").type_line(PASSWORD).expect(CODE);
+}
