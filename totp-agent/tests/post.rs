@@ -1,0 +1,145 @@
+//! The post of an installation, with a program in the place of `sendmail`: who is sent to, how often, and what is on record.
+
+// A test reports by panicking.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+use totp_agent::post::{Post, Report, When};
+use totp_core::event::EventKind;
+use totp_core::policy::Config;
+use totp_core::time::UnixTime;
+use totp_store::Wait;
+use totp_store::files::Owner;
+use totp_store::permanent::Entry;
+
+const NOW: UnixTime = UnixTime(1_773_307_200);
+
+struct House {
+    temp: TempDir,
+}
+
+impl House {
+    fn new() -> Self {
+        let house = Self { temp: TempDir::new().unwrap() };
+        for name in ["state", "state/users", "state/state", "state/outbox", "state/notices", "log"]
+        {
+            fs::DirBuilder::new().mode(0o700).create(house.path(name)).unwrap();
+        }
+        house
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.temp.path().join(name)
+    }
+
+    /// With a `sendmail` that keeps a list of whom it was called for, and refuses whom `refused` names.
+    fn post(&self, refused: &str) -> Post {
+        let program = self.path("sendmail");
+        let sent = self.path("sent");
+        let script = format!(
+            "#!/bin/sh\ncase $5 in {refused}) echo unknown >&2; exit 67;; esac\necho \"$5\" >>{}\n",
+            sent.display()
+        );
+        fs::write(&program, script).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let text = format!(
+            "[mail]\ndefault_to = \"{{user}}@example.com\"\ncopy_to = [\"copy@example.com\"]\nsendmail = {program:?}\n\
+             [paths]\nstate_dir = {:?}\nlog_file = {:?}\nrun_dir = {:?}\n",
+            self.path("state"),
+            self.path("log/record.jsonl"),
+            self.path("run")
+        );
+        Post::open(Config::parse(&text).unwrap(), Owner::this_process(), "test").unwrap()
+    }
+
+    /// Something happens to bob, and is enqueued.
+    fn happens(post: &Post) {
+        drop(post.hold(Wait::No).unwrap());
+        let entry = Entry { user: Some("bob".to_owned()), ..Entry::new(NOW, EventKind::Disabled) };
+        post.record().append(&entry, NOW, Wait::No).unwrap();
+        post.enqueue().unwrap();
+    }
+
+    fn sent(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.path("sent")).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    fn record(&self) -> String {
+        fs::read_to_string(self.path("log/record.jsonl")).unwrap()
+    }
+}
+
+fn deliver(post: &Post) -> Report {
+    post.deliver("1", When::Now).unwrap().unwrap()
+}
+
+#[test]
+fn who_has_been_told_is_not_told_again_while_another_address_is_refused() {
+    let house = House::new();
+    let post = house.post("bob@*");
+    House::happens(&post);
+    for tries in 1..=3 {
+        let report = deliver(&post);
+        assert_eq!(report.served.len(), usize::from(tries == 1));
+        assert_eq!(report.failed[0].0.as_str(), "bob@example.com");
+        assert!(report.failed[0].1.contains("exit status 67: unknown"), "{:?}", report.failed);
+    }
+    assert_eq!(house.sent(), ["copy@example.com"]);
+    assert_eq!(house.record().matches("\"undelivered\"").count(), 1);
+    let report = deliver(&house.post("nobody"));
+    assert_eq!((report.served.len(), report.next), (1, None));
+    assert_eq!(house.sent(), ["copy@example.com", "bob@example.com"]);
+    assert_eq!(house.record().matches("\"delivered\"").count(), 1);
+    assert!(post.deliver("1", When::Now).unwrap().is_none());
+}
+
+#[test]
+fn before_its_time_nothing_is_tried_unless_somebody_wants_it() {
+    let house = House::new();
+    let post = house.post("*");
+    House::happens(&post);
+    assert!(post.deliver("1", When::Due).unwrap().is_some());
+    assert!(post.deliver("1", When::Due).unwrap().is_none());
+    assert!(post.deliver("1", When::Now).unwrap().is_some());
+}
+
+#[test]
+fn a_delivery_that_was_written_down_but_not_recorded_is_finished_without_sending() {
+    let house = House::new();
+    let post = house.post("nobody");
+    House::happens(&post);
+    let file = house.path("state/outbox/1");
+    let text = fs::read_to_string(&file).unwrap().replace("\nto ", "\nserved ");
+    let handed_over = text.replacen("\nserved ", "\ndelivered 2026-03-12T09:20:05Z\nserved ", 1);
+    // As left by a process that was killed before the record had it, and after.
+    for _ in 0..2 {
+        fs::write(&file, &handed_over).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        assert!(deliver(&post).served.is_empty());
+        assert!(!file.exists());
+        assert_eq!(house.record().matches("\"event\":\"delivered\"").count(), 1);
+    }
+    assert!(house.sent().is_empty());
+}
+
+#[test]
+fn one_delivers_at_a_time() {
+    let house = House::new();
+    let (one, other) = (house.post("nobody"), house.post("nobody"));
+    House::happens(&one);
+    let claimed = one.outbox().claim_mail("1").unwrap().unwrap();
+    assert!(other.deliver("1", When::Now).unwrap().is_none());
+    drop(claimed);
+    assert_eq!(deliver(&other).served.len(), 2);
+}
