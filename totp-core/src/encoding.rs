@@ -62,7 +62,7 @@ impl Encoding {
         if count > 0 {
             text.push(self.letter(waiting << (self.bits - count)));
         }
-        while self.padded && text.len() % 4 != 0 {
+        while self.padded && !text.len().is_multiple_of(4) {
             text.push('=');
         }
         text

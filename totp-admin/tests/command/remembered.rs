@@ -2,12 +2,12 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use totp_core::name::UserName;
 use totp_core::record::{self, EnrollmentId};
 use totp_core::remembered::{Arrival, Fingerprint, Terms};
-use totp_core::time::{DAY, UnixTime};
+use totp_core::time::DAY;
+use totp_store::clock;
 use totp_store::files::Owner;
 use totp_store::remembered::Remembered;
 
@@ -31,8 +31,7 @@ fn enrollment(house: &House) -> EnrollmentId {
 
 /// As the module does it, some days ago.
 fn remember(house: &House, keys: &[Fingerprint], days_ago: u64) {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    let now = UnixTime(now).minus(days_ago * DAY);
+    let now = clock::now().minus(days_ago * DAY);
     for key in keys {
         let arrival = Arrival { key: *key, network: None, enrollment: enrollment(house), now };
         let terms = Terms { seconds: 30 * DAY, same_network: false };
