@@ -139,6 +139,8 @@ fn complaint(said: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     const SOON: Duration = Duration::from_secs(20);
@@ -177,10 +179,14 @@ mod tests {
         let script = format!("sleep 1000 & echo $! >{0}.new; mv {0}.new {0}; wait", pid.display());
         let failed = sh(&script, Output::Told, Duration::from_millis(500)).unwrap_err();
         assert!(matches!(failed, Failure::Timeout(_)), "{failed}");
-        let pid = std::fs::read_to_string(pid).unwrap();
-        // Whoever adopted it may not have taken notice of its end yet.
-        let stat =
-            std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
-        assert!(stat.is_empty() || stat.contains(") Z "), "{stat}");
+        let pid = fs::read_to_string(pid).unwrap();
+        // The signal is on its way; whoever adopted the process may not have taken notice of its end yet.
+        let stat = format!("/proc/{}/stat", pid.trim());
+        let lives = || fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z "));
+        let deadline = Instant::now() + SOON;
+        while lives() {
+            assert!(Instant::now() < deadline, "it lives on");
+            sleep(Duration::from_millis(5));
+        }
     }
 }
