@@ -1,6 +1,6 @@
 //! Codes that are good once: made here, shown once, kept as hashes. Nobody can show them again.
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use serde_json::Value;
 use totp_core::onetime::OneTimeCode;
 use totp_core::policy::RecoveryMode;
@@ -97,9 +97,4 @@ pub fn counted(left: u64) -> String {
         1 => "1 recovery code".to_owned(),
         more => format!("{more} recovery codes"),
     }
-}
-
-/// For a count on the command line.
-pub fn count(given: Option<u8>) -> Result<Option<usize>> {
-    given.map(|count| usize::try_from(count).map_err(|error| anyhow!(error))).transpose()
 }

@@ -14,7 +14,7 @@ const HOUR: i64 = 3600;
 const CLOCK: &str = "/etc/faketimerc";
 
 /// The variables that make a program read the clock of the house. Only clocks of the day are faked.
-fn variables() -> [(&'static str, &'static str); 5] {
+pub fn variables() -> [(&'static str, &'static str); 5] {
     [
         ("LD_PRELOAD", "libfaketime.so.1"),
         (

@@ -1,6 +1,7 @@
 //! `config`: check, edit and show the settings. Editing works as visudo does: on a copy, which is checked
 //! before it takes the place of the file.
 
+mod consequences;
 mod edit;
 
 use std::fs;
@@ -59,10 +60,16 @@ fn check(ui: &Ui, global: &Global, args: &ConfigCheck) -> Result<()> {
     match Settings::parse(&text) {
         Ok(settings) => {
             let problems = problems(&settings);
-            ui.document(
-                &json!({"path": path, "valid": true, "error": null, "problems": problems}),
-            )?;
+            let consequences = consequences::of(&settings);
+            ui.document(&json!({
+                "path": path,
+                "valid": true,
+                "error": null,
+                "problems": problems,
+                "consequences": consequences,
+            }))?;
             warn_of_many_hosts(ui, &settings);
+            consequences.iter().for_each(|one| ui.warn(printable(one)));
             match problems {
                 Some(problems) => warn_of(ui, &problems),
                 None => ui.note("Only root can see whether its directories can be used."),

@@ -7,7 +7,7 @@ use totp_core::contact::Contact;
 use totp_core::event::EventKind;
 use totp_store::store::Expected;
 
-use crate::change::{Administrator, UNSAID};
+use crate::change::{Administrator, Recorded, UNSAID};
 use crate::cli;
 use crate::contacts;
 use crate::site::{Site, Whom};
@@ -22,7 +22,7 @@ pub fn run(ui: &Ui, site: &Site, args: &cli::Contact) -> Result<()> {
     let before = entry.decision().contact.clone();
     let after = changed(&before, args);
     let Some(reason) = contacts::difference(&before, &after) else {
-        ui.document(&document(&whom, &before, false, json!({"record": null, "told": []})))?;
+        ui.document(&document(&whom, &before, None))?;
         return ui.result(format_args!("{whom}: {}", contacts::in_words(&before)));
     };
     let who = Administrator::here();
@@ -32,8 +32,8 @@ pub fn run(ui: &Ui, site: &Site, args: &cli::Contact) -> Result<()> {
         entry.decision_mut().contact.clone_from(&after);
     })?;
     let mut telling = Telling::of(ui, site, &whom, recorded);
-    let record = json!({"record": recorded.seq, "told": telling.json()});
-    let said = ui.document(&document(&whom, &after, true, record)).and_then(|()| {
+    let told = telling.json();
+    let said = ui.document(&document(&whom, &after, Some((recorded, told)))).and_then(|()| {
         ui.done(format_args!(
             "{whom}: {}. Record {}, {}.",
             contacts::in_words(&after),
@@ -51,13 +51,15 @@ fn changed(before: &Contact, args: &cli::Contact) -> Contact {
     Contact { email: args.email.clone().or(email), phone: args.phone.clone().or(phone) }
 }
 
-fn document(whom: &Whom, contact: &Contact, changed: bool, recorded: Value) -> Value {
+fn document(whom: &Whom, contact: &Contact, changed: Option<(Recorded, Value)>) -> Value {
+    let contact = contacts::document(contact);
+    let (seq, told) = changed.map(|(recorded, told)| (recorded.seq, told)).unzip();
     json!({
         "user": whom.name.as_str(),
-        "contact": contacts::document(contact),
-        "changed": changed,
-        "record": recorded["record"],
-        "told": recorded["told"],
+        "contact": contact,
+        "changed": seq.is_some(),
+        "record": seq,
+        "told": told,
     })
 }
 

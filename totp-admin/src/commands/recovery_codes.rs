@@ -9,7 +9,7 @@ use totp_store::store::Expected;
 
 use crate::change::{Administrator, InPlace, UNSAID, state_of};
 use crate::cli::RecoveryCodes;
-use crate::codes::{self, Issued};
+use crate::codes::Issued;
 use crate::commands::enrolled;
 use crate::opening::uncertain_or;
 use crate::signals;
@@ -37,7 +37,7 @@ pub fn run(ui: &Ui, site: &Site, args: &RecoveryCodes) -> Result<()> {
     let had = one.record.recovery.is_some();
     let who = Administrator::here();
     who.prove_if_own(ui, site, &whom, Some(&Entry::Enrolled(one.record)))?;
-    let issued = Issued::of(site, codes::count(args.count)?)?;
+    let issued = Issued::of(site, args.count.map(usize::from))?;
     let recovery = issued.recovery(site);
     // Ctrl-C waits until the codes are out: nobody else has them.
     let hold = signals::hold();

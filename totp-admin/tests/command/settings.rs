@@ -46,6 +46,31 @@ fn check_names_line_and_column() {
 }
 
 #[test]
+fn what_follows_from_valid_settings_is_said() {
+    let settings = "[remember]\ndays = 30\n[sms]\ncommand = [\"/nonexistent/sms\"]\n\
+                    [mail]\ncopy_to = [\"root@localhost\"]\nsendmail = \"/nonexistent/sendmail\"";
+    let Some(house) = House::new(settings) else { return };
+    let output = house.run(&["config", "check"]).done();
+    for words in [
+        "For 30 d the key of a remembered device alone logs in at sshd.",
+        "/nonexistent/sms is not there or cannot be run: no text message is sent.",
+        "/nonexistent/sendmail is not there or cannot be run: mail stays in the outbox.",
+    ] {
+        assert!(output.err.contains(words), "{words}: {}", output.err);
+    }
+    assert!(!output.err.contains("nobody is told"), "{}", output.err);
+    house.configure("");
+    assert_eq!(house.run(&["config", "check"]).done().err, "", "there is nobody to tell");
+    house.enroll(USER);
+    let document = house.run(&["config", "check", "--json"]).done().json();
+    let said = document["consequences"][0].as_str().unwrap();
+    assert!(said.ends_with("nobody is told anything by mail."), "{said}");
+    house.run(&["contact", USER, "--email", "d@example.com"]).done();
+    let document = house.run(&["config", "check", "--json"]).done().json();
+    assert_eq!(document["consequences"], json!([]));
+}
+
+#[test]
 fn a_configuration_that_cannot_be_used_stops_every_command_that_needs_one() {
     let Some(house) = House::new("[policy]\nrequired = \"everyone\"") else { return };
     for args in

@@ -53,6 +53,8 @@ pub fn run(ui: &Ui, global: &Global) -> Result<()> {
     }
     let problems = super::problems(&settings.config).unwrap_or_default();
     super::warn_of(ui, &problems);
+    let consequences = super::consequences::of(&settings.config);
+    consequences.iter().for_each(|one| ui.warn(printable(one)));
     let locked_out = locked_out(ui, &file, &settings);
     if !locked_out.is_empty() {
         ui.warn(format_args!("Could no longer log in: {}", printable(&locked_out.join(", "))));
@@ -75,6 +77,7 @@ pub fn run(ui: &Ui, global: &Global) -> Result<()> {
         "path": path,
         "locked_out": locked_out,
         "problems": problems,
+        "consequences": consequences,
     }))?;
     ui.done(format_args!("{} is installed", path.display()))
 }
