@@ -8,6 +8,7 @@
 //! | `account_phase` | what comes behind a login: who is asked and shown what, and what is worthless afterwards |
 //! | `enrollment_at_login` | the same with ssh, sudo, su and login, as people see it |
 //! | `administration` | the command beside logins: disable, replace, unlock, the permanent record |
+//! | `recovery`, `bypass` | codes that are good once: used, void, expired, and many at once |
 //! | `policies` | who is asked at all; the arguments on a PAM line |
 //! | `races` | many at once: one code, many users, a flood |
 //! | `faults` | records and directories that can't be trusted |
@@ -33,6 +34,7 @@
 
 mod account_phase;
 mod administration;
+mod bypass;
 mod clocks;
 mod disks;
 mod doors;
@@ -45,6 +47,7 @@ mod names;
 mod notifications;
 mod policies;
 mod races;
+mod recovery;
 mod remembered;
 mod screens;
 mod text_messages;

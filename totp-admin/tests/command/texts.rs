@@ -39,10 +39,8 @@ fn hold(name: &str, house: &House, text: &str) {
     settings.add_filter(&house.path("").display().to_string(), "/house/");
     settings.add_filter(r"\d{4}-\d\d-\d\d \d\d:\d\d", "[TIME]");
     settings.add_filter(r"\d{4}-\d\d-\d\d", "[DATE]");
-    settings.add_filter(
-        r"for \d\d:\d\d; this machine says \d\d:\d\d",
-        "for [TIME]; this machine says [TIME]",
-    );
+    // One of the two has its date where they are of different days.
+    settings.add_filter(r"\b(for|says) \d\d:\d\d", "$1 [TIME]");
     settings.add_filter(r"\b\d{6}\b", "[CODE]");
     settings.add_filter(r"\b[0-9a-f]{64}\b", "[HASH]");
     settings.add_filter(r"changes in \d+ s(, better wait for the next)?", "changes in [N] s");
