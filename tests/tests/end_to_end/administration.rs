@@ -214,6 +214,51 @@ fn enrolled_again_after_disable_a_code_is_asked_for_again() {
     assert_eq!(code_of(&house, &[&new.now()]), Pam::Success);
 }
 
+/// A name without an account, as of a VPN: nobody but the record says which of the two it is.
+#[test]
+fn who_is_renamed_logs_in_under_the_new_name_alone_and_with_no_used_code() {
+    let house = House::build();
+    let document =
+        house.admin_json(&["enroll", "vpn1", "--no-account", "--json", "--no-confirm"]);
+    let phone = Phone::new(document["secret"].as_str().unwrap());
+    let recovery = document["recovery_codes"][0].as_str().unwrap();
+    let log_in = |user: &str, codes: &[&str]| {
+        house.application().login("code", user).authenticate(codes.iter().copied()).code
+    };
+    let code = phone.now();
+    assert_eq!(log_in("vpn1", &[&code]), Pam::Success);
+    assert!(succeeds(&house, &["rename", "vpn1", "vpn2"]));
+    assert_eq!(log_in("vpn1", &[&phone.in_steps(1), recovery]), Pam::AuthErr);
+    assert_eq!(log_in("vpn2", &[&code, &code]), Pam::AuthErr);
+    assert_eq!(log_in("vpn2", &[recovery]), Pam::Success);
+    assert_eq!(log_in("vpn2", &[recovery, recovery]), Pam::AuthErr);
+    assert_eq!(log_in("vpn2", &[&phone.in_steps(1)]), Pam::Success);
+}
+
+#[test]
+fn an_account_that_was_renamed_takes_its_second_factor_along() {
+    let house = House::build();
+    let phone = house.enroll("alice");
+    let renamed = |file: &str| {
+        let path = house.path(file);
+        let text = fs::read_to_string(&path).unwrap();
+        let of = |line: &str| line.strip_prefix("alice:").map(|rest| format!("alina:{rest}"));
+        let lines = text.lines().map(|line| of(line).unwrap_or_else(|| line.to_string()) + "\n");
+        fs::write(&path, lines.collect::<String>()).unwrap();
+    };
+    assert!(!succeeds(&house, &["rename", "alice", "bob"]), "another account");
+    assert!(!succeeds(&house, &["rename", "alice", "alina"]), "no account");
+    renamed("/etc/passwd");
+    renamed("/etc/shadow");
+    let log_in = |user: &str, code: &str| {
+        house.application().login("code", user).authenticate([code, code]).code
+    };
+    assert_eq!(log_in("alina", &phone.now()), Pam::AuthErr, "not enrolled");
+    assert!(succeeds(&house, &["rename", "alice", "alina"]));
+    assert_eq!(log_in("alina", &phone.now()), Pam::Success);
+    assert_eq!(log_in("alice", &phone.in_steps(1)), Pam::AuthErr);
+}
+
 #[test]
 fn the_permanent_record_stays_whole_when_many_write_and_tells_when_somebody_changes_it() {
     let people = (0..12).map(|n| format!("user{n}")).collect();

@@ -48,8 +48,14 @@ fn wait_for(what: impl Fn() -> bool) {
 #[test]
 fn a_change_that_could_not_be_said_is_told_as_one_that_was_made() {
     let Some(house) = House::new("") else { return };
-    let changes: [(&[&str], &str); 4] = [
+    let changes: [(&[&str], &str); 10] = [
         (&["enroll", USER, "--json", "--no-confirm"], "the key was not shown: "),
+        (&["recovery-codes", USER], "the recovery codes were not shown: "),
+        (&["recovery-codes", USER, "--json"], "For others: totp-admin recovery-codes daemon"),
+        (&["bypass-code", USER], "the bypass code was not shown: "),
+        (&["reset", USER], "the enrollment code was not shown: "),
+        (&["reset", USER, "--json"], "For another one: totp-admin reset daemon"),
+        (&["enroll", USER, "--at-login", "--trust-first-factor"], "but that could not be said: "),
         (
             &["enroll", USER, "--json", "--no-confirm", "--replace"],
             "totp-admin enroll daemon --replace",

@@ -58,7 +58,10 @@ impl House {
             self.path("log/notifications.jsonl"),
             self.path("run"),
         );
-        fs::write(self.config(), format!("{settings}\n{paths}")).unwrap();
+        // No test hands mail to the machine it runs on.
+        let mail = format!("[mail]\nsendmail = {:?}\n", self.path("no-sendmail"));
+        let mail = if settings.contains("[mail]") { "" } else { &mail };
+        fs::write(self.config(), format!("{settings}\n{mail}{paths}")).unwrap();
         fs::set_permissions(self.config(), fs::Permissions::from_mode(0o600)).unwrap();
     }
 

@@ -37,7 +37,7 @@ fn begin(settings: &str) -> Option<Transcript> {
 fn hold(name: &str, house: &House, text: &str) {
     let mut settings = insta::Settings::clone_current();
     settings.add_filter(&house.path("").display().to_string(), "/house/");
-    settings.add_filter(r"\d{4}-\d\d-\d\d \d\d:\d\d", "[TIME]");
+    settings.add_filter(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\dZ)?", "[TIME]");
     settings.add_filter(r"\d{4}-\d\d-\d\d", "[DATE]");
     // One of the two has its date where they are of different days.
     settings.add_filter(r"\b(for|says) \d\d:\d\d", "$1 [TIME]");
@@ -138,6 +138,33 @@ fn administering() {
     t.run(&["log"]);
     t.run(&["log", "--verify"]);
     hold("administer", &t.house, &t.text);
+}
+
+#[test]
+fn ways_in_and_out() {
+    let Some(mut t) = begin("") else { return };
+    t.run(&["enroll", USER, "--at-login", "--email", "daemon@example.com"]);
+    t.run(&["enroll", USER, "--at-login", "--trust-first-factor", "--within", "8h"]);
+    t.run(&["show", USER]);
+    t.run(&["list", "--status", "pending"]);
+    t.run(&["recovery-codes", USER]);
+    t.house.enroll(USER);
+    t.run(&["enroll", USER, "--at-login"]);
+    t.run(&["recovery-codes", USER, "--count", "2"]);
+    t.run(&["bypass-code", USER]);
+    t.run(&["verify", USER, "K7QM-2XVA-9TRC-HW4E"]);
+    t.run(&["contact", USER]);
+    t.run(&["contact", USER, "--no-email", "--phone", "+420 123 456 789"]);
+    t.run(&["contact", OTHER, "--phone", "+420 123 456 789"]);
+    t.run(&["repair", USER]);
+    t.run(&["repair", "--all"]);
+    t.run(&["reset", USER, "--reason", "phone lost"]);
+    t.run(&["verify", USER, "K7QM-2XVA-9TRC-HW4E"]);
+    t.run(&["rename", USER, OTHER]);
+    t.run(&["rename", OTHER, USER]);
+    t.run(&["disable", USER]);
+    t.run(&["log"]);
+    hold("ways_in_and_out", &t.house, &t.text);
 }
 
 #[test]
