@@ -32,7 +32,7 @@ pub(crate) fn begin(
     };
     let Some(combined) = combined(host, arguments)? else { return Ok(Login::new(settings)) };
     let (password, codes) = split_combined(combined.as_bytes(), digits);
-    if !matches!(Answer::read(codes), Answer::Codes(_)) {
+    if !Answer::read(codes).is_code() {
         // A password alone: it stays whole, and the code is asked for.
         if arguments.forward_pass {
             host.set_authtok(&combined)?;
@@ -109,6 +109,14 @@ mod tests {
     #[test]
     fn the_password_alone_is_forwarded() {
         let mut host = with_password("secret123456");
+        let login = begin(&mut host, &Arguments { forward_pass: true, ..PASSED }, 6);
+        assert!(login.is_ok_and(|login| is_judged(&login)));
+        assert_eq!(host.authtok.as_deref(), Some(&b"secret"[..]));
+    }
+
+    #[test]
+    fn a_recovery_code_behind_a_comma_is_one_too() {
+        let mut host = with_password("secret,K7QM-2XVA-9TRC-HW4E");
         let login = begin(&mut host, &Arguments { forward_pass: true, ..PASSED }, 6);
         assert!(login.is_ok_and(|login| is_judged(&login)));
         assert_eq!(host.authtok.as_deref(), Some(&b"secret"[..]));

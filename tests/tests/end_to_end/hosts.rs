@@ -204,7 +204,7 @@ fn a_failure_is_delayed_by_libpam_unless_nodelay_says_otherwise() {
 }
 
 #[test]
-fn the_account_hook_asks_nothing_and_decides_nothing_yet() {
+fn behind_an_ordinary_login_the_account_hook_asks_nothing_and_decides_nothing() {
     let house = House::build();
     let phone = house.enroll("alice");
     let mut application = house.application();
