@@ -75,7 +75,7 @@ pub enum Command {
     ///
     /// Nothing is switched on before a code of the new key was entered: breaking off changes nothing.
     /// Where standard input is no terminal, the code is read from it, one a line. Then recovery codes are shown, once
-    /// ([recovery] of the configuration). Somebody who is not here enrolls at the next login: --at-login. Who gives
+    /// (`[recovery]` of the configuration). Somebody who is not here enrolls at the next login: --at-login. Who gives
     /// themselves another authenticator is asked for a current code of the present one, or a recovery code, first.
     Enroll(Enroll),
     /// Switch a user's second factor off: secrets and recovery codes erased, recorded
@@ -112,7 +112,7 @@ pub enum Command {
     /// Make a restored backup harmless
     ///
     /// A backup brings codes back that were used since: every code up to now counts as used, a pair of codes is asked
-    /// for until the guess budget has refilled, recovery, bypass and enrollment codes are void.
+    /// for until the guess budget has refilled, recovery, bypass and enrollment codes are void, remembered devices forgotten.
     Repair(Repair),
     /// Erase everything kept about a user whose account is gone
     ///
@@ -138,7 +138,7 @@ pub enum Command {
     Resync(Resync),
     /// List or forget the devices with which users are not asked for some days
     ///
-    /// Only where the configuration says so ([remember]). For those days a key alone logs in.
+    /// Only where the configuration says so (`[remember]`). For those days a key alone logs in.
     #[command(subcommand)]
     Remembered(Remembered),
     /// Check, edit or show the configuration

@@ -218,8 +218,7 @@ fn enrolled_again_after_disable_a_code_is_asked_for_again() {
 #[test]
 fn who_is_renamed_logs_in_under_the_new_name_alone_and_with_no_used_code() {
     let house = House::build();
-    let document =
-        house.admin_json(&["enroll", "vpn1", "--no-account", "--json", "--no-confirm"]);
+    let document = house.admin_json(&["enroll", "vpn1", "--no-account", "--json", "--no-confirm"]);
     let phone = Phone::new(document["secret"].as_str().unwrap());
     let recovery = document["recovery_codes"][0].as_str().unwrap();
     let log_in = |user: &str, codes: &[&str]| {

@@ -7,10 +7,10 @@ use totp_store::store::Expected;
 
 use crate::change::{Administrator, UNSAID};
 use crate::cli::User;
-use crate::people;
 use crate::site::Site;
 use crate::tell::Telling;
 use crate::ui::Ui;
+use crate::{devices, people};
 
 /// Erases.
 pub fn run(ui: &Ui, site: &Site, args: &User) -> Result<()> {
@@ -36,7 +36,10 @@ pub fn run(ui: &Ui, site: &Site, args: &User) -> Result<()> {
     ui.insist(format_args!("Erase everything kept about {whom}?"))?;
     who.nobody_else_was_faster(site, &whom, expected)?;
     let (recorded, _) = who.change(site, &whom, EventKind::Removed, None, |_| {
-        Ok(site.store().remove(&whom.name, expected)?)
+        let removed = site.store().remove(&whom.name, expected)?;
+        // Of no enrollment any more: whoever can't be rid of them is let in by nobody's.
+        let _ = devices::forget_all(site, &whom.name);
+        Ok(removed)
     })?;
     let mut telling = Telling::of(ui, site, &whom, recorded);
     let told = telling.json();

@@ -13,6 +13,7 @@ use totp_store::store::Expected;
 use crate::change::{Administrator, Recorded, UNSAID};
 use crate::cli::Repair;
 use crate::commands::not_changed;
+use crate::devices;
 use crate::site::{Site, Whom};
 use crate::tell::Telling;
 use crate::ui::{Refused, Ui, printable};
@@ -57,7 +58,8 @@ impl Done {
     fn say(&self, ui: &Ui, who: &Administrator, whom: &Whom) -> Result<()> {
         match self {
             Self::Repaired(recorded, _) => ui.done(format_args!(
-                "{whom}: every code up to now counts as used; codes that are good once are void. Record {}, {}.",
+                "{whom}: every code up to now counts as used; codes that are good once are void, devices forgotten. \
+                 Record {}, {}.",
                 recorded.seq,
                 who.signature()
             )),
@@ -178,6 +180,8 @@ fn spend_everything(
     id: EnrollmentId,
 ) -> Result<Recorded> {
     let (recorded, ()) = who.change(site, whom, EventKind::Repaired, None, |_| {
+        // Also those that were forgotten since the backup was made.
+        devices::forget_all(site, &whom.name)?;
         let repaired = site
             .store()
             .transact(&whom.name, &|view| upkeep::repair(view, id, site.rules(), site.now()))?;

@@ -50,7 +50,10 @@ fn an_account_that_was_never_enrolled_can_be_let_in_and_a_name_nobody_knows_cann
 fn remove_leaves_nothing_and_is_done_once() {
     let Some(house) = House::new("") else { return };
     house.enroll(USER);
+    let devices = house.path(format!("state/remembered/{USER}"));
+    fs::write(&devices, "").unwrap();
     let output = house.run(&["remove", USER]).done();
+    assert!(!devices.exists());
     assert!(output.err.contains("still exists; it cannot log in then"), "{}", output.err);
     assert!(!house.file_of(USER).exists() && !house.path(format!("state/state/{USER}")).exists());
     assert_eq!(house.run(&["remove", USER, "--json"]).done().json()["changed"], false);

@@ -215,13 +215,26 @@ fn where_the_state_is_lost_nothing_is_issued_that_the_next_login_would_void() {
 }
 
 #[test]
+fn beside_another_authenticator_codes_of_a_lost_state_are_void() {
+    let Some(house) = House::new("") else { return };
+    let codes = enrolled(&house, USER);
+    fs::write(house.path(format!("state/state/{USER}")), [0; 12_288]).unwrap();
+    house.run(&["enroll", USER, "--no-confirm", "--add", "--name", "tablet"]).done();
+    assert_eq!(left(&house, USER), 0);
+    assert_eq!(fate(&house, USER, &codes[0]).0, "replay");
+}
+
+#[test]
 fn repair_voids_what_a_backup_may_have_brought_back() {
     let Some(house) = House::new("") else { return };
     let codes = enrolled(&house, USER);
     let bypass = house.run(&["bypass-code", USER, "--json"]).done().json();
     let current = code(SECRET, 0);
     assert_eq!(fate(&house, USER, &current).0, "right");
+    let devices = house.path(format!("state/remembered/{USER}"));
+    fs::write(&devices, "").unwrap();
     let output = house.run(&["repair", USER]).done();
+    assert!(!devices.exists());
     assert!(output.err.contains("totp-admin recovery-codes daemon"), "{}", output.err);
     assert_ne!(fate(&house, USER, &current).0, "right");
     assert_eq!(fate(&house, USER, &codes[0]).0, "replay");
