@@ -22,7 +22,7 @@ use totp_core::time::UnixTime;
 use totp_store::clock;
 use totp_store::files::Owner;
 use totp_store::notices::Shown;
-use totp_store::permanent::{PermanentRecord, Recorded};
+use totp_store::permanent::{self, PermanentRecord, Recorded};
 use totp_store::recorded::{Means, Recorder};
 use totp_store::store::FileStore;
 
@@ -217,14 +217,14 @@ impl Phase<'_> {
         let key = device.arrival.key.to_string();
         let entry = self.entry(EventKind::DeviceRemembered, Some(key));
         let host = &*self.host;
-        let made = self.telling().enqueue_after(|| {
-            self.recorder(&|recorded| say(host, recorded)).change(
-                &entry,
-                clock::now(),
-                |()| Means::NotDone("the list could not be written".to_owned()),
-                |_| if device.remember(host, &self.mark.user) { Ok(()) } else { Err(()) },
-            )
-        });
+        let telling = self.telling();
+        let say = |entry: &_, recorded: &_| telling.recorded(entry, recorded);
+        let made = self.recorder(&say).change(
+            &entry,
+            clock::now(),
+            |()| Means::NotDone("the list could not be written".to_owned()),
+            |_| if device.remember(host, &self.mark.user) { Ok(()) } else { Err(()) },
+        );
         if let Err(totp_store::recorded::NotMade::Unrecorded(error)) = &made {
             host.log(Priority::Error, &format!("{error}; the device isn't remembered"));
         }
@@ -244,18 +244,13 @@ impl Phase<'_> {
         self.telling().shown(&self.mark.user, notices);
     }
 
-    fn telling(&self) -> Telling<'_, FileStore> {
-        Telling { host: &*self.host, store: self.store, record: self.record, config: self.config }
+    fn telling(&self) -> Telling<'_> {
+        Telling { host: &*self.host, config: self.config }
     }
 
-    fn recorder<'b>(&'b self, say: &'b dyn Fn(&Recorded)) -> Recorder<'b> {
+    fn recorder<'b>(&'b self, say: &'b dyn Fn(&permanent::Entry, &Recorded)) -> Recorder<'b> {
         Recorder { record: self.record, wait: PATIENCE, say }
     }
-}
-
-/// A line of the permanent record is a line of the log, too.
-fn say(host: &dyn Host, recorded: &Recorded) {
-    host.log(Priority::Notice, &recorded.syslog);
 }
 
 /// Why a code doesn't confirm, with times in UTC: a login knows no other zone of the person's.

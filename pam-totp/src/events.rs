@@ -10,24 +10,25 @@ use totp_core::upkeep::{events_moved, read, waiting_events};
 use totp_store::permanent::{Entry, PermanentRecord};
 use totp_store::{Wait, clock};
 
-use crate::host::{Host, Priority};
+use crate::host::Priority;
+use crate::telling::Telling;
 
 /// Moves the events of this user. Never waits for the lock of the permanent record, which all users share.
 pub(crate) fn move_events<S: Store>(
-    host: &dyn Host,
+    telling: Telling<'_>,
     store: &S,
     record: &PermanentRecord,
     user: &UserName,
 ) {
-    if let Err(error) = moved(host, store, record, user) {
+    if let Err(error) = moved(telling, store, record, user) {
         let line =
             format!("{error}; events of {user} stay in the state until they can be recorded");
-        host.log(Priority::Warning, &line);
+        telling.host.log(Priority::Warning, &line);
     }
 }
 
 fn moved<S: Store>(
-    host: &dyn Host,
+    telling: Telling<'_>,
     store: &S,
     record: &PermanentRecord,
     user: &UserName,
@@ -36,12 +37,12 @@ fn moved<S: Store>(
     let name = unistd::gethostname().ok().and_then(|name| name.into_string().ok());
     let entries: Vec<Entry> =
         waiting.iter().map(|event| Entry::of_login(user, event, name.clone())).collect();
-    for recorded in record.append_once(&entries, clock::now(), Wait::No)? {
-        host.log(Priority::Notice, &recorded.syslog);
+    for (entry, recorded) in record.append_once(&entries, clock::now(), Wait::No)? {
+        telling.recorded(entry, &recorded);
     }
     if more > 0 {
         let line = format!("{more} more events of {user} found no room in the state");
-        host.log(Priority::Warning, &line);
+        telling.host.log(Priority::Warning, &line);
     }
     let ids: Vec<u64> = waiting.iter().map(|event| event.id).collect();
     store.transact(user, &|view| events_moved(view, &ids))?.into_outcome();

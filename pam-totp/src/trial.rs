@@ -147,12 +147,10 @@ impl<S: Store> Trial<'_, S> {
             self.host.log(Priority::Warning, &line);
         }
         if accepted.has_events() {
-            let telling =
-                Telling { host: self.host, store, record: self.record, config: self.config };
+            let telling = Telling { host: self.host, config: self.config };
             // Of this login itself the user is told at the next one: it may not be the user's.
             self.notices = Some(telling.notices(user));
-            events::move_events(self.host, store, self.record, user);
-            telling.enqueue();
+            events::move_events(telling, store, self.record, user);
         }
     }
 

@@ -238,7 +238,7 @@ impl Administrator {
         let entry = self.entry(site, whom, event, reason);
         // What is recorded is made, or recorded as not done, before Ctrl-C ends this.
         let _hold = signals::hold();
-        let say = |recorded: &totp_store::permanent::Recorded| {
+        let say = |_: &Entry, recorded: &totp_store::permanent::Recorded| {
             syslog::send(&recorded.syslog, site.now());
         };
         let wait = Wait::AtMost(PATIENCE);

@@ -74,7 +74,7 @@ pub fn move_of(
         });
     }
     let now = clock::now();
-    for recorded in record.append_once(&entries, now, Wait::AtMost(PATIENCE))? {
+    for (_, recorded) in record.append_once(&entries, now, Wait::AtMost(PATIENCE))? {
         syslog::send(program, &recorded.syslog, now);
     }
     let ids: Vec<u64> = events.iter().map(|event: &QueuedEvent| event.id).collect();

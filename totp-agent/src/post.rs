@@ -321,7 +321,7 @@ impl Post {
             ..Entry::new(time, event)
         };
         let now = clock::now();
-        for recorded in self.record.append_once(&[entry], now, PATIENCE)? {
+        for (_, recorded) in self.record.append_once(&[entry], now, PATIENCE)? {
             syslog::send(self.program, &recorded.syslog, now);
         }
         Ok(())

@@ -1,8 +1,10 @@
 //! What a user is shown at the next login, one line an event, in `notices/NAME`. Shown first and removed after: whatever
-//! is added in between stays.
+//! is added in between stays. Whoever records an event at a login adds its line, and whoever goes through the permanent
+//! record later adds it as well: a line is known by the hash of the record's, also for a while after it was shown.
 //!
 //! Not brought to stable storage: mail and the permanent record have it, too.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::fs::FileExt as _;
@@ -16,7 +18,7 @@ use totp_core::time::UnixTime;
 use crate::files::{Access, Demand, Directory, FileError, Problem, Shared};
 use crate::flock::{Held, Pauses, Wait};
 use crate::limits;
-use crate::outbox::About;
+use crate::outbox::{About, Audience, audience};
 
 /// Bytes of a user's notices; further ones are counted.
 const MOST: usize = 8192;
@@ -30,7 +32,16 @@ const PATIENCE: Wait = Wait::AtMost(Duration::from_millis(200));
 const DEMAND: Demand = Demand::private(65_536);
 
 /// Stands before a line that is no line of the permanent record.
-const NO_NUMBER: &str = "-";
+const NO_KEY: &str = "-";
+
+/// Characters of a record's hash that name its line here.
+const KEY: usize = 16;
+
+/// As many lines that were shown are remembered.
+const MOST_SEEN: usize = 64;
+
+/// The line that names one that was shown.
+const SEEN: &str = "seen";
 
 /// The line that counts what had no room.
 const MORE: &str = "more";
@@ -62,19 +73,26 @@ impl Notices {
     /// # Errors
     /// Where it can't be written.
     pub fn add(&self, user: &UserName, text: &str) -> Result<(), FileError> {
-        self.add_line(user, NO_NUMBER, text)
+        self.add_line(user, NO_KEY, text)
     }
 
-    /// Adds what is to be said of an event, once. Of somebody who is gone nobody who later has the name is told anything.
-    pub(crate) fn add_event(&self, about: &About) -> Result<(), FileError> {
+    /// Adds what is to be said of an event of which its user is told, once. `hash` is that of its line in the permanent
+    /// record. Of somebody who is gone nobody who later has the name is told anything.
+    ///
+    /// # Errors
+    /// Where it can't be written.
+    pub fn add_event(&self, about: &About, hash: &str) -> Result<(), FileError> {
+        if audience(about.event) != Audience::User {
+            return Ok(());
+        }
         let Ok(user) = UserName::new(&about.user) else { return Ok(()) };
         if about.event == EventKind::Removed {
             return self.directory.unlink(&user.file_name()).map(drop);
         }
-        self.add_line(&user, &about.seq.to_string(), &sentence(about))
+        self.add_line(&user, hash.get(..KEY).unwrap_or(NO_KEY), &sentence(about))
     }
 
-    fn add_line(&self, user: &UserName, number: &str, text: &str) -> Result<(), FileError> {
+    fn add_line(&self, user: &UserName, key: &str, text: &str) -> Result<(), FileError> {
         let mut text = escaped(text);
         text.truncate(LONGEST); // ASCII by now
         let name = user.file_name();
@@ -83,11 +101,10 @@ impl Notices {
             let file = self.open_or_create(&name)?;
             let Some(held) = self.locked(&file, &name, &mut pauses)? else { continue };
             let content = Content::read(&file).map_err(|e| self.system(&name, "read", &e))?;
-            let known = format!("{number} ");
-            if number != NO_NUMBER && content.lines.lines().any(|line| line.starts_with(&known)) {
+            if content.knows(key) {
                 return Ok(());
             }
-            let written = content.with(&format!("{number} {text}\n")).write(&file);
+            let written = content.with(&format!("{key} {text}\n")).write(&file);
             drop(held);
             return written.map_err(|e| self.system(&name, "write", &e));
         }
@@ -128,9 +145,13 @@ impl Notices {
             let content = Content::read(&file).map_err(|e| self.system(&name, "read", &e))?;
             // Another login may have shown and removed them meanwhile.
             let Some(rest) = content.lines.strip_prefix(&shown.raw) else { return Ok(()) };
-            let rest =
-                Content { lines: rest.to_owned(), more: content.more.saturating_sub(shown.more) };
-            let done = if rest.lines.is_empty() && rest.more == 0 {
+            let rest = Content {
+                lines: rest.to_owned(),
+                more: content.more.saturating_sub(shown.more),
+                seen: content.seen,
+            };
+            let rest = rest.after(&shown.raw);
+            let done = if rest.is_empty() {
                 self.directory.unlink(&name).map(drop)
             } else {
                 rest.write(&file).map_err(|e| self.system(&name, "write", &e))
@@ -185,6 +206,8 @@ fn printable(text: &str) -> String {
 struct Content {
     lines: String,
     more: u64,
+    /// The keys of lines that were shown, oldest first.
+    seen: VecDeque<String>,
 }
 
 impl Content {
@@ -196,17 +219,37 @@ impl Content {
         // A writer that was killed leaves half a line.
         let whole = text.rfind('\n').map_or(0, |at| at.saturating_add(1));
         let text = text.get(..whole).unwrap_or_default();
-        let (mut lines, mut more) = (String::new(), 0);
+        let (mut lines, mut more, mut seen) = (String::new(), 0, VecDeque::new());
         for line in text.lines() {
             match line.split_once(' ') {
                 Some((MORE, count)) => more = count.parse().unwrap_or(1),
+                Some((SEEN, key)) => seen.push_back(key.to_owned()),
                 _ => {
                     lines.push_str(line);
                     lines.push('\n');
                 }
             }
         }
-        Ok(Self { lines, more })
+        Ok(Self { lines, more, seen })
+    }
+
+    /// Whether this line of the permanent record is here, or was shown.
+    fn knows(&self, key: &str) -> bool {
+        let waits = || self.lines.lines().any(|line| line.split(' ').next() == Some(key));
+        key != NO_KEY && (self.seen.iter().any(|seen| seen == key) || waits())
+    }
+
+    /// The same once `shown` was shown.
+    fn after(mut self, shown: &str) -> Self {
+        let keys = shown.lines().filter_map(|line| line.split(' ').next());
+        self.seen.extend(keys.filter(|key| *key != NO_KEY).map(str::to_owned));
+        let superfluous = self.seen.len().saturating_sub(MOST_SEEN);
+        self.seen.drain(..superfluous);
+        self
+    }
+
+    fn is_empty(&self) -> bool {
+        self.lines.is_empty() && self.more == 0 && self.seen.is_empty()
     }
 
     fn with(mut self, line: &str) -> Self {
@@ -220,6 +263,9 @@ impl Content {
 
     fn write(&self, file: &File) -> std::io::Result<()> {
         let mut text = self.lines.clone();
+        for key in &self.seen {
+            text.push_str(&format!("{SEEN} {key}\n"));
+        }
         if self.more > 0 {
             text.push_str(&format!("{MORE} {}\n", self.more));
         }
@@ -345,6 +391,38 @@ mod tests {
         // Somebody else who has shown the first one as well removes nothing more.
         notices.remove(&alice(), &shown).unwrap();
         assert_eq!(notices.look(&alice()).unwrap().lines, ["two"]);
+    }
+
+    #[test]
+    fn an_event_is_shown_once_whoever_adds_it_and_when() {
+        let (_temp, notices) = notices();
+        let about = About {
+            seq: 7,
+            time: UnixTime(60),
+            event: EventKind::RecoveryCodeUsed,
+            user: "alice".to_owned(),
+            by: None,
+            from: None,
+            host: None,
+            service: None,
+            reason: None,
+            of: None,
+        };
+        let hash = "0123456789abcdef".repeat(4);
+        notices.add_event(&about, &hash).unwrap();
+        notices.add_event(&about, &hash).unwrap();
+        let shown = notices.look(&alice()).unwrap();
+        assert_eq!(shown.lines.len(), 1);
+        notices.remove(&alice(), &shown).unwrap();
+        notices.add_event(&about, &hash).unwrap();
+        assert_eq!(notices.look(&alice()).unwrap().lines, [""; 0]);
+        let other = "f".repeat(64);
+        notices.add_event(&About { seq: 8, ..about.clone() }, &other).unwrap();
+        assert_eq!(notices.look(&alice()).unwrap().lines.len(), 1);
+        // About the host, not about anybody.
+        let disk = About { event: EventKind::StateVolatile, ..about };
+        notices.add_event(&disk, &"e".repeat(64)).unwrap();
+        assert_eq!(notices.look(&alice()).unwrap().lines.len(), 1);
     }
 
     #[test]

@@ -14,8 +14,8 @@ pub struct Recorder<'a> {
     pub record: &'a PermanentRecord,
     /// For how long another writer is waited for.
     pub wait: Wait,
-    /// Says a line's syslog line: as each of them is recorded.
-    pub say: &'a dyn Fn(&Recorded),
+    /// Says what was recorded, as each line is.
+    pub say: &'a dyn Fn(&Entry, &Recorded),
 }
 
 /// Why a change was not made, or not for good.
@@ -69,7 +69,7 @@ impl Recorder<'_> {
     /// Nothing was recorded.
     pub fn append(&self, entry: &Entry, now: UnixTime) -> Result<u64, RecordError> {
         let recorded = self.record.append(entry, now, self.wait)?;
-        (self.say)(&recorded);
+        (self.say)(entry, &recorded);
         Ok(recorded.seq)
     }
 
@@ -129,7 +129,7 @@ mod tests {
         let record =
             PermanentRecord::new(&directory.path().join("log.jsonl"), Owner::this_process());
         let said = RefCell::new(Vec::new());
-        let say = |recorded: &Recorded| said.borrow_mut().push(recorded.syslog.clone());
+        let say = |_: &Entry, recorded: &Recorded| said.borrow_mut().push(recorded.syslog.clone());
         let recorder = Recorder { record: &record, wait: Wait::No, say: &say };
         let entry = Entry::new(UnixTime(7), EventKind::Enrolled);
         let came = recorder.change(&entry, UnixTime(7), means, |seq| {
@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn what_cannot_be_recorded_is_not_made() {
         let record = PermanentRecord::new("/nowhere/log.jsonl".as_ref(), Owner::this_process());
-        let recorder = Recorder { record: &record, wait: Wait::No, say: &|_| {} };
+        let recorder = Recorder { record: &record, wait: Wait::No, say: &|_, _| {} };
         let entry = Entry::new(UnixTime(7), EventKind::Enrolled);
         let came: Result<(u64, ()), NotMade<Means>> =
             recorder.change(&entry, UnixTime(7), means, |_| panic!("it was made"));

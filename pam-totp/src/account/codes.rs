@@ -13,7 +13,7 @@ use totp_store::store::{Expected, NotChanged};
 use totp_store::{clock, entropy};
 use zeroize::Zeroizing;
 
-use super::{Phase, say};
+use super::Phase;
 use crate::host::{Echo, Priority, Typed};
 
 /// Codes that were shown, and are not valid yet.
@@ -67,16 +67,10 @@ pub(super) fn keep(phase: &mut Phase<'_>, shown: Shown, enrollment: Option<Enrol
     };
     let entry = phase.entry(EventKind::RecoveryCodesIssued, Some(why));
     let made = {
-        let (phase, host) = (&*phase, &*phase.host);
-        phase.telling().enqueue_after(|| {
-            let change = |_| phase.make_valid(shown, enrollment);
-            phase.recorder(&|recorded| say(host, recorded)).change(
-                &entry,
-                clock::now(),
-                means,
-                change,
-            )
-        })
+        let (phase, telling) = (&*phase, phase.telling());
+        let say = |entry: &_, recorded: &_| telling.recorded(entry, recorded);
+        let change = |_| phase.make_valid(shown, enrollment);
+        phase.recorder(&say).change(&entry, clock::now(), means, change)
     };
     match made {
         Ok(_) => true,

@@ -20,7 +20,7 @@ use totp_store::store::{Expected, NotChanged};
 use totp_store::{Wait, clock, entropy};
 use zeroize::Zeroizing;
 
-use super::{Phase, drawing, say};
+use super::{Phase, drawing};
 use crate::host::Priority;
 use crate::mark::Passed;
 
@@ -86,10 +86,10 @@ impl Enrolling {
             period: totp.period(),
         };
         let entry = phase.entry(EventKind::EnrollmentOffered, None);
-        let host = &*phase.host;
-        let recorded = phase.recorder(&|recorded| say(host, recorded)).append(&entry, clock::now());
+        let telling = phase.telling();
+        let say = |entry: &_, recorded: &_| telling.recorded(entry, recorded);
+        let recorded = phase.recorder(&say).append(&entry, clock::now());
         recorded.map_err(|error| phase.trouble(&format!("{error}; no key is shown")))?;
-        phase.telling().enqueue();
         Ok(self.totp.insert(fresh))
     }
 
@@ -121,27 +121,21 @@ impl Enrolling {
         let (expected, contact) = (base.expected, base.contact());
         let entry = phase.entry(EventKind::Enrolled, self.how());
         let made = {
-            let (phase, host) = (&*phase, &*phase.host);
-            phase.telling().enqueue_after(|| {
-                phase.recorder(&|recorded| say(host, recorded)).change(
-                    &entry,
+            let (phase, telling) = (&*phase, phase.telling());
+            let say = |entry: &_, recorded: &_| telling.recorded(entry, recorded);
+            phase.recorder(&say).change(&entry, clock::now(), means, |seq| {
+                let decision = phase.decision(seq, contact);
+                let fresh = (name, totp, spent);
+                let new = Successor::new(
+                    decision,
+                    enrollment,
+                    self.instead(&base),
+                    fresh,
+                    &phase.rules,
                     clock::now(),
-                    means,
-                    |seq| {
-                        let decision = phase.decision(seq, contact);
-                        let fresh = (name, totp, spent);
-                        let new = Successor::new(
-                            decision,
-                            enrollment,
-                            self.instead(&base),
-                            fresh,
-                            &phase.rules,
-                            clock::now(),
-                        );
-                        let first = |old: Option<&State>| new.beginning.state(old);
-                        phase.store.install(new.record, expected, &first)
-                    },
-                )
+                );
+                let first = |old: Option<&State>| new.beginning.state(old);
+                phase.store.install(new.record, expected, &first)
             })
         };
         match made {

@@ -142,9 +142,7 @@ impl Hold<'_> {
             if audience(about.event) == Audience::Nobody || was_not_done(&about, &new) {
                 continue;
             }
-            if audience(about.event) == Audience::User {
-                self.outbox.notices.add_event(&about)?;
-            }
+            self.outbox.notices.add_event(&about, &passed.cursor.hash)?;
             let to = recipients(&about);
             if !to.is_empty() {
                 let mail = Mail::new(about, passed.cursor.hash.clone(), to, due);

@@ -7,7 +7,7 @@ use totp_core::event::EventKind;
 use totp_core::time::UnixTime;
 
 use super::text::{Lines, NotOfThisFormat, field, line};
-use crate::permanent::Logged;
+use crate::permanent::{Entry, Logged, Recorded};
 
 const KIND: &str = "pam-totp-mail";
 
@@ -37,6 +37,25 @@ pub struct About {
 }
 
 impl About {
+    /// Of what has just been recorded; `None` for what concerns nobody.
+    #[must_use]
+    pub fn of_entry(entry: &Entry, recorded: &Recorded) -> Option<Self> {
+        let actor = &entry.actor;
+        let uid = || actor.uid.map(|uid| format!("uid {uid}"));
+        Some(Self {
+            seq: recorded.seq,
+            time: entry.time,
+            event: entry.event,
+            user: entry.user.clone()?,
+            by: actor.name.clone().or_else(uid),
+            from: actor.from.clone().or_else(|| entry.rhost.clone()),
+            host: entry.host.clone(),
+            service: entry.service.clone(),
+            reason: entry.reason.clone(),
+            of: entry.of,
+        })
+    }
+
     /// `None` for an event of a later version, and for what concerns nobody.
     #[must_use]
     pub fn of(logged: &Logged) -> Option<Self> {

@@ -40,16 +40,17 @@ impl PermanentRecord {
         Ok(recorded)
     }
 
-    /// Records those of `events` that have not been recorded yet, by their ids: in one write, with one flush.
+    /// Records those of `events` that have not been recorded yet, by their ids: in one write, with one flush. Gives those
+    /// that it did.
     ///
     /// # Errors
     /// None of them was recorded then.
-    pub fn append_once(
+    pub fn append_once<'a>(
         &self,
-        events: &[Entry],
+        events: &'a [Entry],
         now: UnixTime,
         wait: Wait,
-    ) -> Result<Vec<Recorded>, RecordError> {
+    ) -> Result<Vec<(&'a Entry, Recorded)>, RecordError> {
         if events.is_empty() {
             return Ok(Vec::new());
         }
@@ -63,7 +64,7 @@ impl PermanentRecord {
         for event in events.iter().filter(|event| !event.id.is_some_and(|id| known.contains(&id))) {
             let (line, recorded) = tail.next(event, now);
             lines.push_str(&line);
-            all.push(recorded);
+            all.push((event, recorded));
         }
         if !lines.is_empty() {
             writer.write(end, lines.as_bytes())?;

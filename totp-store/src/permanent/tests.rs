@@ -192,7 +192,7 @@ fn a_login_event_is_recorded_once() {
     let (_temp, record) = record();
     let events = [login(1, NOW), login(2, NOW)];
     assert_eq!(record.append_once(&events[..1], NOW, Wait::No).unwrap().len(), 1);
-    assert_eq!(record.append_once(&events, NOW.plus(5), Wait::No).unwrap()[0].seq, 2);
+    assert_eq!(record.append_once(&events, NOW.plus(5), Wait::No).unwrap()[0].1.seq, 2);
     for late in [60, 86_400, 31_536_000] {
         record.append_once(&[login(late, NOW)], NOW.plus(late), Wait::No).unwrap();
         assert!(record.append_once(&events, NOW.plus(late), Wait::No).unwrap().is_empty());
