@@ -139,3 +139,18 @@ fn a_floor_ahead_of_the_clock_is_told_with_its_end() {
     assert_eq!(document["result"], "clock");
     assert!(document["waits"].as_u64().unwrap() > 17_000, "{document}");
 }
+
+#[test]
+fn who_may_enroll_until_a_day_is_missing_until_then_and_locked_out_after_it() {
+    let Some(house) = House::new("[policy]\nenroll_by = 2999-01-31") else { return };
+    let list = house.run(&["list", "--json"]).done().json();
+    assert_eq!(of(&list, "root")["status"], "missing");
+    assert_eq!(of(&list, "root")["may_enroll_until"], "2999-01-31");
+    let table = house.run(&["list"]).done().out;
+    assert!(table.contains("required; may enroll until 2999-01-31"), "{table}");
+    let shown = house.run(&["show", "root"]).done().out;
+    assert!(shown.contains("may enroll at a login until 2999-01-31"), "{shown}");
+    house.configure("[policy]\nenroll_by = 2020-01-31");
+    let table = house.run(&["list"]).done().out;
+    assert!(table.contains("required; cannot log in") && !table.contains("may enroll"), "{table}");
+}
