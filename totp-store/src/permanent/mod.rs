@@ -7,6 +7,7 @@
 mod append;
 mod chain;
 mod entry;
+mod json;
 mod read;
 #[cfg(test)]
 mod tests;
