@@ -7,7 +7,6 @@
 mod append;
 mod chain;
 mod entry;
-mod json;
 mod read;
 #[cfg(test)]
 mod tests;

@@ -3,10 +3,10 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 
+use serde_json::Value;
 use totp_core::time::UnixTime;
 
 use super::chain::LONGEST;
-use super::json::Json;
 use super::{PermanentRecord, RecordError};
 use crate::actor::Actor;
 use crate::files::{Access, FileError};
@@ -49,10 +49,10 @@ pub struct Logged {
 
 impl Logged {
     fn of(text: &str) -> Option<Self> {
-        let value = Json::parse(text)?;
-        let string = |at: &Json, key: &str| at.get(key).and_then(Json::text).map(str::to_owned);
-        let number = |at: &Json, key: &str| at.get(key).and_then(Json::number);
-        let uid = |at: &Json, key: &str| number(at, key).and_then(|uid| u32::try_from(uid).ok());
+        let value: Value = serde_json::from_str(text).ok()?;
+        let string = |at: &Value, key: &str| at.get(key).and_then(Value::as_str).map(str::to_owned);
+        let number = |at: &Value, key: &str| at.get(key).and_then(Value::as_u64);
+        let uid = |at: &Value, key: &str| number(at, key).and_then(|uid| u32::try_from(uid).ok());
         let actor = value.get("actor")?;
         Some(Self {
             seq: number(&value, "seq")?,
