@@ -292,7 +292,7 @@ fn of_pending(
     if let Some(repeated) = &view.meter.repeated
         && repeated.enrollment == pending.enrollment
     {
-        after.once.and(&repeated.once(), &[]);
+        after.once.and(&repeated.once());
     }
     let over = attempt.now >= pending.until || after.once.opened >= MOST_OPENED;
     let reason = match (attempt.pretext, right, over) {

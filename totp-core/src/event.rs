@@ -210,6 +210,15 @@ impl EventQueue {
         }
     }
 
+    /// Gives the oldest event up, and counts it; `false` where there is none.
+    pub(crate) fn forget_oldest(&mut self) -> bool {
+        let gone = self.waiting.pop_front().is_some();
+        if gone {
+            self.uncounted = self.uncounted.saturating_add(1);
+        }
+        gone
+    }
+
     /// For reading a state back.
     pub(crate) fn set_lost(&mut self, lost: u64) {
         self.uncounted = lost;

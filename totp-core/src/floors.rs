@@ -21,7 +21,8 @@ pub(crate) fn begun_anew(rules: &Rules, record: &Record, seq: u64, now: UnixTime
 }
 
 /// Every code that is good once is void: which of them were spent, nobody knows any more.
-pub(crate) fn all_spent(record: &Record) -> Once {
+#[must_use]
+pub fn all_spent(record: &Record) -> Once {
     let rotating = record.recovery.as_ref().filter(|recovery| recovery.rotating);
     let next = rotating.and_then(|recovery| recovery.codes.first());
     Once {
@@ -54,7 +55,7 @@ pub(crate) fn raise_floors(
 ) {
     let repeated = meter.repeated.as_ref().filter(|r| r.enrollment == record.enrollment);
     if let Some(repeated) = repeated {
-        state.once.and(&repeated.once(), &ids(record));
+        state.once.and(&repeated.once());
     }
     for authenticator in &record.authenticators {
         let (name, totp) = (&authenticator.name, authenticator.kind.totp());

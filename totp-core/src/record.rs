@@ -10,6 +10,7 @@ use core::fmt;
 use core::str::FromStr;
 
 use crate::encoding::HEXLOWER;
+use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 use crate::contact::Contact;
@@ -57,6 +58,22 @@ impl FromStr for EnrollmentId {
     }
 }
 
+/// One state of what is decided within an enrollment: another one as soon as anything in the record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Version {
+    enrollment: EnrollmentId,
+    /// The beginning of SHA-256 over the record's text.
+    content: [u8; 16],
+}
+
+impl Version {
+    /// Of which enrollment.
+    #[must_use]
+    pub fn enrollment(&self) -> EnrollmentId {
+        self.enrollment
+    }
+}
+
 /// What a record file says about a user.
 #[derive(Debug)]
 pub enum Entry {
@@ -87,6 +104,16 @@ impl Entry {
             Self::Disabled(tombstone) => &mut tombstone.decision,
             Self::Pending(pending) => &mut pending.decision,
         }
+    }
+
+    /// What a change may be prepared against; a tombstone has none.
+    #[must_use]
+    pub fn version(&self) -> Option<Version> {
+        let enrollment = self.enrollment()?;
+        let text = print(self).unwrap_or_default(); // one that can't be printed is never the one that was read
+        let digest: [u8; 32] = Sha256::digest(text.as_bytes()).into();
+        let (content, _) = digest.split_first_chunk::<16>()?;
+        Some(Version { enrollment, content: *content })
     }
 
     /// The enrollment that states belong to; a tombstone has none.

@@ -68,23 +68,24 @@ impl Once {
         self.used.contains(&id)
     }
 
-    /// Spends a code. `kept` are those that must never be forgotten: the record still has them.
+    /// Spends a code. `kept` are those that must never be forgotten: the record still has them. Neither is the one that was
+    /// handed out.
     pub fn spend(&mut self, id: CodeId, kept: &[CodeId]) {
         self.used.retain(|used| *used != id);
         self.used.push(id);
+        let next = self.next.map(|next| next.code.id());
         while self.used.len() > MOST_USED {
-            let oldest = self.used.iter().position(|used| !kept.contains(used)).unwrap_or(0);
+            let forgettable = |used: &CodeId| !kept.contains(used) && Some(*used) != next;
+            let oldest = self.used.iter().position(forgettable).unwrap_or(0);
             self.used.remove(oldest);
         }
     }
 
-    /// Takes over what another one knows to be spent.
-    pub fn and(&mut self, other: &Self, kept: &[CodeId]) {
-        for id in &other.used {
-            if !self.is_used(*id) {
-                self.spend(*id, kept);
-            }
-        }
+    /// Takes over what another one of this enrollment knows to be spent. Nothing is forgotten for it.
+    pub fn and(&mut self, other: &Self) {
+        let new = other.used.iter().filter(|id| !self.used.contains(id)).copied();
+        let new: Vec<CodeId> = new.collect();
+        self.used.extend(new);
         self.opened = self.opened.max(other.opened);
     }
 }
@@ -119,8 +120,24 @@ impl State {
         self.spent.iter().find(|(n, _)| n == name).map(|(_, spent)| spent)
     }
 
+    /// The same, with what the meter knows to be spent besides: the newest block may be lost.
+    #[must_use]
+    pub fn recalled(mut self, meter: &Meter) -> Self {
+        let Some(repeated) = meter.repeated.as_ref().filter(|r| r.enrollment == self.enrollment)
+        else {
+            return self;
+        };
+        self.once.and(&repeated.once());
+        for (name, Spent::Totp(spent)) in &mut self.spent {
+            let floor = repeated.floors.iter().find(|(n, _)| n == name).map(|(_, floor)| *floor);
+            spent.floor = spent.floor.max(floor.unwrap_or_default());
+        }
+        self
+    }
+
     /// What the meter is to remember of this, for the case that one block or both are lost.
-    pub(crate) fn repeated(&self) -> Repeated {
+    #[must_use]
+    pub fn repeated(&self) -> Repeated {
         let floors = self.spent.iter().map(|(name, spent)| (name.clone(), spent.totp().floor));
         Repeated {
             enrollment: self.enrollment,

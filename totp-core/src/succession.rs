@@ -7,6 +7,7 @@
 use alloc::vec::Vec;
 
 use crate::evaluate::Rules;
+pub use crate::floors::all_spent;
 use crate::floors::begun_anew;
 use crate::name::AuthenticatorName;
 use crate::otp::Totp;

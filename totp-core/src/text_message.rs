@@ -52,8 +52,10 @@ pub fn request(
 ) -> Change<Option<Message>> {
     let mut meter = view.meter.clone();
     meter.spending = meter.spending.refilled(rules.chance, now);
-    meter.texts.sent.retain(|sent| now.since(sent.time) < DAY);
-    meter.texts.codes.retain(|code| now < code.until);
+    // What is more than a day ahead was noted by a clock that was wrong.
+    let in_a_day = |sent: &Sent| now.since(sent.time) < DAY && sent.time.since(now) < DAY;
+    meter.texts.sent.retain(in_a_day);
+    meter.texts.codes.retain(|code| is_good(code.until, now));
     let message = limits.and_then(|limits| to_be_sent(rules, limits, view, &meter, origin, now));
     // Computed for everybody.
     let code = digits(&entropy, message.as_ref().is_some_and(|allowed| allowed.long));
@@ -65,6 +67,12 @@ pub fn request(
         Message { phone, code, until }
     });
     Change::new(Writes { debit: Some(meter), ..Writes::default() }, message)
+}
+
+/// Whether a code that is good until then is good now. One that would be for more than a day was made by a clock that was
+/// wrong.
+pub(crate) fn is_good(until: UnixTime, now: UnixTime) -> bool {
+    now < until && until.since(now) < DAY
 }
 
 /// A message that may be sent.
@@ -88,7 +96,9 @@ fn to_be_sent(
     let (record, texts) = (&enrolled.record, &meter.texts);
     let phone = record.decision.contact.phone.clone()?;
     let known = state.knows(origin, now);
-    if !limits.allow(&texts.sent, known, now) || texts.codes.len() >= MOST_TEXT_CODES {
+    // Of the codes that are good at the same time one is left for the owner, too.
+    let most = if known { MOST_TEXT_CODES } else { MOST_TEXT_CODES.saturating_sub(1) };
+    if !limits.allow(&texts.sent, known, now) || texts.codes.len() >= most {
         return None;
     }
     if view.volatile.is_some() {

@@ -139,6 +139,47 @@ fn a_recovery_code_used_before_the_newest_block_was_lost_stays_used() {
 }
 
 #[test]
+fn a_rotating_code_that_was_handed_out_and_used_is_never_forgotten() {
+    let mut alice = with_codes(&[21], true);
+    let _ = accepted(alice.enter(&typed(21)));
+    hand_out(&mut alice, 31);
+    let _ = accepted(alice.enter(&typed(31)));
+    for n in 100..140 {
+        alice.enrolled().record.bypass = Some(Bypass { code: code(n).hash(), until: NOW.plus(60) });
+        let _ = alice.enter(&typed(n));
+    }
+    assert_eq!(alice.reason(&typed(31)), Reason::Replay);
+    assert!(is_due(&mut alice));
+}
+
+#[test]
+fn a_lost_state_voids_text_messages_too() {
+    let mut alice = known();
+    let message = text(&mut alice, 3).unwrap();
+    alice.enrolled().state = StateRead::Lost { seq: 5 };
+    assert_eq!(alice.reason(&message.code), Reason::Wrong);
+}
+
+#[test]
+fn strangers_leave_one_of_the_codes_that_are_good_at_once() {
+    let mut alice = known();
+    let many = Limits { per_hour: 10, per_day: 20 };
+    alice.origin = ELSEWHERE;
+    let strangers = (0..9).filter(|n| text_within(&mut alice, *n, many).is_some()).count();
+    alice.origin = HOME;
+    assert_eq!((strangers, text_within(&mut alice, 50, many).is_some()), (2, true));
+}
+
+#[test]
+fn a_clock_once_far_ahead_does_not_stop_text_messages_for_good() {
+    let mut alice = known();
+    alice.now = NOW.plus(10 * DAY);
+    while text(&mut alice, 1).is_some() {}
+    alice.now = NOW;
+    assert!(text(&mut alice, 2).is_some());
+}
+
+#[test]
 fn a_lost_state_voids_every_code_that_is_good_once() {
     for rotating in [false, true] {
         let mut alice = with_codes(&[21], rotating);

@@ -21,13 +21,21 @@ pub(super) enum Shown {
     /// None, or none that could be made.
     Nothing,
     /// What is to take the place of all there were.
-    All(Vec<CodeHash>),
+    All(Vec<CodeHash>, Expected),
     /// What is to take the place of the used one.
     Next(CodeHash),
 }
 
 /// Makes as many as are configured, and shows them.
 pub(super) fn show(phase: &mut Phase<'_>) -> Shown {
+    // Whatever is decided from here on, while they are noted, voids what is shown.
+    let expected = match phase.store.expect(&phase.mark.user) {
+        Ok((expected, _)) => expected,
+        Err(fault) => {
+            phase.host.log(Priority::Error, &fault.to_string());
+            return Shown::Nothing;
+        }
+    };
     let mut hashes = Vec::new();
     for _ in 0..phase.config.recovery.count() {
         let Some(code) = fresh(phase) else { return Shown::Nothing };
@@ -35,7 +43,7 @@ pub(super) fn show(phase: &mut Phase<'_>) -> Shown {
         phase.host.tell(&line);
         hashes.push(code.hash());
     }
-    Shown::All(hashes)
+    Shown::All(hashes, expected)
 }
 
 /// Makes one, and asks whether it is noted; nothing where it can't be made.
@@ -62,7 +70,7 @@ pub(super) fn keep(phase: &mut Phase<'_>, shown: Shown, enrollment: Option<Enrol
     };
     let why = match &shown {
         Shown::Next(_) => "the next one, in place of the used one".to_owned(),
-        Shown::All(codes) => format!("{} at the enrollment", codes.len()),
+        Shown::All(codes, _) => format!("{} at the enrollment", codes.len()),
         Shown::Nothing => return false,
     };
     let entry = phase.entry(EventKind::RecoveryCodesIssued, Some(why));
@@ -94,10 +102,13 @@ impl Phase<'_> {
         let user = &self.mark.user;
         match shown {
             Shown::Nothing => Ok(()),
-            Shown::All(codes) => {
+            Shown::All(_, expected) if expected.enrollment() != Some(enrollment) => {
+                Err(NotChanged::Meanwhile(user.clone()))
+            }
+            Shown::All(codes, expected) => {
                 let rotating = self.config.recovery.mode == RecoveryMode::Rotating;
                 let recovery = Recovery { rotating, issued: clock::now(), codes };
-                self.store.amend(user, Expected::Enrolled(enrollment), &mut |entry| {
+                self.store.amend(user, expected, &mut |entry| {
                     if let Entry::Enrolled(record) = entry {
                         record.recovery = Some(recovery.clone());
                     }

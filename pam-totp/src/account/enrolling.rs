@@ -158,16 +158,18 @@ impl Enrolling {
 
     /// What there is now, where the enrollment still is to be made.
     fn base(&self, phase: &Phase<'_>) -> Result<Base, Failed> {
-        let wanted = match &self.wanted {
-            Wanted::Nothing => return Err(Failed::Changed),
-            Wanted::Opened(id) => Expected::Pending(*id),
-            Wanted::First => Expected::Absent,
-            Wanted::InPlaceOf(id, _) | Wanted::StartOver(id) => Expected::Enrolled(*id),
-        };
         let looked = phase.store.expect(&phase.mark.user);
         let (expected, entry) = looked.map_err(|fault| phase.trouble(&fault.to_string()))?;
         let over = matches!(&entry, Some(Entry::Pending(pending)) if clock::now() >= pending.until);
-        if expected != wanted || over {
+        let as_wanted = match (&self.wanted, expected) {
+            (Wanted::Opened(id), Expected::Pending(version))
+            | (Wanted::InPlaceOf(id, _) | Wanted::StartOver(id), Expected::Enrolled(version)) => {
+                version.enrollment() == *id
+            }
+            (Wanted::First, Expected::Absent) => true,
+            _ => false,
+        };
+        if !as_wanted || over {
             let line = format!("what is decided about {} has changed meanwhile", phase.mark.user);
             phase.host.log(Priority::Notice, if over { "the enrollment is over" } else { &line });
             return Err(Failed::Changed);

@@ -22,9 +22,10 @@ pub fn run(ui: &Ui, site: &Site, args: &BypassCode) -> Result<()> {
     let (one, _) = enrolled(site, &whom)?;
     // A state that is begun anew voids every code that the record has then.
     state_of(&one.state)?;
-    let expected = Expected::Enrolled(one.record.enrollment);
+    let entry = Entry::Enrolled(one.record);
+    let expected = Expected::of_entry(&entry);
     let who = Administrator::here();
-    who.prove_if_own(ui, site, &whom, Some(&Entry::Enrolled(one.record)))?;
+    who.prove_if_own(ui, site, &whom, Some(&entry))?;
     let code = codes::fresh()?;
     let until = site.now().plus(args.lasting.0);
     let bypass = Bypass { code: code.hash(), until };

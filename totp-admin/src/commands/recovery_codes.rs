@@ -33,10 +33,11 @@ pub fn run(ui: &Ui, site: &Site, args: &RecoveryCodes) -> Result<()> {
     let (one, _) = enrolled(site, &whom)?;
     // A state that is begun anew voids every code that the record has then.
     state_of(&one.state)?;
-    let expected = Expected::Enrolled(one.record.enrollment);
     let had = one.record.recovery.is_some();
+    let entry = Entry::Enrolled(one.record);
+    let expected = Expected::of_entry(&entry);
     let who = Administrator::here();
-    who.prove_if_own(ui, site, &whom, Some(&Entry::Enrolled(one.record)))?;
+    who.prove_if_own(ui, site, &whom, Some(&entry))?;
     let issued = Issued::of(site, args.count.map(usize::from))?;
     let recovery = issued.recovery(site);
     // Ctrl-C waits until the codes are out: nobody else has them.

@@ -151,8 +151,8 @@ fn all(ui: &Ui, site: &Site, who: &Administrator) -> Result<()> {
 fn repair(site: &Site, who: &Administrator, whom: &Whom) -> Result<Done> {
     let (expected, entry) = site.store().expect(&whom.name)?;
     match (expected, entry) {
-        (Expected::Enrolled(id), Some(Entry::Enrolled(record))) => {
-            let recorded = spend_everything(site, who, whom, id)?;
+        (Expected::Enrolled(version), Some(Entry::Enrolled(record))) => {
+            let recorded = spend_everything(site, who, whom, version.enrollment())?;
             Ok(Done::Repaired(recorded, record.recovery.map_or(0, |recovery| recovery.codes.len())))
         }
         (Expected::Pending(_), Some(Entry::Pending(pending))) if pending.until > site.now() => {

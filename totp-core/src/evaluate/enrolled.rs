@@ -69,6 +69,8 @@ impl Base {
                 let used_up = Spending::singles_used_up();
                 let Spending { known, unknown, .. } = used_up;
                 meter.spending = Spending { known, unknown, ..meter.spending };
+                // Which of them was used, nobody knows any more.
+                meter.texts.codes.clear();
                 (begun_anew(rules, &enrolled.record, *seq, now), true)
             }
         };

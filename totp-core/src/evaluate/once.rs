@@ -10,6 +10,7 @@ use crate::onetime::{CodeHash, MOST_RECOVERY_CODES};
 use crate::prices::Open;
 use crate::record::{Record, Recovery};
 use crate::state::{MOST_TEXT_CODES, Meter, Once, State};
+use crate::text_message::is_good;
 use crate::time::UnixTime;
 
 /// As many codes are compared: recovery codes, their successor, a bypass code, those of text messages.
@@ -57,11 +58,12 @@ pub(super) fn look(
     if state.once.is_used(hit.hash.id()) {
         return Err(Reason::Replay);
     }
-    let until = match hit.what {
-        What::Recovery => UnixTime::MAX,
-        What::Bypass { until } | What::Text { until, .. } => until,
+    let good = match hit.what {
+        What::Recovery => true,
+        What::Bypass { until } => now < until,
+        What::Text { until, .. } => is_good(until, now),
     };
-    if now >= until {
+    if !good {
         return Err(Reason::Expired);
     }
     match hit.what {

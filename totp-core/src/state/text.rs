@@ -49,7 +49,7 @@ pub fn print_state(user: &UserName, state: &State) -> [u8; BLOCK] {
         }
         // Longest names and places: the oldest origin makes room. Without origins everything else fits.
         if state.origins.pop_back().is_none() {
-            state.events = EventQueue::default();
+            state.events.forget_oldest();
         }
     }
 }
@@ -94,11 +94,10 @@ pub fn print_meter(user: &UserName, meter: &Meter) -> [u8; BLOCK] {
         if let Some(block) = sealed(meter_lines(user, &meter)) {
             return block;
         }
-        meter.events = EventQueue::default(); // the longest names and places of 8 events alone don't fit
-        if let Some(block) = sealed(meter_lines(user, &meter)) {
-            return block;
+        // The longest names and places of 8 events don't fit.
+        if !meter.events.forget_oldest() {
+            meter.repeated = None; // can't be reached
         }
-        meter.repeated = None; // can't be reached
     }
 }
 

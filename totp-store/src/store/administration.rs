@@ -7,8 +7,8 @@ use std::fs::File;
 
 use thiserror::Error;
 use totp_core::name::UserName;
-use totp_core::record::{EnrollmentId, Entry, Pending, Record, Tombstone};
-use totp_core::state::State;
+use totp_core::record::{EnrollmentId, Entry, Pending, Record, Tombstone, Version};
+use totp_core::state::{Meter, State};
 use totp_core::store::{Fault, FaultKind, StateRead};
 
 use super::blocks::Blocks;
@@ -27,10 +27,10 @@ pub enum Expected {
     Absent,
     /// The tombstone of somebody switched off.
     Disabled,
-    /// This enrollment.
-    Enrolled(EnrollmentId),
-    /// This enrollment, which is still open.
-    Pending(EnrollmentId),
+    /// This enrollment, with exactly this record.
+    Enrolled(Version),
+    /// The same, still open.
+    Pending(Version),
     /// A record that can't be used.
     Unusable,
 }
@@ -54,14 +54,31 @@ fn lasting<T>((made, undurable): InPlace<T>) -> Result<T, NotChanged> {
 }
 
 impl Expected {
+    /// What a change is to be prepared against where there is this.
+    #[must_use]
+    pub fn of_entry(entry: &Entry) -> Self {
+        match (entry, entry.version()) {
+            (Entry::Enrolled(_), Some(version)) => Self::Enrolled(version),
+            (Entry::Pending(_), Some(version)) => Self::Pending(version),
+            (Entry::Disabled(_), _) | (_, None) => Self::Disabled,
+        }
+    }
+
+    /// Of which enrollment, where there is one.
+    #[must_use]
+    pub fn enrollment(&self) -> Option<EnrollmentId> {
+        match self {
+            Self::Enrolled(version) | Self::Pending(version) => Some(version.enrollment()),
+            Self::Absent | Self::Disabled | Self::Unusable => None,
+        }
+    }
+
     /// What is there now, for a change to be prepared against.
     #[must_use]
     pub fn of(read: &Result<Option<Entry>, Fault>) -> Option<Self> {
         match read {
             Ok(None) => Some(Self::Absent),
-            Ok(Some(Entry::Disabled(_))) => Some(Self::Disabled),
-            Ok(Some(Entry::Enrolled(record))) => Some(Self::Enrolled(record.enrollment)),
-            Ok(Some(Entry::Pending(pending))) => Some(Self::Pending(pending.enrollment)),
+            Ok(Some(entry)) => Some(Self::of_entry(entry)),
             Err(fault) if fault.kind.is_the_users_own() => Some(Self::Unusable),
             Err(_) => None,
         }
@@ -153,14 +170,18 @@ impl FileStore {
         let current = self.as_expected(directories, &user, expected)?;
         let blocks = self.ready_to_change(&seat, &opened, current)?;
         let seq = blocks.highest().saturating_add(1);
+        let meter = blocks.meter();
         let state = match current.map(|enrollment| blocks.state(enrollment)) {
-            Some(StateRead::Good(state)) => first(Some(&state)),
+            // The block may be the older one: what the meter knows is carried on as well.
+            Some(StateRead::Good(state)) => first(Some(&state.recalled(&meter))),
             _ => first(None),
         };
-        self.write_first(&seat, &opened.file, &blocks, current, &State { seq, ..state })?;
+        let state = State { seq, ..state };
+        self.write_first(&seat, &opened.file, &blocks, current, &state)?;
         let written = directories.records.write(&entry)?;
         // Only a note: without it the next login flushes once more.
-        let _ = blocks.write_meter(&*self.disk, &opened.file, &blocks.meter(), seq);
+        let meter = Meter { repeated: Some(state.repeated()), ..meter };
+        let _ = blocks.write_meter(&*self.disk, &opened.file, &meter, seq);
         self.make_decoys(directories);
         lasting(written)
     }

@@ -314,7 +314,7 @@ fn block(bytes: &[u8], slot: Slot) -> &[u8] {
 
 fn raise_floors(state: &mut State, other: &State) {
     // Nothing that is good once is accepted in memory, so the disk knows as much or more.
-    state.once.and(&other.once, &[]);
+    state.once.and(&other.once);
     for (name, Spent::Totp(spent)) in &mut state.spent {
         if let Some(other) = other.spent(name) {
             spent.floor = spent.floor.max(other.totp().floor);

@@ -5,10 +5,10 @@ use anyhow::{Result, bail};
 use totp_core::contact::Contact;
 use totp_core::event::EventKind;
 use totp_core::name::AuthenticatorName;
-use totp_core::onetime::{CodeHash, CodeId};
 use totp_core::otp::Totp;
 use totp_core::record::{Authenticator, EnrollmentId, Entry, MOST_AUTHENTICATORS, Pending, Record};
 use totp_core::state::{Spent, State, TotpSpent};
+use totp_core::succession::all_spent;
 use totp_store::entropy;
 use totp_store::store::Expected;
 
@@ -142,7 +142,7 @@ impl Base {
         let event = if adds { EventKind::AuthenticatorAdded } else { EventKind::Enrolled };
         let kept: Vec<AuthenticatorName> = self.kept.iter().map(|one| one.name.clone()).collect();
         let name = fresh.name.clone();
-        let carried = self.enrolled().filter(|_| adds).map(codes_of).unwrap_or_default();
+        let carried = self.enrolled().filter(|_| adds).map(all_spent).unwrap_or_default();
         let first = |old: Option<&State>| {
             let floor = before.as_ref().and_then(|name| Some(old?.spent(name)?.totp().floor));
             let spent = TotpSpent { floor: spent.floor.max(floor.unwrap_or_default()), ..spent };
@@ -150,7 +150,7 @@ impl Base {
                 first_state(enrollment, old, &kept, adds, (name.clone(), Spent::Totp(spent)));
             if old.is_none() {
                 // Which of them were used, nobody knows any more.
-                first.once.used.clone_from(&carried);
+                first.once.clone_from(&carried);
             }
             first
         };
@@ -196,12 +196,6 @@ fn first_state(
         }
     }
     first
-}
-
-/// The codes of a record that are good once.
-fn codes_of(record: &Record) -> Vec<CodeId> {
-    let recovery = record.recovery.iter().flat_map(|recovery| &recovery.codes);
-    recovery.chain(record.bypass.iter().map(|bypass| &bypass.code)).map(CodeHash::id).collect()
 }
 
 /// What was known stays, also of somebody who is switched off.

@@ -9,13 +9,13 @@ use totp_core::record::{EnrollmentId, Entry};
 use totp_core::store::{Found, StateRead, Store as _};
 
 use super::house::{
-    House, NOW, Trouble, code, first_state, is_accepted, reason, record, tombstone, try_code, user,
-    wrong,
+    House, NOW, Trouble, code, expected, first_state, is_accepted, reason, record, tombstone,
+    try_code, user, wrong,
 };
 use crate::store::{Expected, NotChanged};
 
 fn enrolled(n: u8) -> Expected {
-    Expected::Enrolled(EnrollmentId::fresh([n; 8]))
+    expected("alice", n)
 }
 
 #[test]
@@ -30,6 +30,44 @@ fn a_change_prepared_against_something_else_is_refused() {
         assert_eq!(house.store.remove(&alice, expected), Err(NotChanged::Meanwhile(alice.clone())));
     }
     assert!(is_accepted(&house.enter(&code(NOW), NOW)));
+}
+
+#[test]
+fn a_change_prepared_before_another_one_within_the_enrollment_is_refused() {
+    let house = House::with_alice();
+    let alice = user("alice");
+    let before = house.store.expect(&alice).unwrap().0;
+    let phone = Some("+420123456789".parse().unwrap());
+    let set = |entry: &mut Entry| entry.decision_mut().contact.phone.clone_from(&phone);
+    house.store.amend(&alice, before, &mut { set }).unwrap();
+    let refused = Err(NotChanged::Meanwhile(alice.clone()));
+    assert_eq!(house.store.amend(&alice, before, &mut |_| ()), refused);
+    assert_eq!(house.store.install(record("alice", 2), before, &|_| first_state(2)), refused);
+    assert!(is_accepted(&house.enter(&code(NOW), NOW)));
+}
+
+#[test]
+fn what_the_meter_alone_knows_to_be_spent_is_carried_on() {
+    let house = House::with_alice();
+    assert!(is_accepted(&house.enter(&code(NOW), NOW)));
+    let next = code(NOW.plus(30));
+    assert!(is_accepted(&house.enter(&next, NOW)));
+    // The newest block is damaged: the older one and the meter are left.
+    let mut bytes = fs::read(house.state_file()).unwrap();
+    let seq = |block: &[u8]| {
+        let text = String::from_utf8_lossy(block).into_owned();
+        text.lines().find_map(|line| line.strip_prefix("seq ")?.parse::<u64>().ok())
+    };
+    let newest = if seq(&bytes[..4096]) > seq(&bytes[4096..8192]) { 0 } else { 4096 };
+    bytes[newest] ^= 1;
+    fs::write(house.state_file(), bytes).unwrap();
+    let carried = |current: Option<&totp_core::state::State>| {
+        let mut state = current.unwrap().clone();
+        state.enrollment = EnrollmentId::fresh([2; 8]);
+        state
+    };
+    house.store.install(record("alice", 2), enrolled(1), &carried).unwrap();
+    assert_eq!(house.reason(&next, NOW), Reason::Replay);
 }
 
 #[test]
@@ -296,6 +334,7 @@ fn wherever_a_renaming_is_killed_one_of_the_two_names_gets_in_and_no_code_is_goo
             let listed = house.store.everybody(NOW).unwrap();
             assert_eq!(listed.len(), 1);
             assert_eq!(listed[0].1.as_ref().unwrap().decision().user, alice, "{stage}");
+            let expected = house.store.expect(&alice).unwrap().0;
             house.store.rename(&alice, &alina, expected, 10).unwrap();
             assert_eq!(reason(enter("alina", &next)), Reason::Replay, "{stage}");
         }

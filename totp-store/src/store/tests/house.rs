@@ -15,7 +15,7 @@ use totp_core::event::Place;
 use totp_core::name::{AuthenticatorName, UserName};
 use totp_core::origin::Origin;
 use totp_core::otp::{Algorithm, Digits, Totp};
-use totp_core::record::{Authenticator, Decision, EnrollmentId, Kind, Record, Tombstone};
+use totp_core::record::{Authenticator, Decision, EnrollmentId, Entry, Kind, Record, Tombstone};
 use totp_core::search::Codebook;
 use totp_core::secret::Secret;
 use totp_core::state::{Spent, State, TotpSpent};
@@ -72,6 +72,11 @@ pub(super) fn record(name: &str, enrollment: u8) -> Record {
     let authenticator = Authenticator { name: phone(), added: NOW, kind: Kind::Totp(totp()) };
     let enrollment = EnrollmentId::fresh([enrollment; 8]);
     Record::new(decision(name), enrollment, vec![authenticator])
+}
+
+/// What a change to somebody with this record is prepared against.
+pub(super) fn expected(name: &str, enrollment: u8) -> Expected {
+    Expected::Enrolled(Entry::Enrolled(record(name, enrollment)).version().unwrap())
 }
 
 pub(super) fn tombstone(name: &str) -> Tombstone {

@@ -4,12 +4,10 @@ use std::fs;
 
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use totp_core::record::EnrollmentId;
 use totp_core::store::{FaultKind, Store as _, View};
 use totp_core::upkeep::read;
 
-use super::house::{House, NOW, code, first_state, record, tombstone, user};
-use crate::store::Expected;
+use super::house::{House, NOW, code, expected, first_state, record, tombstone, user};
 
 fn alone(inner: &str) {
     let me = std::env::current_exe().unwrap();
@@ -38,7 +36,7 @@ fn inner_file_size() {
     }
     let (_, hard) = getrlimit(Resource::RLIMIT_FSIZE).unwrap();
     setrlimit(Resource::RLIMIT_FSIZE, 100, hard).unwrap();
-    let enrolled = |n| Expected::Enrolled(EnrollmentId::fresh([n; 8]));
+    let enrolled = |n| expected("alice", n);
     let [alice, bob] =
         ["alice", "bob"].map(|name| house.try_code(name, &code(NOW), NOW).unwrap_err());
     let enrolling = house.store.install(record("alice", 2), enrolled(1), &|_| first_state(2));
