@@ -3,7 +3,6 @@
 
 use std::fs::File;
 
-use nix::errno::Errno;
 use totp_core::name::UserName;
 use totp_core::record::{EnrollmentId, Entry};
 use totp_core::store::{Change, Committed, Durability, Fault, FaultKind, View, Volatile, Writes};
@@ -19,9 +18,48 @@ use crate::flock::lock;
 /// How often a transaction begins again because a file was replaced while its lock was waited for.
 const TRIES: u32 = 16;
 
+/// A decision on its way to disk, whatever its outcome is: one transaction for all of them, not one for each kind of
+/// outcome.
+trait Decision {
+    /// Decides by what is seen.
+    fn decide(&mut self, view: &View);
+
+    /// Writes what was decided, and only then has an outcome.
+    fn commit(&mut self, write: &mut Write<'_>) -> Result<(), NotWritten>;
+}
+
+type Write<'a> = dyn FnMut(&Writes) -> Result<Durability, NotWritten> + 'a;
+
+/// Why a decision has no outcome.
+enum NotWritten {
+    /// The disk takes it not.
+    Disk,
+    /// Memory neither.
+    Fault(Fault),
+}
+
+/// A decision with an outcome of one kind.
+struct Deciding<'a, T> {
+    f: &'a dyn Fn(&View) -> Change<T>,
+    decided: Option<Change<T>>,
+    committed: Option<Committed<T>>,
+}
+
+impl<T> Decision for Deciding<'_, T> {
+    fn decide(&mut self, view: &View) {
+        self.decided = Some((self.f)(view));
+    }
+
+    fn commit(&mut self, write: &mut Write<'_>) -> Result<(), NotWritten> {
+        let change = self.decided.take().ok_or(NotWritten::Disk)?; // `decide` comes first
+        self.committed = Some(change.commit(write)?);
+        Ok(())
+    }
+}
+
 /// How an attempt at a transaction ended.
-enum Turn<T> {
-    Done(Committed<T>),
+enum Turn {
+    Done,
     /// A file was replaced meanwhile.
     Again,
     /// The user is enrolled and has no state.
@@ -35,6 +73,17 @@ impl FileStore {
         record_of: Option<&UserName>,
         f: &dyn Fn(&View) -> Change<T>,
     ) -> Result<Committed<T>, Fault> {
+        let mut deciding = Deciding { f, decided: None, committed: None };
+        self.decided(user, record_of, &mut deciding)?;
+        deciding.committed.ok_or_else(|| self.busy(&user.file_name())) // there is one: it is done
+    }
+
+    fn decided(
+        &self,
+        user: &UserName,
+        record_of: Option<&UserName>,
+        f: &mut dyn Decision,
+    ) -> Result<(), Fault> {
         self.room_in_memory()?;
         let own = Seat::own(user, record_of);
         let decoy = Seat::decoy(user, record_of);
@@ -54,7 +103,7 @@ impl FileStore {
                 }
             };
             match turn {
-                Turn::Done(committed) => return Ok(committed),
+                Turn::Done => return Ok(()),
                 Turn::Again => {}
                 Turn::StateWanted => made = Some(self.make_state(&own.name)?),
             }
@@ -63,12 +112,12 @@ impl FileStore {
     }
 
     /// Locks a state and transacts. Without one on disk, that in memory is locked.
-    fn under_lock<T>(
+    fn under_lock(
         &self,
         seat: &Seat<'_>,
         opened: Option<Opened>,
-        f: &dyn Fn(&View) -> Change<T>,
-    ) -> Result<Turn<T>, Fault> {
+        f: &mut dyn Decision,
+    ) -> Result<Turn, Fault> {
         let directories = self.directories()?;
         let Some(opened) = opened else {
             return self.in_memory_alone(seat, f);
@@ -94,11 +143,7 @@ impl FileStore {
     }
 
     /// Where the disk has no state and takes none.
-    fn in_memory_alone<T>(
-        &self,
-        seat: &Seat<'_>,
-        f: &dyn Fn(&View) -> Change<T>,
-    ) -> Result<Turn<T>, Fault> {
+    fn in_memory_alone(&self, seat: &Seat<'_>, f: &mut dyn Decision) -> Result<Turn, Fault> {
         let Some(file) = self.memory.open(&seat.name, Access::Write)? else {
             self.memory.make(&seat.name)?;
             return Ok(Turn::Again);
@@ -134,55 +179,73 @@ impl FileStore {
         Ok(Some(entry))
     }
 
-    fn on_disk<T>(
+    fn on_disk(
         &self,
         seat: &Seat<'_>,
         opened: &Opened,
         entry: Option<Entry>,
-        f: &dyn Fn(&View) -> Change<T>,
-    ) -> Result<Turn<T>, Fault> {
+        f: &mut dyn Decision,
+    ) -> Result<Turn, Fault> {
         let blocks = self.read(seat, &opened.file);
         let enrollment = enrollment(entry.as_ref());
         let mut view = View { found: found(entry, &blocks), meter: blocks.meter(), volatile: None };
-        let written = f(&view).commit(|writes| {
+        f.decide(&view);
+        let written = f.commit(&mut |writes| {
             if opened.writable {
-                blocks.write(&*self.disk, &opened.file, enrollment, writes)?;
+                let written = blocks.write(&*self.disk, &opened.file, enrollment, writes);
+                written.map_err(|_| NotWritten::Disk)?;
             } else if *writes != Writes::default() {
-                return Err(Errno::EROFS.into());
+                return Err(NotWritten::Disk);
             }
-            Ok::<_, std::io::Error>(Durability::Disk)
+            Ok(Durability::Disk)
         });
         // Whatever the disk says: a right code is the one that is flushed, and must not be told from a wrong one.
-        if let Ok(committed) = written {
-            return Ok(Turn::Done(committed));
+        if written.is_ok() {
+            return Ok(Turn::Done);
         }
         view.volatile = Some(self.volatile(true)?);
-        let committed = f(&view).commit(|writes| {
-            let after = blocks.after(enrollment, writes);
-            self.memory.put(&seat.name, after.bytes())?;
-            Ok::<_, Fault>(Durability::Volatile)
-        })?;
-        Ok(Turn::Done(committed))
+        f.decide(&view);
+        self.written(
+            f.commit(&mut |writes| {
+                let after = blocks.after(enrollment, writes);
+                self.memory.put(&seat.name, after.bytes()).map_err(NotWritten::Fault)?;
+                Ok(Durability::Volatile)
+            }),
+            seat,
+        )
     }
 
-    fn in_memory<T>(
+    fn in_memory(
         &self,
         seat: &Seat<'_>,
         file: &File,
         memory: &Blocks,
         entry: Option<Entry>,
-        f: &dyn Fn(&View) -> Change<T>,
-    ) -> Result<Turn<T>, Fault> {
+        f: &mut dyn Decision,
+    ) -> Result<Turn, Fault> {
         let enrollment = enrollment(entry.as_ref());
         let volatile = Some(self.volatile(memory.is_short())?);
         let view = View { found: found(entry, memory), meter: memory.meter(), volatile };
-        let committed = f(&view).commit(|writes| {
-            memory
-                .write(&RealDisk, file, enrollment, writes)
-                .map_err(|e| self.failed(&seat.name, "write to memory", &e))?;
-            Ok::<_, Fault>(Durability::Volatile)
-        })?;
-        Ok(Turn::Done(committed))
+        f.decide(&view);
+        self.written(
+            f.commit(&mut |writes| {
+                let written = memory.write(&RealDisk, file, enrollment, writes);
+                written.map_err(|e| {
+                    NotWritten::Fault(self.failed(&seat.name, "write to memory", &e))
+                })?;
+                Ok(Durability::Volatile)
+            }),
+            seat,
+        )
+    }
+
+    /// What comes of a commit behind which there is no other place to write to.
+    fn written(&self, written: Result<(), NotWritten>, seat: &Seat<'_>) -> Result<Turn, Fault> {
+        match written {
+            Ok(()) => Ok(Turn::Done),
+            Err(NotWritten::Fault(fault)) => Err(fault),
+            Err(NotWritten::Disk) => Err(self.busy(&seat.name)), // can't be reached
+        }
     }
 
     /// Takes a state from memory back to disk; `false` where the disk still can't be written.
