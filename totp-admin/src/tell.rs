@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use anyhow::Context as _;
 use serde::Serialize;
 use serde_json::{Value, json};
 use totp_agent::post::{Post, Report, When};
@@ -116,10 +117,11 @@ impl<'a> Telling<'a> {
 
 /// Delivers all mail about a line of the record.
 fn deliver(site: &Site, seq: u64) -> Told {
-    let mut told = Told::default();
-    let attempt = || -> anyhow::Result<Vec<Report>> {
+    let mut trouble = Vec::new();
+    let mut attempt = || -> anyhow::Result<Vec<Report>> {
         let post = post(site)?;
-        post.enqueue()?; // where it could not be held while the change was made
+        // Where it could not be held while the change was made.
+        trouble.extend(post.enqueue().context("not enqueued yet")?);
         let mut reports = Vec::new();
         for item in post.outbox().items()? {
             if let Item::Mail { seq: its, name } = item
@@ -130,11 +132,11 @@ fn deliver(site: &Site, seq: u64) -> Told {
         }
         Ok(reports)
     };
-    match attempt() {
-        Ok(reports) => told.reports = reports,
-        Err(error) => told.trouble.push(format!("Nobody was told: {error:#}")),
-    }
-    told
+    let reports = attempt().unwrap_or_else(|error| {
+        trouble.push(format!("Nobody was told by mail: {error:#}"));
+        Vec::new()
+    });
+    Told { reports, trouble }
 }
 
 /// Says what came of mail.

@@ -17,9 +17,7 @@ use totp_core::name::UserName;
 use totp_core::policy::Config;
 use totp_core::time::{DAY, UnixTime};
 use totp_store::files::Owner;
-use totp_store::outbox::{
-    About, ClaimedMail, Enqueued, Hold, Mail, Outbox, OutboxError, recipients,
-};
+use totp_store::outbox::{About, ClaimedMail, Hold, Mail, Outbox, OutboxError, recipients};
 use totp_store::permanent::{Entry, PermanentRecord, RecordError};
 use totp_store::store::FileStore;
 use totp_store::{Wait, clock};
@@ -31,6 +29,9 @@ use crate::{mail, render, sms, syslog};
 
 /// How long another writer of the permanent record is waited for.
 const PATIENCE: Wait = Wait::AtMost(Duration::from_secs(30));
+
+/// How long whoever else goes through the permanent record is waited for.
+const PATIENCE_WITH_A_CHANGE: Wait = Wait::AtMost(Duration::from_secs(5));
 
 /// The first pause after a failed try, in seconds; each following one is twice as long.
 const FIRST_PAUSE: u64 = 60;
@@ -170,15 +171,14 @@ impl Post {
         Ok(self.outbox.hold(&self.record, wait)?)
     }
 
-    /// Enqueues what is new in the permanent record, unless somebody else is at it.
+    /// Enqueues what is new in the permanent record. Gives what an administrator should know besides: notices that could
+    /// not be added.
     ///
     /// # Errors
-    /// What can't be read or written.
-    pub fn enqueue(&self) -> Result<(), PostError> {
-        if let Some(hold) = self.outbox.hold_if_free(&self.record)? {
-            self.enqueue_with(&hold, None)?;
-        }
-        Ok(())
+    /// What can't be read or written, and where somebody else holds the outbox for more than some seconds.
+    pub fn enqueue(&self) -> Result<Vec<String>, PostError> {
+        let hold = self.hold(PATIENCE_WITH_A_CHANGE)?;
+        self.enqueue_with(&hold, None)
     }
 
     /// The same under a lock that is held already, for a command that delivers itself. `known`: how the user in this line of
@@ -190,7 +190,7 @@ impl Post {
         &self,
         hold: &Hold<'_>,
         known: Option<(u64, Contact)>,
-    ) -> Result<Vec<Enqueued>, PostError> {
+    ) -> Result<Vec<String>, PostError> {
         let to = |about: &About| {
             let before = known.iter().filter(|(seq, _)| *seq == about.seq);
             let mut contacts: Vec<Contact> = before.map(|(_, contact)| contact.clone()).collect();

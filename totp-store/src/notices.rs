@@ -16,7 +16,7 @@ use totp_core::name::{UserName, escaped};
 use totp_core::time::UnixTime;
 
 use crate::files::{Access, Demand, Directory, FileError, Problem, Shared};
-use crate::flock::{Held, Pauses, Wait};
+use crate::flock::{Held, NoLock, Wait, lock_within};
 use crate::limits;
 use crate::outbox::{About, Audience, audience};
 
@@ -26,8 +26,8 @@ const MOST: usize = 8192;
 /// Bytes of one line.
 const LONGEST: usize = 300;
 
-/// A line is read and written within microseconds.
-const PATIENCE: Wait = Wait::AtMost(Duration::from_millis(200));
+/// A line is read and written within microseconds. Long enough that a holder that is stopped, or does nothing, is ended.
+const PATIENCE: Wait = Wait::AtMost(Duration::from_secs(3));
 
 const DEMAND: Demand = Demand::private(65_536);
 
@@ -96,10 +96,9 @@ impl Notices {
         let mut text = escaped(text);
         text.truncate(LONGEST); // ASCII by now
         let name = user.file_name();
-        let mut pauses = Pauses::new(PATIENCE);
         loop {
             let file = self.open_or_create(&name)?;
-            let Some(held) = self.locked(&file, &name, &mut pauses)? else { continue };
+            let Some(held) = self.locked(&file, &name)? else { continue };
             let content = Content::read(&file).map_err(|e| self.system(&name, "read", &e))?;
             if content.knows(key) {
                 return Ok(());
@@ -116,12 +115,11 @@ impl Notices {
     /// What can't be read or trusted.
     pub fn look(&self, user: &UserName) -> Result<Shown, FileError> {
         let name = user.file_name();
-        let mut pauses = Pauses::new(PATIENCE);
         loop {
             let Some(file) = self.directory.file(&name, Access::Read, DEMAND)? else {
                 return Ok(Shown::default());
             };
-            let Some(held) = self.locked(&file, &name, &mut pauses)? else { continue };
+            let Some(held) = self.locked(&file, &name)? else { continue };
             let content = Content::read(&file).map_err(|e| self.system(&name, "read", &e))?;
             drop(held);
             let text = |line: &str| line.split_once(' ').map(|(_, text)| printable(text));
@@ -136,12 +134,11 @@ impl Notices {
     /// Where it can't be removed: it is shown once more.
     pub fn remove(&self, user: &UserName, shown: &Shown) -> Result<(), FileError> {
         let name = user.file_name();
-        let mut pauses = Pauses::new(PATIENCE);
         loop {
             let Some(file) = self.directory.file(&name, Access::Write, DEMAND)? else {
                 return Ok(());
             };
-            let Some(held) = self.locked(&file, &name, &mut pauses)? else { continue };
+            let Some(held) = self.locked(&file, &name)? else { continue };
             let content = Content::read(&file).map_err(|e| self.system(&name, "read", &e))?;
             // Another login may have shown and removed them meanwhile.
             let Some(rest) = content.lines.strip_prefix(&shown.raw) else { return Ok(()) };
@@ -174,21 +171,15 @@ impl Notices {
     }
 
     /// The lock of an open file; `None` where the file was removed meanwhile and another one has to be opened.
-    fn locked<'a>(
-        &self,
-        file: &'a File,
-        name: &str,
-        pauses: &mut Pauses,
-    ) -> Result<Option<Held<'a>>, FileError> {
-        loop {
-            let failed = |e: rustix::io::Errno| self.system(name, "flock", &e.into());
-            if let Some(held) = Held::take(file).map_err(failed)? {
-                return Ok(self.directory.names(name, file)?.then_some(held));
-            }
-            if !pauses.pause() {
-                return Err(self.system(name, "flock", &Errno::EWOULDBLOCK.into()));
-            }
-        }
+    fn locked<'a>(&self, file: &'a File, name: &str) -> Result<Option<Held<'a>>, FileError> {
+        let held = lock_within(file, PATIENCE).map_err(|no_lock| {
+            let errno = match no_lock {
+                NoLock::Busy => Errno::EWOULDBLOCK,
+                NoLock::Failed(errno) => errno,
+            };
+            self.system(name, "flock", &errno.into())
+        })?;
+        Ok(self.directory.names(name, file)?.then_some(held))
     }
 
     fn system(&self, name: &str, call: &'static str, error: &std::io::Error) -> FileError {
@@ -353,6 +344,7 @@ mod tests {
 
     use super::*;
     use crate::files::Owner;
+    use crate::flock::tests::stopped_holder_of;
 
     fn notices() -> (TempDir, Notices) {
         let temp = TempDir::new().unwrap();
@@ -423,6 +415,16 @@ mod tests {
         let disk = About { event: EventKind::StateVolatile, ..about };
         notices.add_event(&disk, &"e".repeat(64)).unwrap();
         assert_eq!(notices.look(&alice()).unwrap().lines.len(), 1);
+    }
+
+    #[test]
+    fn a_holder_that_is_stopped_keeps_nobody_from_adding_a_line() {
+        let (temp, notices) = notices();
+        notices.add(&alice(), "one").unwrap();
+        let mut holder = stopped_holder_of(&temp.path().join("notices/alice"));
+        notices.add(&alice(), "two").unwrap();
+        assert_eq!(notices.look(&alice()).unwrap().lines, ["one", "two"]);
+        assert!(!holder.wait().unwrap().success());
     }
 
     #[test]

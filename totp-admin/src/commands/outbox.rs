@@ -1,6 +1,6 @@
 //! `outbox`: what has not been delivered yet, and delivering it now.
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 use serde_json::json;
 use totp_agent::post::{Post, Texted, When};
@@ -16,12 +16,19 @@ use crate::{tell, times};
 /// Lists, or delivers.
 pub fn run(ui: &Ui, site: &Site, what: &Outbox) -> Result<()> {
     let post = tell::post(site)?;
-    post.move_events()?;
-    post.enqueue()?;
-    match what {
-        Outbox::List => list(ui, &post),
-        Outbox::Flush => flush(ui, &post),
+    // What keeps more from coming into the outbox keeps nothing in it.
+    let moved = post.move_events().context("what logins left was not recorded yet");
+    let enqueued =
+        post.enqueue().context("what is new in the permanent record was not enqueued yet");
+    for trouble in enqueued.iter().flatten() {
+        ui.warn(printable(trouble));
     }
+    let incomplete = moved.and(enqueued).err();
+    match what {
+        Outbox::List => list(ui, &post, incomplete.is_none())?,
+        Outbox::Flush => flush(ui, &post, incomplete.is_none())?,
+    }
+    incomplete.map_or(Ok(()), Err)
 }
 
 /// Something that waits.
@@ -92,11 +99,14 @@ fn rows(post: &Post) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-fn list(ui: &Ui, post: &Post) -> Result<()> {
+/// `complete`: there is nothing that is not in the outbox yet.
+fn list(ui: &Ui, post: &Post, complete: bool) -> Result<()> {
     let rows = rows(post)?;
     ui.document(&rows)?;
     if rows.is_empty() {
-        ui.note("Nothing waits.");
+        if complete {
+            ui.note("Nothing waits.");
+        }
         return Ok(());
     }
     let zone = times::zone();
@@ -126,7 +136,7 @@ fn list(ui: &Ui, post: &Post) -> Result<()> {
 }
 
 /// Everything, whether its time has come or not. Mail that fails keeps nothing else waiting.
-fn flush(ui: &Ui, post: &Post) -> Result<()> {
+fn flush(ui: &Ui, post: &Post, complete: bool) -> Result<()> {
     let by = transport::name(&post.config().mail);
     let (mut delivered, mut left) = (Vec::new(), Vec::new());
     for item in post.outbox().items()? {
@@ -142,10 +152,12 @@ fn flush(ui: &Ui, post: &Post) -> Result<()> {
         };
         let came = match record {
             Some(_) => post.deliver(name, When::Now).map(|report| {
-                report.is_none_or(|report| {
-                    tell::say(ui, &report, &by);
-                    report.failed.is_empty()
-                })
+                let Some(report) = report else {
+                    // Somebody else is delivering it, or has.
+                    return is_gone(post, name);
+                };
+                tell::say(ui, &report, &by);
+                report.failed.is_empty()
             }),
             None => post.text(name, false).map(|texted| match texted {
                 Texted::Sent | Texted::NotOurs => true,
@@ -175,5 +187,12 @@ fn flush(ui: &Ui, post: &Post) -> Result<()> {
     if waiting > 0 {
         bail!("{done} delivered, {waiting} left in the outbox");
     }
-    ui.done(format_args!("{done} delivered; nothing waits."))
+    if complete {
+        return ui.done(format_args!("{done} delivered; nothing waits."));
+    }
+    ui.done(format_args!("{done} delivered."))
+}
+
+fn is_gone(post: &Post, name: &str) -> bool {
+    post.outbox().look(name).is_ok_and(|mail| mail.is_none())
 }

@@ -53,7 +53,9 @@ pub fn serve(shared: &Arc<Shared>) {
             last_round = Some((Instant::now(), Arc::clone(&post)));
             let _ = said.came_of("events", post.move_events());
         }
-        let _ = said.came_of("enqueue", post.enqueue());
+        for trouble in said.came_of("enqueue", post.enqueue()).unwrap_or_default() {
+            log::error(&trouble);
+        }
         deliver(&post, shared, &mut said);
         shared.mail.wait(Duration::from_secs(5));
     }

@@ -10,7 +10,9 @@ use std::time::Duration;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
-pub(crate) use patience::{NoLock, lock, lock_of_the_patient, lock_within};
+pub(crate) use patience::{
+    NoLock, lock, lock_of_the_patient, lock_of_the_patient_within, lock_unless_at_work, lock_within,
+};
 
 /// How long a lock may be waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,8 +85,42 @@ impl Pauses {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use std::fs::File;
+    use std::path::Path;
+    use std::process::{Child, Command, Stdio};
+
+    use rustix::process::{Pid, Signal, kill_process};
+
     use super::*;
+
+    /// A process that locks a file or directory and does nothing more.
+    pub(crate) fn holder_of(path: &Path) -> Child {
+        let child = Command::new("flock")
+            .args(["--no-fork", "--exclusive"])
+            .arg(path)
+            .args(["sleep", "600"])
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        let other = File::open(path).unwrap();
+        while Held::take(&other).unwrap().is_some() {
+            sleep(Duration::from_millis(5));
+        }
+        child
+    }
+
+    /// One that is stopped, as by its terminal.
+    pub(crate) fn stopped_holder_of(path: &Path) -> Child {
+        let child = holder_of(path);
+        signal(&child, Signal::STOP);
+        child
+    }
+
+    pub(in super::super) fn signal(child: &Child, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
 
     #[test]
     fn a_held_lock_is_given_up_on_after_the_wait_and_free_after_its_end() {

@@ -40,7 +40,21 @@ pub(crate) fn lock(file: &impl AsFd) -> Result<Held<'_>, NoLock> {
 
 /// As [`lock`], for a lock under which others are waited for in turn: only a stopped holder is ended.
 pub(crate) fn lock_of_the_patient(file: &impl AsFd) -> Result<Held<'_>, NoLock> {
-    watching(file, Wait::AtMost(LONGEST), LONGEST)
+    lock_of_the_patient_within(file, Wait::AtMost(LONGEST))
+}
+
+/// As [`lock_of_the_patient`], with another wait.
+pub(crate) fn lock_of_the_patient_within(file: &impl AsFd, wait: Wait) -> Result<Held<'_>, NoLock> {
+    watching(file, wait, LONGEST)
+}
+
+/// Not waited for: `None` where a holder is at work. One that is stopped is not, and is ended.
+pub(crate) fn lock_unless_at_work(file: &impl AsFd) -> Result<Option<Held<'_>>, Errno> {
+    match lock_of_the_patient_within(file, Wait::AtMost(LOOK.saturating_mul(2))) {
+        Ok(held) => Ok(Some(held)),
+        Err(NoLock::Busy) => Ok(None),
+        Err(NoLock::Failed(errno)) => Err(errno),
+    }
 }
 
 /// As [`lock`], with another wait.
@@ -121,33 +135,17 @@ fn last_change(file: &impl AsFd) -> LastChange {
 
 #[cfg(test)]
 mod tests {
-    use std::process::{Child, Command, Stdio};
+    use std::process::Child;
     use std::time::Instant;
 
-    use rustix::process::{Pid, Signal, kill_process};
+    use rustix::process::Signal;
     use tempfile::NamedTempFile;
 
+    use super::super::tests::{holder_of, signal};
     use super::*;
 
-    /// A process that locks a file and does nothing more.
     fn holder(file: &NamedTempFile) -> Child {
-        let child = Command::new("flock")
-            .args(["--no-fork", "--exclusive"])
-            .arg(file.path())
-            .args(["sleep", "600"])
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
-        let other = file.reopen().unwrap();
-        while Held::take(&other).unwrap().is_some() {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        child
-    }
-
-    fn signal(child: &Child, signal: Signal) {
-        let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
-        kill_process(pid, signal).unwrap();
+        holder_of(file.path())
     }
 
     #[test]
@@ -158,6 +156,17 @@ mod tests {
         let waiter = file.reopen().unwrap();
         // Nobody counts as stuck in time, so that it can only be ended for being stopped.
         assert!(watching(&waiter, Wait::AtMost(LONGEST), LONGEST).is_ok());
+        assert!(!child.wait().unwrap().success());
+    }
+
+    #[test]
+    fn a_holder_at_work_is_left_to_it_and_a_stopped_one_is_not() {
+        let file = NamedTempFile::new().unwrap();
+        let mut child = holder(&file);
+        let waiter = file.reopen().unwrap();
+        assert!(lock_unless_at_work(&waiter).unwrap().is_none());
+        signal(&child, Signal::STOP);
+        assert!(lock_unless_at_work(&waiter).unwrap().is_some());
         assert!(!child.wait().unwrap().success());
     }
 

@@ -4,22 +4,23 @@ use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::fs::FileExt as _;
 
+use nix::errno::Errno;
 use rustix::fs::{FlockOperation, flock};
 use zeroize::Zeroizing;
 
 use super::message::SIZE;
 use super::{DECOY, DEMAND, Item, Mail, Message, Outbox, OutboxError};
-use crate::files::{Access, FileError, errno_of};
-use crate::flock::Held;
+use crate::files::{Access, FileError};
+use crate::flock::lock_unless_at_work;
 
 /// An open file with its lock, which ends with this value; a program that is started meanwhile doesn't prolong it.
 #[derive(Debug)]
 struct Locked(File);
 
 impl Locked {
-    /// `None`: somebody else has it.
-    fn take(file: File) -> Result<Option<Self>, rustix::io::Errno> {
-        let Some(held) = Held::take(&file)? else { return Ok(None) };
+    /// `None`: somebody else has it, and is at work.
+    fn take(file: File) -> Result<Option<Self>, Errno> {
+        let Some(held) = lock_unless_at_work(&file)? else { return Ok(None) };
         std::mem::forget(held); // what it would do in the end is done by our own
         Ok(Some(Self(file)))
     }
@@ -52,11 +53,8 @@ impl ClaimedMail<'_> {
         let bytes = self.mail.print();
         // The new file is ours before it can be found by its name.
         self.locked = directory.replace_prepared(&self.name, bytes.as_bytes(), true, |file| {
-            let failed = |errno: rustix::io::Errno| {
-                FileError::errno(self.outbox.path(), "flock", errno_of(&errno.into()))
-            };
-            let again = || FileError::errno(self.outbox.path(), "flock", nix::errno::Errno::EAGAIN);
-            Locked::take(file).map_err(failed)?.ok_or_else(again)
+            let failed = |errno| FileError::errno(self.outbox.path(), "flock", errno);
+            Locked::take(file).map_err(failed)?.ok_or_else(|| failed(Errno::EAGAIN))
         })?;
         Ok(())
     }
@@ -118,8 +116,7 @@ impl Outbox {
             Some(file) => file,
             None => self.directory.create(NAME)?,
         };
-        let failed =
-            |e: rustix::io::Errno| FileError::errno(self.path(), "flock", errno_of(&e.into()));
+        let failed = |errno| FileError::errno(self.path(), "flock", errno);
         let locked = Locked::take(file).map_err(failed)?;
         Ok(locked.map(|locked| OnlyAgent { _locked: locked }))
     }
@@ -167,7 +164,7 @@ impl Outbox {
     fn claim(&self, name: &str) -> Result<Option<(Locked, Zeroizing<String>)>, OutboxError> {
         let Some(file) = self.directory.file(name, Access::Write, DEMAND)? else { return Ok(None) };
         let path = self.path().join(name);
-        let failed = |e: rustix::io::Errno| FileError::errno(&path, "flock", errno_of(&e.into()));
+        let failed = |errno| FileError::errno(&path, "flock", errno);
         let Some(locked) = Locked::take(file).map_err(failed)? else { return Ok(None) };
         // Whoever had it before may have replaced or removed it.
         if !self.directory.names(name, &locked.0)? {

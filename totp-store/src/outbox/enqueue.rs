@@ -2,20 +2,24 @@
 //! to be told, and a notice for the user. The record comes first, so whatever ends the program in between, the next one
 //! goes on where the cursor stands; and what is there already is not made twice.
 
-use std::time::Duration;
-
 use totp_core::contact::Email;
 use totp_core::event::EventKind;
 use totp_core::time::UnixTime;
 
 use super::text::{Lines, NotOfThisFormat, field};
 use super::{About, Audience, DEMAND, Mail, Outbox, OutboxError, audience};
-use crate::files::{FileError, errno_of};
-use crate::flock::{Held, Pauses, Wait};
-use crate::permanent::{Line, Logged, PermanentRecord};
+use crate::files::FileError;
+use crate::flock::{Held, NoLock, Wait, lock_of_the_patient_within};
+use crate::permanent::{Line, Logged, PermanentRecord, Reader};
 
 const CURSOR: &str = ".cursor";
 const KIND: &str = "pam-totp-cursor";
+
+/// So many lines are held in memory, and written about before the cursor moves: a record may have millions.
+const BATCH: usize = 256;
+
+/// So many notices that could not be added are told of; the others will have the same cause.
+const MOST_TROUBLE: usize = 10;
 
 /// So many records that were begun anew may have the same line waiting.
 const MOST_OF_A_NUMBER: usize = 9;
@@ -63,15 +67,6 @@ struct Passed {
     cursor: Cursor,
 }
 
-/// Mail that is new in the outbox.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Enqueued {
-    /// The line of the permanent record that it is about.
-    pub seq: u64,
-    /// The file.
-    pub name: String,
-}
-
 /// While this is held, nobody else goes through the permanent record. Who records a change of which the user's address must
 /// be known from before takes it first: nobody enqueues that line without it.
 #[derive(Debug)]
@@ -87,44 +82,31 @@ impl Outbox {
     /// # Errors
     /// Somebody else has it, for longer than `wait`; or the cursor or the record can't be read.
     pub fn hold(&self, record: &PermanentRecord, wait: Wait) -> Result<Hold<'_>, OutboxError> {
-        let mut pauses = Pauses::new(wait);
-        // Whoever has it may be in the middle of a change: nobody is ended for it.
-        let held = loop {
-            let failed = |errno: rustix::io::Errno| {
-                FileError::errno(self.path(), "flock", errno_of(&errno.into()))
-            };
-            if let Some(held) = Held::take(&self.directory).map_err(failed)? {
-                break held;
+        // Whoever has it may be in the middle of a change: nobody is ended for it but who is stopped.
+        let held = lock_of_the_patient_within(&self.directory, wait).map_err(|no_lock| {
+            let path = self.path();
+            match no_lock {
+                NoLock::Busy => OutboxError::Busy(path.to_owned()),
+                NoLock::Failed(errno) => FileError::errno(path, "flock", errno).into(),
             }
-            if !pauses.pause() {
-                return Err(OutboxError::Busy(self.path().to_owned()));
-            }
-        };
+        })?;
         let hold = Hold { outbox: self, _held: held };
         if hold.cursor()?.is_none() {
-            let all = passed_from(record, &Cursor::beginning())?;
-            let last = all.into_iter().last().map_or(Cursor::beginning(), |passed| passed.cursor);
+            let mut last = Cursor::beginning();
+            for passed in Behind::from(record, 0)? {
+                last = passed?.cursor;
+            }
             hold.set(&last)?;
         }
         Ok(hold)
-    }
-
-    /// As [`Outbox::hold`] for who goes through the record alone and can as well come later.
-    ///
-    /// # Errors
-    /// As [`Outbox::hold`].
-    pub fn hold_if_free(&self, record: &PermanentRecord) -> Result<Option<Hold<'_>>, OutboxError> {
-        match self.hold(record, Wait::AtMost(Duration::from_millis(200))) {
-            Ok(hold) => Ok(Some(hold)),
-            Err(OutboxError::Busy(_)) => Ok(None),
-            Err(error) => Err(error),
-        }
     }
 }
 
 impl Hold<'_> {
     /// Makes mail, to be delivered from `due` on, and notices of what is new in `record`. `recipients` says where mail about
     /// an event goes; an event about which nobody can be told by mail still is a notice.
+    ///
+    /// Gives what is wrong with notices that could not be added. One user's file keeps nobody from being told by mail.
     ///
     /// # Errors
     /// What can't be read or written. What has been made stays, and is not made again the next time.
@@ -133,45 +115,63 @@ impl Hold<'_> {
         record: &PermanentRecord,
         due: UnixTime,
         recipients: &dyn Fn(&About) -> Vec<Email>,
-    ) -> Result<Vec<Enqueued>, OutboxError> {
+    ) -> Result<Vec<String>, OutboxError> {
         let cursor = self.cursor()?.unwrap_or_else(Cursor::beginning);
-        let new = passed_from(record, &cursor)?;
-        let mut enqueued = Vec::new();
-        for passed in &new {
-            let Some(about) = About::of(&passed.logged) else { continue };
-            if audience(about.event) == Audience::Nobody || was_not_done(&about, &new) {
-                continue;
+        let mut behind = Behind::cursor(record, &cursor)?;
+        let mut trouble = Vec::new();
+        loop {
+            let batch = behind.by_ref().take(BATCH).collect::<Result<Vec<_>, _>>()?;
+            let Some(last) = batch.last() else { return Ok(trouble) };
+            for passed in &batch {
+                self.tell_of(passed, &batch, due, recipients, &mut trouble)?;
             }
-            self.outbox.notices.add_event(&about, &passed.cursor.hash)?;
-            let to = recipients(&about);
-            if !to.is_empty() {
-                let mail = Mail::new(about, passed.cursor.hash.clone(), to, due);
-                enqueued.extend(self.put(&mail)?);
-            }
-        }
-        if let Some(last) = new.last() {
             self.set(&last.cursor)?;
         }
-        Ok(enqueued)
     }
 
-    /// `None` where it is there already.
-    fn put(&self, mail: &Mail) -> Result<Option<Enqueued>, OutboxError> {
+    fn tell_of(
+        &self,
+        passed: &Passed,
+        batch: &[Passed],
+        due: UnixTime,
+        recipients: &dyn Fn(&About) -> Vec<Email>,
+        trouble: &mut Vec<String>,
+    ) -> Result<(), OutboxError> {
+        let Some(about) = About::of(&passed.logged) else { return Ok(()) };
+        if audience(about.event) == Audience::Nobody || was_not_done(&about, batch) {
+            return Ok(());
+        }
+        if let Err(error) = self.outbox.notices.add_event(&about, &passed.cursor.hash) {
+            let error = format!("{error}: not shown at the next login");
+            if trouble.len() < MOST_TROUBLE && !trouble.contains(&error) {
+                trouble.push(error);
+            }
+        }
+        let to = recipients(&about);
+        if to.is_empty() {
+            return Ok(());
+        }
+        self.put(&Mail::new(about, passed.cursor.hash.clone(), to, due))
+    }
+
+    /// Writes it, unless it is there already.
+    fn put(&self, mail: &Mail) -> Result<(), OutboxError> {
         let seq = mail.about.seq;
         for number in 1..=MOST_OF_A_NUMBER {
             let name = if number == 1 { seq.to_string() } else { format!("{seq}.{number}") };
             match self.outbox.look(&name) {
                 Ok(None) => {
-                    self.outbox.directory.replace(&name, mail.print().as_bytes())?;
-                    return Ok(Some(Enqueued { seq, name }));
+                    return Ok(self.outbox.directory.replace(&name, mail.print().as_bytes())?);
                 }
-                Ok(Some(there)) if there.hash == mail.hash => return Ok(None),
-                // Of another record, or damaged, which is told to whoever delivers.
-                Ok(Some(_)) | Err(OutboxError::Format { .. }) => {}
-                Err(error) => return Err(error),
+                Ok(Some(there)) if there.hash == mail.hash => return Ok(()),
+                Err(OutboxError::File(error)) if error.errno_if_system().is_some() => {
+                    return Err(error.into());
+                }
+                // Of another record, or nothing of ours, which is told to whoever delivers.
+                Ok(Some(_)) | Err(_) => {}
             }
         }
-        Ok(None)
+        Ok(())
     }
 
     fn cursor(&self) -> Result<Option<Cursor>, OutboxError> {
@@ -184,7 +184,8 @@ impl Hold<'_> {
     }
 }
 
-/// A change that was recorded and then not made, and neither has been told: nothing has happened.
+/// A change that was recorded and then not made, and neither has been told: nothing has happened. (Where a batch ends
+/// between the two, both are told.)
 fn was_not_done(about: &About, all: &[Passed]) -> bool {
     let is_not_done = |logged: &Logged| logged.event == EventKind::NotDone.as_str();
     if about.event == EventKind::NotDone {
@@ -193,36 +194,63 @@ fn was_not_done(about: &About, all: &[Passed]) -> bool {
     all.iter().any(|passed| is_not_done(&passed.logged) && passed.logged.of == Some(about.seq))
 }
 
-/// The lines behind the cursor. Where its line is not where it was, the record was moved away and begun anew, or somebody
-/// changed it: a record whose first line is younger than the cursor is new as a whole, of another one what has a higher
-/// number.
-fn passed_from(record: &PermanentRecord, cursor: &Cursor) -> Result<Vec<Passed>, OutboxError> {
-    let mut from_there = lines_from(record, cursor.at)?;
-    if cursor.seq == 0 {
-        return Ok(from_there);
-    }
-    if from_there.first().is_some_and(|first| first.cursor.hash == cursor.hash) {
-        from_there.remove(0);
-        return Ok(from_there);
-    }
-    let all = lines_from(record, 0)?;
-    let begun_anew = all.first().is_some_and(|first| first.logged.time > cursor.time)
-        || all.last().is_some_and(|last| last.logged.seq < cursor.seq);
-    let is_new = |passed: &Passed| begun_anew || passed.logged.seq > cursor.seq;
-    Ok(all.into_iter().filter(is_new).collect())
+/// The lines of the record behind some place in it, one by one.
+struct Behind<'a> {
+    /// `None`: there is no record.
+    reader: Option<Reader<'a>>,
+    /// Only lines with a higher number are given.
+    least: Option<u64>,
 }
 
-/// The lines from byte `at` on that are lines of the record.
-fn lines_from(record: &PermanentRecord, at: u64) -> Result<Vec<Passed>, OutboxError> {
-    let mut lines = Vec::new();
-    let Some(mut reader) = record.read_from(at)? else { return Ok(lines) };
-    loop {
-        let at = reader.at();
-        let Some(line) = reader.poll()? else { return Ok(lines) };
-        let hash = hash_of(&line).unwrap_or_default().to_owned();
-        let Some(logged) = line.logged else { continue };
-        let cursor = Cursor { at, seq: logged.seq, hash, time: logged.time };
-        lines.push(Passed { logged, cursor });
+impl<'a> Behind<'a> {
+    /// From byte `at` on.
+    fn from(record: &'a PermanentRecord, at: u64) -> Result<Self, OutboxError> {
+        Ok(Self { reader: record.read_from(at)?, least: None })
+    }
+
+    /// Those behind the cursor. Where its line is not where it was, the record was moved away and begun anew, or somebody
+    /// changed it: a record whose first line is younger than the cursor is new as a whole, of another one what has a higher
+    /// number.
+    fn cursor(record: &'a PermanentRecord, cursor: &Cursor) -> Result<Self, OutboxError> {
+        let mut from_there = Self::from(record, cursor.at)?;
+        if cursor.seq == 0 {
+            return Ok(from_there);
+        }
+        if from_there.next().transpose()?.is_some_and(|first| first.cursor.hash == cursor.hash) {
+            return Ok(from_there);
+        }
+        let (mut first, mut last) = (None, None);
+        for passed in Self::from(record, 0)? {
+            let logged = passed?.logged;
+            first.get_or_insert(logged.time);
+            last = Some(logged.seq);
+        }
+        let begun_anew = first.is_some_and(|first| first > cursor.time)
+            || last.is_some_and(|last| last < cursor.seq);
+        let least = (!begun_anew).then_some(cursor.seq);
+        Ok(Self { least, ..Self::from(record, 0)? })
+    }
+}
+
+impl Iterator for Behind<'_> {
+    type Item = Result<Passed, OutboxError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let reader = self.reader.as_mut()?;
+        loop {
+            let at = reader.at();
+            let line = match reader.poll() {
+                Ok(line) => line?,
+                Err(error) => return Some(Err(error.into())),
+            };
+            let hash = hash_of(&line).unwrap_or_default().to_owned();
+            // What is no line of the record is a finding of `log --verify`.
+            let Some(logged) = line.logged else { continue };
+            if self.least.is_none_or(|least| logged.seq > least) {
+                let cursor = Cursor { at, seq: logged.seq, hash, time: logged.time };
+                return Some(Ok(Passed { logged, cursor }));
+            }
+        }
     }
 }
 

@@ -25,7 +25,7 @@ use totp_core::time::UnixTime;
 use zeroize::Zeroizing;
 
 pub use claim::{ClaimedMail, ClaimedMessage, OnlyAgent};
-pub use enqueue::{Enqueued, Hold};
+pub use enqueue::Hold;
 pub use mail::{About, Mail, Recipient};
 pub use message::Message;
 pub use text::NotOfThisFormat;

@@ -13,6 +13,7 @@ use totp_core::time::UnixTime;
 use super::message::tests::message;
 use super::*;
 use crate::flock::Wait;
+use crate::flock::tests::stopped_holder_of;
 use crate::permanent::{Entry, PermanentRecord};
 
 const NOW: UnixTime = UnixTime(1_800_000_000);
@@ -165,7 +166,74 @@ fn while_one_goes_through_the_record_nobody_else_does() {
     let other = Outbox::open(house.temp.path(), Owner::this_process()).unwrap();
     assert!(matches!(other.hold(&house.record, Wait::No), Err(OutboxError::Busy(_))));
     drop(hold);
-    assert!(other.hold_if_free(&house.record).unwrap().is_some());
+    assert!(other.hold(&house.record, Wait::No).is_ok());
+}
+
+#[test]
+fn who_is_stopped_while_going_through_the_record_silences_nobody() {
+    let house = House::installed();
+    let mut holder = stopped_holder_of(&house.path("outbox"));
+    house.happens(EventKind::Disabled, None);
+    let wait = Wait::AtMost(std::time::Duration::from_secs(20));
+    let hold = house.outbox.hold(&house.record, wait).unwrap();
+    assert!(!holder.wait().unwrap().success());
+    hold.enqueue_new(&house.record, NOW, &recipients).unwrap();
+    assert_eq!(house.outbox.mail_names().unwrap(), ["1"]);
+}
+
+#[test]
+fn who_is_stopped_while_delivering_keeps_no_mail_to_themselves() {
+    let house = House::installed();
+    house.happens(EventKind::Disabled, None);
+    house.enqueue();
+    let mut holder = stopped_holder_of(&house.path("outbox/1"));
+    assert!(house.outbox.claim_mail("1").unwrap().is_some());
+    assert!(!holder.wait().unwrap().success());
+}
+
+#[test]
+fn one_users_notices_keep_nobody_from_being_told_by_mail() {
+    let house = House::installed();
+    fs::create_dir(house.path("notices/bob")).unwrap();
+    house.happens(EventKind::Enrolled, None);
+    house.happens(EventKind::Disabled, None);
+    let hold = house.outbox.hold(&house.record, Wait::No).unwrap();
+    let trouble = hold.enqueue_new(&house.record, NOW, &recipients).unwrap();
+    let [one] = trouble.as_slice() else { panic!("{trouble:?}") };
+    assert!(one.contains("notices/bob") && one.ends_with("not shown at the next login"), "{one}");
+    assert_eq!(house.outbox.mail_names().unwrap(), ["1", "2"]);
+    // Gone through is gone through.
+    assert!(hold.enqueue_new(&house.record, NOW, &recipients).unwrap().is_empty());
+}
+
+#[test]
+fn what_is_in_the_way_of_one_mail_keeps_no_other_back() {
+    let house = House::installed();
+    fs::create_dir(house.path("outbox/1")).unwrap();
+    house.happens(EventKind::Enrolled, None);
+    house.happens(EventKind::Disabled, None);
+    house.enqueue();
+    assert_eq!(house.outbox.mail_names().unwrap(), ["1", "1.2", "2"]);
+}
+
+#[test]
+fn a_long_record_is_gone_through_in_parts_and_to_its_end() {
+    let house = House::installed();
+    let changed = house.happens(EventKind::Disabled, None);
+    let telling = Entry { user: Some("bob".to_owned()), ..Entry::new(NOW, EventKind::Delivered) };
+    for id in 0..600 {
+        let entry = Entry { id: Some(id), ..telling.clone() };
+        house.record.append(&entry, NOW, Wait::No).unwrap();
+    }
+    house.happens(EventKind::NotDone, Some(changed));
+    // Too far apart to be seen together: both are told, and neither alone.
+    assert_eq!(house.enqueue(), ["1", "602"]);
+    let cursor = fs::read_to_string(house.path("outbox/.cursor")).unwrap();
+    assert!(cursor.contains("\nseq 602\n"), "{cursor}");
+    // Nothing is known of how far it was gone through: it counts as gone through to the end.
+    fs::remove_file(house.path("outbox/.cursor")).unwrap();
+    assert_eq!(house.enqueue().len(), 2);
+    assert_eq!(fs::read_to_string(house.path("outbox/.cursor")).unwrap(), cursor);
 }
 
 #[test]
