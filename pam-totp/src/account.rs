@@ -61,10 +61,10 @@ pub(crate) fn manage(host: &mut dyn Host, words: &[&CStr]) -> ReturnCode {
         };
         host.log(Priority::Debug, &line);
     }
-    let Some(mark) = mark else { return ReturnCode::Ignore };
+    let Some(mark) = mark else { return unless_due(host) };
     match is_still(host, &mark) {
         Ok(true) => {}
-        Ok(false) => return ReturnCode::Ignore,
+        Ok(false) => return unless_due(host),
         Err(code) => return code,
     }
     let Some(rules) = config.rules() else { return ReturnCode::ServiceErr }; // checked when it was loaded
@@ -85,6 +85,25 @@ pub(crate) fn manage(host: &mut dyn Host, words: &[&CStr]) -> ReturnCode {
         mark: &mark,
     }
     .run()
+}
+
+/// Called where credentials would be set: nobody gets by without the account line who was let in to enroll.
+pub(crate) fn set_credentials(host: &mut dyn Host, _words: &[&CStr]) -> ReturnCode {
+    match unless_due(host) {
+        ReturnCode::Ignore => ReturnCode::Success,
+        denied => denied,
+    }
+}
+
+/// Nothing to do here for this user; but an enrollment that auth let somebody in for, and that was not made, still keeps out.
+fn unless_due(host: &dyn Host) -> ReturnCode {
+    if !host.enrollment_is_due() {
+        return ReturnCode::Ignore;
+    }
+    let line =
+        "an enrollment is due and was not made; the PAM stack needs: account required pam_totp.so";
+    host.log(Priority::Error, line);
+    ReturnCode::PermDenied
 }
 
 /// Whether the handle still is about whom the mark was made for.
@@ -131,8 +150,8 @@ impl Phase<'_> {
                     let typed = self.ask(&question);
                     dialogue.reply(typed.as_ref().map(Typed::as_bytes), clock::now());
                 }
-                Next::Tell(text) => self.host.tell(&text),
-                Next::Explain(note) => self.host.tell(&explained(&note)),
+                Next::Tell(text) => drop(self.host.tell(&text)),
+                Next::Explain(note) => drop(self.host.tell(&explained(&note))),
                 Next::Log(remark) => {
                     self.host.log(Priority::Warning, &remark.line(self.mark.user.as_str()));
                 }
@@ -152,7 +171,7 @@ impl Phase<'_> {
                 Next::Remember => dialogue.remembered(self.remember(enrolling.enrollment())),
                 Next::Notices => self.show_notices(&notices),
                 Next::Done(End::Ignore) => return ReturnCode::Ignore,
-                Next::Done(End::Enrolled) => return ReturnCode::Success,
+                Next::Done(End::Enrolled) => return self.enrolled(),
                 Next::Done(End::Denied) => return ReturnCode::PermDenied,
             }
         }
@@ -161,6 +180,17 @@ impl Phase<'_> {
     /// What is typed here is no secret for longer than a moment, and people want to see that Enter was heard.
     fn ask(&mut self, question: &str) -> Option<Typed> {
         self.host.ask(question, Echo::On).ok()
+    }
+
+    /// What was due is done.
+    fn enrolled(&mut self) -> ReturnCode {
+        match self.host.clear_mark() {
+            Ok(()) => ReturnCode::Success,
+            Err(error) => {
+                self.host.log(Priority::Error, &format!("{error}; login denied"));
+                ReturnCode::PermDenied
+            }
+        }
     }
 
     fn passed(&self) -> account::Passed {
@@ -235,13 +265,17 @@ impl Phase<'_> {
         if notices.lines.is_empty() && notices.more == 0 {
             return;
         }
+        let mut taken = true;
         for line in &notices.lines {
-            self.host.tell(&format!("Since your last login: {line}"));
+            taken &= self.host.tell(&format!("Since your last login: {line}"));
         }
         if notices.more > 0 {
-            self.host.tell(&format!("And {} more since your last login.", notices.more));
+            taken &= self.host.tell(&format!("And {} more since your last login.", notices.more));
         }
-        self.telling().shown(&self.mark.user, notices);
+        // What a program throws away is there at the next login.
+        if taken {
+            self.telling().shown(&self.mark.user, notices);
+        }
     }
 
     fn telling(&self) -> Telling<'_> {

@@ -102,7 +102,8 @@ fn not_asked(host: &mut dyn Host, person: &Person, skip: Skip) -> Result<ReturnC
         }
     };
     let (user, uid) = (person.user().clone(), person.uid());
-    host.mark(Mark { user, uid, passed, notices: None }).map_err(|error| {
+    let made = clock::now();
+    host.mark(Mark { user, uid, passed, made, notices: None }).map_err(|error| {
         host.log(Priority::Error, &format!("{error}; login denied"));
         Denied(ReturnCode::SystemErr)
     })?;

@@ -121,14 +121,15 @@ impl<S: Store> Judge<'_, S> {
         asked: bool,
     ) -> Result<Option<Message>, Fault> {
         let (rules, now) = (&self.rules, clock::now());
-        let entropy = entropy::bytes::<16>().map_err(no_entropy)?;
+        let entropy = entropy::secret::<16>().map_err(no_entropy)?;
         let nobody = || {
-            let decide = |view: &View| request(rules, None, view, &self.origin, entropy, now);
+            let decide = |view: &View| request(rules, None, view, &self.origin, &entropy, now);
             self.store.pretend(self.user, &decide).map(Committed::into_outcome)
         };
         match &self.against {
             Against::Own(Found::Enrolled(_), None) if asked => {
-                let decide = |view: &View| request(rules, limits, view, &self.origin, entropy, now);
+                let decide =
+                    |view: &View| request(rules, limits, view, &self.origin, &entropy, now);
                 match self.store.transact(self.user, &decide) {
                     Ok(committed) => Ok(committed.into_outcome()),
                     // It comes up again with the next answer, and is logged then.

@@ -8,6 +8,7 @@ use totp_core::evaluate::By;
 use totp_core::name::UserName;
 use totp_core::record::EnrollmentId;
 use totp_core::remembered::Fingerprint;
+use totp_core::time::UnixTime;
 use totp_store::notices::Shown;
 
 /// What auth found out.
@@ -19,6 +20,8 @@ pub(crate) struct Mark {
     pub(crate) uid: Option<u32>,
     /// What.
     pub(crate) passed: Passed,
+    /// When: what it leads to is not offered for ever.
+    pub(crate) made: UnixTime,
     /// What the user was to be shown before this login left something to be told itself.
     pub(crate) notices: Option<Shown>,
 }
@@ -67,8 +70,8 @@ mod tests {
     #[test]
     fn it_counts_for_the_same_account_alone() {
         let name = |text| UserName::new(text).expect("a name");
-        let mark =
-            Mark { user: name("alice"), uid: Some(7), passed: Passed::Remembered, notices: None };
+        let (user, made) = (name("alice"), UnixTime(7));
+        let mark = Mark { user, uid: Some(7), passed: Passed::Remembered, made, notices: None };
         assert!(mark.is_of(&name("alice"), Some(7)));
         assert!(!mark.is_of(&name("bob"), Some(7)));
         assert!(!mark.is_of(&name("alice"), Some(8)) && !mark.is_of(&name("alice"), None));

@@ -8,6 +8,7 @@ use totp_core::evaluate::{Accepted, By, Reason, Refusal, Verdict};
 use totp_core::log::{self, Failure};
 use totp_core::policy::Config;
 use totp_core::store::{Durability, Fault, Store};
+use totp_store::clock;
 use totp_store::notices::Shown;
 use totp_store::permanent::PermanentRecord;
 
@@ -167,7 +168,8 @@ impl<S: Store> Trial<'_, S> {
                     by => Passed::Code { by, enrollment, wants_new, key: self.facts.key },
                 };
                 let user = self.judge.user.clone();
-                let mark = Mark { user, uid: self.uid, passed, notices: self.notices };
+                let (uid, made) = (self.uid, clock::now());
+                let mark = Mark { user, uid, passed, made, notices: self.notices };
                 let due = mark.enrollment_is_due();
                 match self.host.mark(mark) {
                     Ok(()) => ReturnCode::Success,

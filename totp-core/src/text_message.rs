@@ -47,7 +47,7 @@ pub fn request(
     limits: Option<Limits>,
     view: &View,
     origin: &Origin,
-    entropy: [u8; 16],
+    entropy: &[u8; 16],
     now: UnixTime,
 ) -> Change<Option<Message>> {
     let mut meter = view.meter.clone();
@@ -58,7 +58,7 @@ pub fn request(
     meter.texts.codes.retain(|code| is_good(code.until, now));
     let message = limits.and_then(|limits| to_be_sent(rules, limits, view, &meter, origin, now));
     // Computed for everybody.
-    let code = digits(&entropy, message.as_ref().is_some_and(|allowed| allowed.long));
+    let code = digits(entropy, message.as_ref().is_some_and(|allowed| allowed.long));
     let hash = CodeHash::of(code.as_bytes());
     let until = now.plus(GOOD_FOR);
     let message = message.map(|Allowed { long, known, phone, enrollment }| {

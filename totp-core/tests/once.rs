@@ -74,7 +74,7 @@ fn text(alice: &mut House, entropy: u8) -> Option<Message> {
 
 fn text_within(alice: &mut House, entropy: u8, limits: Limits) -> Option<Message> {
     let origin = alice.origin.clone();
-    let entropy = [entropy; 16];
+    let entropy = &[entropy; 16];
     let change =
         text_message::request(&RULES, Some(limits), &alice.view, &origin, entropy, alice.now);
     let mut written = Writes::default();

@@ -1,6 +1,7 @@
 //! Random bytes from the kernel, and nothing in their place: where there are none, the caller fails.
 
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 /// The kernel gave no random bytes.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -14,6 +15,16 @@ pub struct EntropyError(getrandom::Error);
 pub fn bytes<const N: usize>() -> Result<[u8; N], EntropyError> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(EntropyError)?;
+    Ok(bytes)
+}
+
+/// The same for a secret: wiped when dropped, without a copy of it elsewhere.
+///
+/// # Errors
+/// As [`bytes`].
+pub fn secret<const N: usize>() -> Result<Zeroizing<[u8; N]>, EntropyError> {
+    let mut bytes = Zeroizing::new([0; N]);
+    getrandom::fill(&mut *bytes).map_err(EntropyError)?;
     Ok(bytes)
 }
 

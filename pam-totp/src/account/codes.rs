@@ -54,8 +54,8 @@ pub(super) fn ask_with_next(phase: &mut Phase<'_>) -> (Shown, Option<Typed>) {
 }
 
 fn fresh(phase: &Phase<'_>) -> Option<OneTimeCode> {
-    match entropy::bytes() {
-        Ok(bytes) => Some(OneTimeCode::fresh(&Zeroizing::new(bytes))),
+    match entropy::secret() {
+        Ok(bytes) => Some(OneTimeCode::fresh(&bytes)),
         Err(error) => {
             phase.host.log(Priority::Error, &format!("{error}; no recovery code is made"));
             None

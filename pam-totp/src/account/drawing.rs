@@ -16,10 +16,12 @@ pub(super) fn show(host: &mut dyn Host, totp: &Totp, issuer: &str, account: &str
     // Too long for a code only where the name is: the key is enough.
     let drawing =
         Code::new(&uri).map(|code| lines(&code, glyphs, Ground::Dark)).unwrap_or_default();
-    match (drawing.is_empty(), ascii) {
-        (true, _) => {}
-        (false, true) => host.tell("Scan this with your authenticator app:"),
-        (false, false) => host.tell("Scan this with your app (unreadable? answer: ascii):"),
+    if !drawing.is_empty() {
+        host.tell(if ascii {
+            "Scan this with your authenticator app:"
+        } else {
+            "Scan this with your app (unreadable? answer: ascii):"
+        });
     }
     for line in &drawing {
         host.tell(line);

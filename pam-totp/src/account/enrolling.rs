@@ -18,7 +18,6 @@ use totp_store::permanent;
 use totp_store::recorded::{Means, NotMade};
 use totp_store::store::{Expected, NotChanged};
 use totp_store::{Wait, clock, entropy};
-use zeroize::Zeroizing;
 
 use super::{Phase, drawing};
 use crate::host::Priority;
@@ -26,6 +25,9 @@ use crate::mark::Passed;
 
 /// How long another writer of the permanent record is waited for: somebody sits there.
 pub(super) const PATIENCE: Wait = Wait::AtMost(Duration::from_secs(5));
+
+/// How long after auth an enrollment can be completed, in seconds.
+const OFFERED_FOR: u64 = 900;
 
 /// An enrollment of one login, as far as it has come.
 pub(super) struct Enrolling {
@@ -78,9 +80,9 @@ impl Enrolling {
     pub(super) fn offer(&mut self, phase: &mut Phase<'_>) -> Result<&Totp, Failed> {
         self.base(phase)?;
         let totp = &phase.config.totp;
-        let random = entropy::bytes().map_err(|error| phase.trouble(&error.to_string()))?;
+        let random = entropy::secret().map_err(|error| phase.trouble(&error.to_string()))?;
         let fresh = Totp {
-            secret: Secret::fresh(&Zeroizing::new(random)),
+            secret: Secret::fresh(&random),
             algorithm: totp.algorithm.0,
             digits: totp.digits(),
             period: totp.period(),
@@ -160,7 +162,10 @@ impl Enrolling {
     fn base(&self, phase: &Phase<'_>) -> Result<Base, Failed> {
         let looked = phase.store.expect(&phase.mark.user);
         let (expected, entry) = looked.map_err(|fault| phase.trouble(&fault.to_string()))?;
-        let over = matches!(&entry, Some(Entry::Pending(pending)) if clock::now() >= pending.until);
+        let now = clock::now();
+        // Whoever leaves the question standing may have been sent away meanwhile.
+        let over = now.since(phase.mark.made) > OFFERED_FOR
+            || matches!(&entry, Some(Entry::Pending(pending)) if now >= pending.until);
         let as_wanted = match (&self.wanted, expected) {
             (Wanted::Opened(id), Expected::Pending(version))
             | (Wanted::InPlaceOf(id, _) | Wanted::StartOver(id), Expected::Enrolled(version)) => {

@@ -58,8 +58,9 @@ unsafe extern "C" {
     fn free(memory: *mut c_void);
 }
 
-/// Sends one message; the reply, if there is one.
-pub(super) fn converse(handle: &PamHandle, style: Style, text: &Message) -> Option<Typed> {
+/// Sends one message. `None`: the program didn't take it. Inside, the reply, if there is one.
+#[allow(clippy::option_option)] // two different absences, parted by the callers
+pub(super) fn converse(handle: &PamHandle, style: Style, text: &Message) -> Option<Option<Typed>> {
     let mut item: *const c_void = ptr::null();
     // SAFETY: the handle is libpam's own; the item is written to a pointer of ours.
     let status = unsafe { pam_get_item(handle, CONVERSATION, &raw mut item) };
@@ -78,12 +79,15 @@ pub(super) fn converse(handle: &PamHandle, style: Style, text: &Message) -> Opti
     // SAFETY: one message, in an array of one pointer, which outlives the call; room for one pointer to responses;
     // the data is what the program gave libpam along with the function.
     let status = unsafe { call(1, &raw mut messages, &raw mut responses, data) };
-    if status != SUCCESS || responses.is_null() {
+    if status != SUCCESS {
         return None;
+    }
+    if responses.is_null() {
+        return Some(None);
     }
     // SAFETY: after success it is null or an array of as many responses as there were messages, from malloc, which is
     // the module's from now on (pam_conv(3)).
-    unsafe { take(responses) }
+    Some(unsafe { take(responses) })
 }
 
 /// The first response, copied, its memory wiped and freed.

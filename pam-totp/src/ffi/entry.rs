@@ -46,7 +46,8 @@ pub unsafe extern "C" fn pam_sm_acct_mgmt(
     unsafe { enter(pamh, argc, argv, account::manage) }
 }
 
-/// Called by `pam_setcred`: a second factor brings no credentials.
+/// Called by `pam_setcred`: a second factor brings no credentials. But where the account line is missing, whoever was let in
+/// to enroll would be in without.
 ///
 /// # Safety
 ///
@@ -59,7 +60,7 @@ pub unsafe extern "C" fn pam_sm_setcred(
     argv: *const *const c_char,
 ) -> c_int {
     // SAFETY: the caller's promise is the one `enter` asks for.
-    unsafe { enter(pamh, argc, argv, |_, _| ReturnCode::Success) }
+    unsafe { enter(pamh, argc, argv, account::set_credentials) }
 }
 
 /// Runs a hook behind the guard. Whatever goes wrong on the way denies.

@@ -21,7 +21,7 @@ const NOTE: &str = "pam_totp:mark";
 struct Note {
     /// What auth found out; nothing once it is taken or cleared.
     mark: Option<Mark>,
-    /// Whether what was taken means that nobody gets in without enrolling.
+    /// Whether it means, or meant before it was taken, that nobody gets in without enrolling.
     enrollment_due: bool,
 }
 
@@ -38,11 +38,6 @@ impl Handle<'_> {
         // it through the clean-up function stored along, when it is replaced or the handle ends;
         // the borrow of the handle keeps both away while the reference is used.
         unsafe { self.0.get_data::<Note>(NOTE) }.ok()
-    }
-
-    /// Whether the account hook is at work on an enrollment without which nobody gets in.
-    pub(super) fn enrollment_is_due(&self) -> bool {
-        self.note().is_some_and(|note| note.enrollment_due)
     }
 
     /// The name the program has set, if any.
@@ -112,11 +107,11 @@ impl Host for Handle<'_> {
             Echo::Off => Style::Hidden,
             Echo::On => Style::Shown,
         };
-        converse(self.0, style, &Message::new(prompt)).ok_or(NoReply)
+        converse(self.0, style, &Message::new(prompt)).flatten().ok_or(NoReply)
     }
 
-    fn tell(&mut self, text: &str) {
-        let _ = converse(self.0, Style::Info, &Message::new(text));
+    fn tell(&mut self, text: &str) -> bool {
+        converse(self.0, Style::Info, &Message::new(text)).is_some()
     }
 
     fn log(&self, priority: Priority, line: &str) {
@@ -128,17 +123,22 @@ impl Host for Handle<'_> {
     }
 
     fn mark(&mut self, mark: Mark) -> Result<(), HostError> {
-        self.leave(Note { mark: Some(mark), enrollment_due: false })
+        let enrollment_due = mark.enrollment_is_due();
+        self.leave(Note { mark: Some(mark), enrollment_due })
     }
 
     fn take_mark(&mut self) -> Result<Option<Mark>, HostError> {
         let mark = self.note().and_then(|note| note.mark.clone());
-        let enrollment_due = mark.as_ref().is_some_and(Mark::enrollment_is_due);
+        let enrollment_due = self.enrollment_is_due();
         // Nothing to take away from a program that never called auth.
         if mark.is_some() {
             self.leave(Note { mark: None, enrollment_due })?;
         }
         Ok(mark)
+    }
+
+    fn enrollment_is_due(&self) -> bool {
+        self.note().is_some_and(|note| note.enrollment_due)
     }
 
     fn clear_mark(&mut self) -> Result<(), HostError> {

@@ -47,7 +47,8 @@ pub(crate) trait Host {
 
     /// Shows one line, cut as a prompt is, and wipes it afterwards. A program that cannot show it is no reason to refuse a
     /// login.
-    fn tell(&mut self, text: &str);
+    /// Whether the program took it.
+    fn tell(&mut self, text: &str) -> bool;
 
     /// Writes one line to the system's log behind `pam_totp(SERVICE:auth): `. Whatever is not
     /// printable ASCII is escaped. Text from outside must be escaped where it is put in already:
@@ -62,6 +63,9 @@ pub(crate) trait Host {
 
     /// What our auth hook has found out in this handle, once: it is taken away. An error means that it may still stand.
     fn take_mark(&mut self) -> Result<Option<Mark>, HostError>;
+
+    /// Whether nobody gets in here without an enrollment, which is still to be made.
+    fn enrollment_is_due(&self) -> bool;
 
     /// Takes the note away; every call of auth begins so. An error means that it may still stand.
     fn clear_mark(&mut self) -> Result<(), HostError>;

@@ -83,8 +83,9 @@ impl Host for Script {
         Ok(Typed::new(self.answers.pop_front().ok_or(NoReply)?.as_bytes().to_vec()))
     }
 
-    fn tell(&mut self, text: &str) {
+    fn tell(&mut self, text: &str) -> bool {
         self.note(format!("tell: {text}"));
+        true
     }
 
     fn log(&self, priority: Priority, line: &str) {
@@ -102,6 +103,10 @@ impl Host for Script {
 
     fn take_mark(&mut self) -> Result<Option<Mark>, HostError> {
         Ok(self.mark.take())
+    }
+
+    fn enrollment_is_due(&self) -> bool {
+        self.mark.as_ref().is_some_and(Mark::enrollment_is_due)
     }
 
     fn clear_mark(&mut self) -> Result<(), HostError> {

@@ -237,6 +237,37 @@ fn an_enrollment_on_trust_is_once_and_for_the_user_of_the_last_auth_alone() {
 }
 
 #[test]
+fn a_program_that_asks_again_after_a_refused_enrollment_is_refused_again() {
+    let house = House::build();
+    let code = opened(&house, "alice");
+    let mut application = house.application();
+    let mut login = application.login("code", "alice");
+    assert_eq!(login.authenticate([&code]).code, Pam::Success);
+    assert_eq!(login.account().code, Pam::PermDenied);
+    let again = login.account();
+    assert_eq!((again.code, again.prompts().len()), (Pam::PermDenied, 0));
+    assert_eq!(login.set_credentials().code, Pam::PermDenied);
+}
+
+#[test]
+fn where_the_account_line_is_missing_an_enrollment_code_lets_nobody_in() {
+    let house = House::build();
+    let code = opened(&house, "alice");
+    let phone = house.enroll("bob");
+    house.stack("bare", "auth required pam_totp.so nodelay\naccount required pam_permit.so\n");
+    let mut application = house.application();
+    let mut login = application.login("bare", "alice");
+    assert_eq!(login.authenticate([&code]).code, Pam::Success);
+    assert_eq!(login.account().code, Pam::Success);
+    assert_eq!(login.set_credentials().code, Pam::PermDenied);
+    assert!(module_said(&house, "account required pam_totp.so"));
+    drop(login);
+    let mut login = application.login("bare", "bob");
+    assert_eq!(login.authenticate([&phone.now()]).code, Pam::Success);
+    assert_eq!(login.set_credentials().code, Pam::Success);
+}
+
+#[test]
 fn an_enrollment_that_was_withdrawn_meanwhile_is_refused() {
     let house = House::build();
     let code = opened(&house, "alice");

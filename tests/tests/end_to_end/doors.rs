@@ -300,7 +300,7 @@ fn a_single_character_gets_help_whoever_types_it(door: Door) {
         for word in ["?", "x", "5"] {
             let mut terminal = porch.knock(user);
             terminal.expect(CODE).type_line(word);
-            terminal.expect("Type the digits that your authenticator shows now.");
+            terminal.expect("Type one of: the digits that your authenticator shows now");
             terminal.expect("Verification code: ").type_line("123456");
             terminal.expect(NEXT).type_line("234567");
             porch.refused(terminal);

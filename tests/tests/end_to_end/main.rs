@@ -22,6 +22,7 @@
 //! | `text_messages` | that a text message arrives, and what becomes of one that can't |
 //! | `remembered` | that a remembered key isn't asked for a code, and nothing else is let off |
 //! | `screens` | the QR code as the terminal shows it |
+//! | `words` | `sms` and `new` at the prompt, whoever types them |
 
 // A test reports by panicking.
 #![allow(
@@ -51,6 +52,7 @@ mod recovery;
 mod remembered;
 mod screens;
 mod text_messages;
+mod words;
 
 /// The module's first prompt.
 const CODE: &str = "Verification code (? for help): ";
