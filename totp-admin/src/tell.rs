@@ -14,11 +14,11 @@ use totp_store::outbox::Item;
 
 use crate::change::Recorded;
 use crate::site::{Site, Whom};
-use crate::syslog::PROGRAM;
+use crate::syslog::{self, PROGRAM};
 use crate::ui::{Ui, printable};
 
 /// How long whoever else goes through the permanent record is waited for: no longer than a person would wait.
-const PATIENCE: Wait = Wait::AtMost(Duration::from_secs(5));
+const PATIENCE: Wait = Wait::AtMost(Duration::from_secs(3));
 
 /// Opens the outbox that the configuration names.
 pub fn post(site: &Site) -> anyhow::Result<Post> {
@@ -36,11 +36,21 @@ pub fn around<T>(
     // What is wrong with the outbox is said when it is delivered.
     let post = post(site).ok();
     let hold = post.as_ref().and_then(|post| post.hold(PATIENCE).ok());
+    let enqueue = |known| {
+        let (Some(post), Some(hold)) = (&post, &hold) else { return };
+        let trouble = match post.enqueue_with(hold, known) {
+            Ok(trouble) => trouble,
+            Err(error) => vec![error.to_string()],
+        };
+        for one in trouble {
+            syslog::send(&one, site.now());
+        }
+    };
+    // What happened before the change is told where the user could be told until now.
+    enqueue(None);
     let before = post.as_ref().map(|post| post.contact(&whom.name)).unwrap_or_default();
     let made = change();
-    if let (Some(post), Some(hold)) = (&post, &hold) {
-        let _ = post.enqueue_with(hold, seq(&made).map(|seq| (seq, before)));
-    }
+    enqueue(seq(&made).map(|seq| (seq, before)));
     made
 }
 

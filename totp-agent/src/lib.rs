@@ -11,6 +11,7 @@
 //! Nothing is decided here about logins. No shell is ever started.
 #![forbid(unsafe_code)]
 
+pub mod contacts;
 pub mod events;
 pub mod mail;
 pub mod post;

@@ -25,13 +25,13 @@ use totp_store::{Wait, clock};
 use crate::events::{self, NotMoved};
 use crate::render::Text;
 use crate::transport::{NotSent, send};
-use crate::{mail, render, sms, syslog};
+use crate::{contacts, mail, render, sms, syslog};
 
 /// How long another writer of the permanent record is waited for.
 const PATIENCE: Wait = Wait::AtMost(Duration::from_secs(30));
 
 /// How long whoever else goes through the permanent record is waited for.
-const PATIENCE_WITH_A_CHANGE: Wait = Wait::AtMost(Duration::from_secs(5));
+const PATIENCE_WITH_A_CHANGE: Wait = Wait::AtMost(Duration::from_secs(3));
 
 /// The first pause after a failed try, in seconds; each following one is twice as long.
 const FIRST_PAUSE: u64 = 60;
@@ -193,9 +193,11 @@ impl Post {
     ) -> Result<Vec<String>, PostError> {
         let to = |about: &About| {
             let before = known.iter().filter(|(seq, _)| *seq == about.seq);
-            let mut contacts: Vec<Contact> = before.map(|(_, contact)| contact.clone()).collect();
-            contacts.extend(UserName::new(&about.user).map(|user| self.contact(&user)));
-            recipients(&self.config.mail, about.event, &about.user, &contacts)
+            let mut all: Vec<Contact> = before.map(|(_, contact)| contact.clone()).collect();
+            // Where who knew it from before was ended in between, the line itself does.
+            all.extend(contacts::named_in(about));
+            all.extend(UserName::new(&about.user).map(|user| self.contact(&user)));
+            recipients(&self.config.mail, about.event, &about.user, &all)
         };
         let now = clock::now();
         let due = if known.is_some() { now.plus(GRACE) } else { now };

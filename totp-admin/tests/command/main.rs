@@ -10,6 +10,7 @@ mod codes;
 mod enroll;
 mod looking;
 mod openings;
+mod outbox;
 mod permanent_record;
 mod remembered;
 mod settings;
