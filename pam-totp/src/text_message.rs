@@ -27,7 +27,7 @@ pub(crate) fn put(
         Some(message) => {
             let (text, until) = (body(&message.code, host), message.until);
             let user = user.as_str().to_owned();
-            outbox.put_message(&outbox::Message { user, phone: message.phone, text, until })
+            outbox.put_message(&outbox::Message::new(user, message.phone, text, until))
         }
         None => {
             let until = clock::now().plus(GOOD_FOR);

@@ -6,7 +6,9 @@
 //! record gets it; the entry is removed. Only between handing over and writing that down can an end of the process
 //! cause a repetition, which has the same message id.
 
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
@@ -17,7 +19,9 @@ use totp_core::name::UserName;
 use totp_core::policy::Config;
 use totp_core::time::{DAY, UnixTime};
 use totp_store::files::Owner;
-use totp_store::outbox::{About, ClaimedMail, Hold, Mail, Outbox, OutboxError, recipients};
+use totp_store::outbox::{
+    About, ClaimedMail, ClaimedMessage, Hold, Mail, Outbox, OutboxError, recipients,
+};
 use totp_store::permanent::{Entry, PermanentRecord, RecordError};
 use totp_store::store::FileStore;
 use totp_store::{Wait, clock};
@@ -42,6 +46,9 @@ const LONGEST_PAUSE: u64 = 4 * 3600;
 /// Seconds for which the agent leaves mail to the command that caused it.
 const GRACE: u64 = 10;
 
+/// How often a text message is tried, whatever comes of it.
+pub const TEXT_TRIES: u64 = 5;
+
 /// The longest reason in a record, in characters.
 const LONGEST_REASON: usize = 400;
 
@@ -54,6 +61,8 @@ pub struct Post {
     outbox: Outbox,
     owner: Owner,
     program: &'static str,
+    /// Who has been told, and could not be written down: the mail's hash, and the address.
+    unwritten: Mutex<BTreeSet<(String, String)>>,
 }
 
 /// What keeps the post from working.
@@ -107,6 +116,8 @@ pub enum Texted {
     Sent,
     /// It was not, and is to be tried again.
     Failed(String),
+    /// It was not, for the last time, and was thrown away.
+    GivenUp(String),
     /// Its time is over, and it was thrown away.
     Expired,
 }
@@ -127,6 +138,7 @@ impl Post {
             config,
             owner,
             program,
+            unwritten: Mutex::default(),
         })
     }
 
@@ -212,6 +224,7 @@ impl Post {
         let Some(mut claimed) = self.outbox.claim_mail(name)? else { return Ok(None) };
         let now = clock::now();
         let mut report = Report { seq: claimed.mail.about.seq, ..Report::default() };
+        self.remember_served(&mut claimed);
         if !claimed.mail.is_done() {
             if when == When::Due && now < claimed.mail.next {
                 return Ok(None);
@@ -230,6 +243,22 @@ impl Post {
             self.note_failure(&mut claimed, &report, now)?;
         }
         Ok(Some(report))
+    }
+
+    /// Whom this process has told although the file doesn't say so: they are not told again.
+    fn remember_served(&self, claimed: &mut ClaimedMail<'_>) {
+        let unwritten = self.unwritten();
+        let mail = &mut claimed.mail;
+        for one in mail.to.iter_mut().filter(|one| !one.served) {
+            one.served = unwritten.contains(&(mail.hash.clone(), one.address.to_string()));
+        }
+        if mail.is_done() && mail.delivered.is_none() {
+            mail.delivered = Some(clock::now());
+        }
+    }
+
+    fn unwritten(&self) -> MutexGuard<'_, BTreeSet<(String, String)>> {
+        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn hand_over(
@@ -258,7 +287,9 @@ impl Post {
                     if claimed.mail.is_done() {
                         claimed.mail.delivered = Some(clock::now());
                     }
+                    self.unwritten().insert((claimed.mail.hash.clone(), to.to_string()));
                     claimed.save()?;
+                    self.unwritten().remove(&(claimed.mail.hash.clone(), to.to_string()));
                     report.served.push(to);
                 }
                 Err(error) => {
@@ -285,7 +316,10 @@ impl Post {
         let to: Vec<&str> = mail.to.iter().map(|one| one.address.as_str()).collect();
         let time = mail.delivered.unwrap_or_else(clock::now);
         self.came_of(mail, EventKind::Delivered, time, &format!("to {}", to.join(", ")))?;
-        Ok(claimed.finish()?)
+        let hash = mail.hash.clone();
+        claimed.finish()?;
+        self.unwritten().retain(|(of, _)| *of != hash);
+        Ok(())
     }
 
     /// It is told at each try, and on record once.
@@ -329,34 +363,46 @@ impl Post {
         Ok(())
     }
 
-    /// Tries to send a text message; `last`: it is not tried again.
+    /// Tries to send a text message: [`TEXT_TRIES`] times at most. Sent at most once: that a try begins is written down
+    /// before it, and that it failed after it; where the one is there without the other the message may be on its way.
     ///
     /// # Errors
-    /// Where it can't be read or removed.
-    pub fn text(&self, name: &str, last: bool) -> Result<Texted, PostError> {
-        let Some(claimed) = self.outbox.claim_message(name)? else { return Ok(Texted::NotOurs) };
-        let message = &claimed.message;
-        let to = format!("text message to {}", sms::masked(message));
-        let (user, now) = (message.user.clone(), clock::now());
-        if now >= message.until {
+    /// Where it can't be read, written or removed.
+    pub fn text(&self, name: &str) -> Result<Texted, PostError> {
+        let Some(mut claimed) = self.outbox.claim_message(name)? else {
+            return Ok(Texted::NotOurs);
+        };
+        let message = &mut claimed.message;
+        if message.begun != message.failed {
+            let why = "it is not known whether it was sent".to_owned();
+            return self.give_up(claimed, why).map(Texted::GivenUp);
+        }
+        if clock::now() >= message.until {
+            return self.give_up(claimed, "its time was over".to_owned()).map(|_| Texted::Expired);
+        }
+        message.begun = message.begun.saturating_add(1);
+        // Where this can't be written, nothing is sent.
+        claimed.save()?;
+        let Err(why) = sms::send(&self.config.sms, &claimed.message) else {
+            let (user, what) = described(&claimed);
+            self.came_of_text(&user, EventKind::Delivered, &what);
             claimed.finish()?;
-            self.came_of_text(&user, EventKind::Undelivered, &format!("{to}: its time was over"));
-            return Ok(Texted::Expired);
+            return Ok(Texted::Sent);
+        };
+        if claimed.message.begun >= TEXT_TRIES {
+            return self.give_up(claimed, why).map(Texted::GivenUp);
         }
-        match sms::send(&self.config.sms, message) {
-            Ok(()) => {
-                claimed.finish()?;
-                self.came_of_text(&user, EventKind::Delivered, &to);
-                Ok(Texted::Sent)
-            }
-            Err(why) => {
-                if last {
-                    claimed.finish()?;
-                    self.came_of_text(&user, EventKind::Undelivered, &format!("{to}: {why}"));
-                }
-                Ok(Texted::Failed(why))
-            }
-        }
+        claimed.message.failed = claimed.message.begun;
+        claimed.save()?;
+        Ok(Texted::Failed(why))
+    }
+
+    /// Throws it away, and records why. Gives that back.
+    fn give_up(&self, claimed: ClaimedMessage<'_>, why: String) -> Result<String, PostError> {
+        let (user, what) = described(&claimed);
+        claimed.finish()?;
+        self.came_of_text(&user, EventKind::Undelivered, &format!("{what}: {why}"));
+        Ok(why)
     }
 
     /// The message is gone either way; that the record can't be written is told by whatever comes next.
@@ -372,6 +418,12 @@ impl Post {
             syslog::send(self.program, &recorded.syslog, now);
         }
     }
+}
+
+/// Whose message it is, and what it is, for the record.
+fn described(claimed: &ClaimedMessage<'_>) -> (String, String) {
+    let message = &claimed.message;
+    (message.user.clone(), format!("text message to {}", sms::masked(message)))
 }
 
 /// How a user is told, as far as that can be read.

@@ -8,6 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
@@ -15,6 +16,9 @@ use thiserror::Error;
 
 /// What of a program's complaint is kept, in bytes.
 const KEPT: u64 = 300;
+
+/// What a program can say, in bytes: a write beyond fails, as on a full disk. Takes memory only as it is written.
+const MOST_SAID: usize = 1 << 20;
 
 /// Whether what a program says may be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,44 +48,65 @@ pub enum Failure {
     },
 }
 
-/// Runs a program to its end, with `input` as its standard input.
-///
-/// # Errors
-/// [`Failure`] says why its work was not done.
-pub fn run<'a>(
-    program: &str,
-    arguments: impl IntoIterator<Item = &'a str>,
-    input: &[u8],
-    output: Output,
-    timeout: Duration,
-) -> Result<(), Failure> {
-    // Files in memory: neither end of them can make the other one wait.
-    let stdin = in_memory(input).map_err(Failure::NotStarted)?;
-    let said = in_memory(&[]).map_err(Failure::NotStarted)?;
-    let listener = || match output {
-        Output::Told => said.try_clone().map(Stdio::from),
-        Output::Secret => Ok(Stdio::null()),
-    };
-    let child = Command::new(program)
-        .args(arguments)
-        .env_clear()
-        .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
-        .env("LC_ALL", "C.UTF-8")
-        .current_dir("/")
-        .process_group(0)
-        .stdin(stdin)
-        .stdout(listener().map_err(Failure::NotStarted)?)
-        .stderr(listener().map_err(Failure::NotStarted)?)
-        .spawn()
-        .map_err(Failure::NotStarted)?;
-    let status = ended(child, timeout)?;
-    if status.success() { Ok(()) } else { Err(Failure::Failed { status, said: beginning(said) }) }
+/// A program, and what it gets.
+#[derive(Clone, Copy, Debug)]
+pub struct Work<'a> {
+    /// Its path.
+    pub program: &'a str,
+    /// Its standard input.
+    pub input: &'a [u8],
+    /// Its environment, besides `PATH` and `LC_ALL`.
+    pub variables: &'a [(&'a str, &'a str)],
+    /// What becomes of what it says.
+    pub output: Output,
 }
 
-fn in_memory(content: &[u8]) -> io::Result<File> {
-    let mut file = File::from(memfd_create(c"totp-agent", MFdFlags::MFD_CLOEXEC)?);
+impl Work<'_> {
+    /// Runs the program to its end.
+    ///
+    /// # Errors
+    /// [`Failure`] says why its work was not done.
+    pub fn run<'a>(
+        self,
+        arguments: impl IntoIterator<Item = &'a str>,
+        timeout: Duration,
+    ) -> Result<(), Failure> {
+        // Files in memory: neither end of them can make the other one wait.
+        let stdin = in_memory(self.input, self.input.len()).map_err(Failure::NotStarted)?;
+        let said = in_memory(&[], MOST_SAID).map_err(Failure::NotStarted)?;
+        let listener = || match self.output {
+            Output::Told => said.try_clone().map(Stdio::from),
+            Output::Secret => Ok(Stdio::null()),
+        };
+        let child = Command::new(self.program)
+            .args(arguments)
+            .env_clear()
+            .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("LC_ALL", "C.UTF-8")
+            .envs(self.variables.iter().copied())
+            .current_dir("/")
+            .process_group(0)
+            .stdin(stdin)
+            .stdout(listener().map_err(Failure::NotStarted)?)
+            .stderr(listener().map_err(Failure::NotStarted)?)
+            .spawn()
+            .map_err(Failure::NotStarted)?;
+        let status = ended(child, timeout)?;
+        if status.success() {
+            return Ok(());
+        }
+        Err(Failure::Failed { status, said: beginning(said) })
+    }
+}
+
+/// A file in memory of `size` bytes that never becomes larger, whoever writes.
+fn in_memory(content: &[u8], size: usize) -> io::Result<File> {
+    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+    let mut file = File::from(memfd_create(c"totp-agent", flags)?);
     file.write_all(content)?;
+    file.set_len(u64::try_from(size).unwrap_or(u64::MAX))?;
     file.rewind()?;
+    fcntl(&file, FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_GROW))?;
     Ok(file)
 }
 
@@ -146,7 +171,8 @@ mod tests {
     const SOON: Duration = Duration::from_secs(20);
 
     fn sh(script: &str, output: Output, timeout: Duration) -> Result<(), Failure> {
-        run("/bin/sh", ["-c", script], b"input\n", output, timeout)
+        let work = Work { program: "/bin/sh", input: b"input\n", variables: &[], output };
+        work.run(["-c", script], timeout)
     }
 
     #[test]
@@ -158,7 +184,9 @@ mod tests {
 
     #[test]
     fn what_is_missing_or_fails_says_why() {
-        let missing = run("/nonexistent", [], b"", Output::Told, SOON).unwrap_err();
+        let work =
+            Work { program: "/nonexistent", input: b"", variables: &[], output: Output::Told };
+        let missing = work.run([], SOON).unwrap_err();
         assert!(missing.to_string().starts_with("can't be started: No such file"), "{missing}");
         let failed = sh("printf 'no\\nsuch\\tuser' >&2; exit 67", Output::Told, SOON).unwrap_err();
         assert_eq!(failed.to_string(), "failed with exit status 67: no such user");
@@ -170,6 +198,20 @@ mod tests {
     fn what_may_repeat_a_code_is_not_told() {
         let failed = sh("echo 123456; echo 123456 >&2; exit 1", Output::Secret, SOON).unwrap_err();
         assert_eq!(failed.to_string(), "failed with exit status 1");
+    }
+
+    #[test]
+    fn what_says_no_end_of_things_takes_no_end_of_memory() {
+        let temp = tempfile::tempdir().unwrap();
+        let size = temp.path().join("size");
+        let script = format!(
+            "echo no; yes | head -c 3M; stat -Lc %s /dev/stderr >{}; exit 4",
+            size.display()
+        );
+        let failed = sh(&script, Output::Told, SOON).unwrap_err().to_string();
+        assert!(failed.starts_with("failed with exit status 4: no y y"), "{failed}");
+        let size: usize = fs::read_to_string(size).unwrap().trim().parse().unwrap();
+        assert_eq!(size, MOST_SAID);
     }
 
     #[test]

@@ -6,12 +6,16 @@ use totp_core::policy::SmsKeys;
 use totp_store::outbox::Message;
 use zeroize::Zeroizing;
 
-use crate::program::{self, Output};
+use crate::program::{Output, Work};
 
 const PHONE: &str = "{phone}";
 const TEXT: &str = "{text}";
 
-/// Sends a text message. Where no argument of the program has the text, it gets it on standard input.
+/// The environment variable with the number, for a program that wants neither in the process list.
+const PHONE_VARIABLE: &str = "PAM_TOTP_PHONE";
+
+/// Sends a text message. Where no argument of the program has the text, it gets it on standard input. The number is in an
+/// environment variable too, which other users of the machine can't see, unlike arguments.
 ///
 /// # Errors
 /// In one line, without the number and without the text.
@@ -26,8 +30,10 @@ pub fn send(keys: &SmsKeys, message: &Message) -> Result<(), String> {
     let input = if by_argument { "" } else { message.text.as_str() };
     let arguments = filled.iter().map(|argument| argument.as_str());
     let timeout = Duration::from_secs(keys.timeout.get());
-    program::run(program, arguments, input.as_bytes(), Output::Secret, timeout)
-        .map_err(|failure| format!("{program} {failure}"))
+    let variables = [(PHONE_VARIABLE, message.phone.as_str())];
+    let work =
+        Work { program, input: input.as_bytes(), variables: &variables, output: Output::Secret };
+    work.run(arguments, timeout).map_err(|failure| format!("{program} {failure}"))
 }
 
 /// Both are put in at once: what a text says is not looked at for another placeholder.
@@ -66,12 +72,8 @@ mod tests {
     use super::*;
 
     fn message(text: &str) -> Message {
-        Message {
-            user: "bob".to_owned(),
-            phone: "+420123456789".parse().unwrap(),
-            text: Zeroizing::new(text.to_owned()),
-            until: UnixTime(0),
-        }
+        let phone = "+420123456789".parse().unwrap();
+        Message::new("bob".to_owned(), phone, Zeroizing::new(text.to_owned()), UnixTime(0))
     }
 
     fn keys(command: &str) -> SmsKeys {
@@ -91,6 +93,15 @@ mod tests {
             send(&keys(&command), &message(odd)).unwrap();
             assert_eq!(std::fs::read_to_string(temp.path().join("got")).unwrap(), got);
         }
+    }
+
+    #[test]
+    fn a_program_can_do_without_anything_in_its_arguments() {
+        let temp = tempfile::tempdir().unwrap();
+        let script = format!("{{ echo $PAM_TOTP_PHONE; cat; }} >{}/got", temp.path().display());
+        send(&keys(&format!("[\"/bin/sh\", \"-c\", {script:?}]")), &message("123456")).unwrap();
+        let got = std::fs::read_to_string(temp.path().join("got")).unwrap();
+        assert_eq!(got, "+420123456789\n123456");
     }
 
     #[test]

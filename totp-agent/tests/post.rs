@@ -14,12 +14,13 @@ use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 
 use tempfile::TempDir;
-use totp_agent::post::{Post, Report, When};
+use totp_agent::post::{Post, Report, TEXT_TRIES, Texted, When};
 use totp_core::event::EventKind;
 use totp_core::policy::Config;
 use totp_core::time::UnixTime;
 use totp_store::Wait;
 use totp_store::files::Owner;
+use totp_store::outbox::Message;
 use totp_store::permanent::Entry;
 
 const NOW: UnixTime = UnixTime(1_773_307_200);
@@ -52,8 +53,9 @@ impl House {
         );
         fs::write(&program, script).unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let phone = self.path("phone");
         let text = format!(
-            "[mail]\ndefault_to = \"{{user}}@example.com\"\ncopy_to = [\"copy@example.com\"]\nsendmail = {program:?}\n\
+            "[sms]\ncommand = [{phone:?}]\n[mail]\ndefault_to = \"{{user}}@example.com\"\ncopy_to = [\"copy@example.com\"]\nsendmail = {program:?}\n\
              [paths]\nstate_dir = {:?}\nlog_file = {:?}\nrun_dir = {:?}\n",
             self.path("state"),
             self.path("log/record.jsonl"),
@@ -142,4 +144,86 @@ fn one_delivers_at_a_time() {
     assert!(other.deliver("1", When::Now).unwrap().is_none());
     drop(claimed);
     assert_eq!(deliver(&other).served.len(), 2);
+}
+
+#[test]
+fn who_was_told_and_could_not_be_written_down_is_not_told_again() {
+    let house = House::new();
+    let post = house.post("nobody");
+    House::happens(&post);
+    let file = house.path("state/outbox/1");
+    let before = fs::read(&file).unwrap();
+    // What is handed over can't be written down: a directory has the file's place.
+    let script = format!(
+        "#!/bin/sh\necho \"$5\" >>{0}\nrm {1} && mkdir {1}\n",
+        house.path("sent").display(),
+        file.display()
+    );
+    let sendmail = fs::read(house.path("sendmail")).unwrap();
+    fs::write(house.path("sendmail"), script).unwrap();
+    assert!(post.deliver("1", When::Now).is_err());
+    assert_eq!(house.sent().len(), 1);
+    fs::write(house.path("sendmail"), sendmail).unwrap();
+    fs::remove_dir(&file).unwrap();
+    fs::write(&file, before).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(deliver(&post).next, None);
+    assert_eq!(house.sent(), ["bob@example.com", "copy@example.com"]);
+}
+
+#[test]
+fn what_cannot_be_enqueued_is_an_error() {
+    let house = House::new();
+    let (one, other) = (house.post("nobody"), house.post("nobody"));
+    let _held = one.hold(Wait::No).unwrap();
+    let error = other.enqueue().unwrap_err().to_string();
+    assert!(error.contains("another program has held its lock too long"), "{error}");
+}
+
+/// Puts a message into the outbox, and gives its file's name. What sends it does what `script` says and keeps count.
+fn text_message(house: &House, post: &Post, script: &str) -> String {
+    let text = format!("#!/bin/sh\necho >>{}\n{script}\n", house.path("texts").display());
+    fs::write(house.path("phone"), text).unwrap();
+    fs::set_permissions(house.path("phone"), fs::Permissions::from_mode(0o755)).unwrap();
+    let (phone, until) = ("+420123456789".parse().unwrap(), UnixTime(u32::MAX.into()));
+    let message = Message::new("bob".to_owned(), phone, "123456".to_owned().into(), until);
+    post.outbox().put_message(&message).unwrap();
+    post.outbox().message_names().unwrap().remove(0)
+}
+
+fn texts(house: &House) -> usize {
+    fs::read_to_string(house.path("texts")).unwrap_or_default().lines().count()
+}
+
+#[test]
+fn a_text_message_that_may_be_on_its_way_is_not_sent_again() {
+    let house = House::new();
+    let post = house.post("nobody");
+    let name = text_message(&house, &post, "exit 0");
+    let file = house.path("state/outbox").join(&name);
+    let claimed = post.outbox().claim_message(&name).unwrap();
+    drop(claimed);
+    let mut waiting = fs::read_to_string(&file).unwrap();
+    assert_eq!(post.text(&name).unwrap(), Texted::Sent);
+    assert_eq!(post.text(&name).unwrap(), Texted::NotOurs);
+    // As left by an agent that was killed while it sent, or could neither overwrite nor remove it.
+    waiting = waiting.replace("\ntries 0 0\n", "\ntries 1 0\n");
+    fs::write(&file, &waiting).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    assert!(matches!(post.text(&name).unwrap(), Texted::GivenUp(_)));
+    assert!(!file.exists());
+    assert_eq!(texts(&house), 1);
+}
+
+#[test]
+fn a_text_message_is_tried_some_times_whoever_tries() {
+    let house = House::new();
+    let name = text_message(&house, &house.post("nobody"), "exit 1");
+    for _ in 1..TEXT_TRIES {
+        // Each time another process.
+        assert!(matches!(house.post("nobody").text(&name).unwrap(), Texted::Failed(_)));
+    }
+    assert!(matches!(house.post("nobody").text(&name).unwrap(), Texted::GivenUp(_)));
+    assert_eq!(texts(&house), usize::try_from(TEXT_TRIES).unwrap());
+    assert_eq!(house.record().matches("\"undelivered\"").count(), 1);
 }

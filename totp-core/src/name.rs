@@ -143,7 +143,8 @@ pub enum NameError {
 /// `=` and `"`, is percent-encoded; the result has at most `most` bytes (never cut inside an encoded byte).
 #[must_use]
 pub fn word(text: &str, most: usize) -> String {
-    let mut out = String::new();
+    // At once: what is said may have a code in it, and a string that grows leaves parts of itself in memory.
+    let mut out = String::with_capacity(text.len().saturating_mul(3).min(most));
     for byte in text.bytes() {
         let plain = byte.is_ascii_graphic() && !matches!(byte, b'%' | b'=' | b'"');
         if out.len().saturating_add(if plain { 1 } else { 3 }) > most {
@@ -161,7 +162,7 @@ pub fn word(text: &str, most: usize) -> String {
 /// Undoes [`word`]. `None` where the text was not made by it.
 #[must_use]
 pub fn unword(text: &str) -> Option<String> {
-    let mut bytes = alloc::vec::Vec::new();
+    let mut bytes = alloc::vec::Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&first, tail)) = rest.split_first() {
         rest = tail;
@@ -176,7 +177,10 @@ pub fn unword(text: &str) -> Option<String> {
         }
     }
     // A cut at the byte limit may have parted a character.
-    Some(String::from_utf8_lossy(&bytes).into_owned())
+    Some(match String::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+    })
 }
 
 /// Text from outside as it may stand in a log or on a terminal: printable ASCII, everything else as `\x..`.

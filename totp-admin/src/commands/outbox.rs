@@ -159,10 +159,14 @@ fn flush(ui: &Ui, post: &Post, complete: bool) -> Result<()> {
                 tell::say(ui, &report, &by);
                 report.failed.is_empty()
             }),
-            None => post.text(name, false).map(|texted| match texted {
+            None => post.text(name).map(|texted| match texted {
                 Texted::Sent | Texted::NotOurs => true,
                 Texted::Expired => {
                     ui.warn("A text message was thrown away: its time was over.");
+                    true
+                }
+                Texted::GivenUp(why) => {
+                    ui.warn(format_args!("A text message was thrown away: {}", printable(&why)));
                     true
                 }
                 Texted::Failed(why) => {

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use super::NotSent;
 use crate::mail::Composed;
-use crate::program::{self, Failure, Output};
+use crate::program::{Failure, Output, Work};
 
 pub(super) fn send(program: &str, message: &Composed, timeout: Duration) -> Result<(), NotSent> {
     // -oi: a line with a single dot is no end. Addresses are arguments, not headers (-t): nothing in the text is a recipient.
     let arguments = ["-oi", "-f", message.from.as_str(), "--", message.to.as_str()];
     // It gets the line ends of this system.
     let text = String::from_utf8_lossy(&message.bytes).replace("\r\n", "\n");
-    let sent = program::run(program, arguments, text.as_bytes(), Output::Told, timeout);
-    sent.map_err(|failure| {
+    let work = Work { program, input: text.as_bytes(), variables: &[], output: Output::Told };
+    work.run(arguments, timeout).map_err(|failure| {
         let what = format!("{program} {failure}");
         match failure {
             Failure::Failed { .. } => NotSent::Refused(what),

@@ -12,6 +12,7 @@ use super::message::SIZE;
 use super::{DECOY, DEMAND, Item, Mail, Message, Outbox, OutboxError};
 use crate::files::{Access, FileError};
 use crate::flock::lock_unless_at_work;
+use crate::limits;
 
 /// An open file with its lock, which ends with this value; a program that is started meanwhile doesn't prolong it.
 #[derive(Debug)]
@@ -86,6 +87,19 @@ impl ClaimedMessage<'_> {
         &self.name
     }
 
+    /// Writes down how often it was tried. Neither the file nor its size becomes another one, so this takes no room.
+    ///
+    /// # Errors
+    /// Where it can't be written.
+    pub fn save(&self) -> Result<(), OutboxError> {
+        let bytes = self.message.print().ok_or(OutboxError::TooLong)?;
+        let path = self.outbox.path().join(&self.name);
+        let written = limits::allow_file_size(u64::try_from(SIZE).unwrap_or(u64::MAX))
+            .map_err(std::io::Error::from)
+            .and_then(|()| self.locked.0.write_all_at(&bytes, 0));
+        Ok(written.map_err(|e| FileError::system(&path, "write", &e))?)
+    }
+
     /// Overwrites the code, and removes the file.
     ///
     /// # Errors
@@ -143,9 +157,13 @@ impl Outbox {
     /// Takes a text message to send it. `None`: it is gone, or somebody else sends it.
     ///
     /// # Errors
-    /// What can't be read or trusted; it stays.
+    /// What can't be read or trusted, or is done and can't be removed; it stays.
     pub fn claim_message(&self, name: &str) -> Result<Option<ClaimedMessage<'_>>, OutboxError> {
         let Some((locked, text)) = self.claim(name)? else { return Ok(None) };
+        if text.trim_end_matches('\n').is_empty() {
+            self.directory.unlink(name)?; // overwritten, and then in the way of nobody
+            return Ok(None);
+        }
         let message = Message::parse(&text).map_err(|error| self.format(name, error))?;
         Ok(Some(ClaimedMessage { outbox: self, name: name.to_owned(), locked, message }))
     }

@@ -23,18 +23,34 @@ pub struct Message {
     pub text: Zeroizing<String>,
     /// When it is thrown away.
     pub until: UnixTime,
+    /// How often sending it was begun: written down before it is sent.
+    pub begun: u64,
+    /// How often that is known to have failed. Where it is less, the message may be on its way, and is not sent again.
+    pub failed: u64,
 }
 
 impl Message {
+    /// A message that nobody has tried to send.
+    #[must_use]
+    pub fn new(user: String, phone: Phone, text: Zeroizing<String>, until: UnixTime) -> Self {
+        Self { user, phone, text, until, begun: 0, failed: 0 }
+    }
+
     /// `None` where it has no room: a name and a text of some hundred bytes have.
     pub(super) fn print(&self) -> Option<Zeroizing<Vec<u8>>> {
         let mut text = Zeroizing::new(String::with_capacity(SIZE));
         line(&mut text, &[KIND, "1"]);
         line(&mut text, &["until", &self.until.to_string()]);
+        line(&mut text, &["tries", &self.begun.to_string(), &self.failed.to_string()]);
         line(&mut text, &["user", &field(Some(&self.user))]);
         line(&mut text, &["phone", self.phone.as_str()]);
+        text.push_str("text ");
         let said = Zeroizing::new(field(Some(&self.text)));
-        line(&mut text, &["text", &said]);
+        if said.len() >= SIZE.saturating_sub(text.len()) {
+            return None; // before a longer string is made, and the shorter one left in memory
+        }
+        text.push_str(&said);
+        text.push('\n');
         let mut bytes = Zeroizing::new(vec![b'\n'; SIZE]);
         bytes.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
         Some(bytes)
@@ -44,8 +60,12 @@ impl Message {
         let content = text.trim_end_matches('\n');
         let end = content.len().saturating_add(1);
         let mut lines = Lines::open(text.get(..end).unwrap_or_default(), KIND)?;
+        let until = lines.must("until", |w| w.parsed())?;
+        let (begun, failed) = lines.must("tries", |w| Some((w.number()?, w.number()?)))?;
         let message = Self {
-            until: lines.must("until", |w| w.parsed())?,
+            until,
+            begun,
+            failed,
             user: lines.must("user", |w| w.text()?)?,
             phone: lines.must("phone", |w| w.parsed())?,
             text: Zeroizing::new(lines.must("text", |w| w.text()?)?),
@@ -62,20 +82,17 @@ pub(super) mod tests {
     use super::*;
 
     pub(in super::super) fn message() -> Message {
-        Message {
-            user: "bob".to_owned(),
-            phone: "+420123456789".parse().unwrap(),
-            text: Zeroizing::new(
-                "web1: your code is 123456. Nobody will ask you for it.".to_owned(),
-            ),
-            until: UnixTime(1_773_307_200),
-        }
+        let text = "web1: your code is 123456. Nobody will ask you for it.".to_owned();
+        let phone = "+420123456789".parse().unwrap();
+        let until = UnixTime(1_773_307_200);
+        Message::new("bob".to_owned(), phone, Zeroizing::new(text), until)
     }
 
     #[test]
     fn a_message_reads_back_and_has_always_the_same_size() {
         let (one, mut other) = (message(), message());
         other.text.push_str(" And more.");
+        (other.begun, other.failed) = (2, 1);
         for one in [one, other] {
             let bytes = one.print().unwrap();
             assert_eq!(bytes.len(), SIZE);

@@ -37,7 +37,8 @@ use crate::limits;
 use crate::notices::Notices;
 use crate::permanent::RecordError;
 
-/// Text messages that wait at most; one that comes beyond is dropped. The agent takes them away within seconds, sent or not.
+/// Text messages that wait at most, and as many decoys; one that comes beyond is dropped. The agent takes them away within
+/// seconds, sent or not.
 pub const MOST_MESSAGES: usize = 500;
 
 /// A file here is never larger, in bytes.
@@ -173,20 +174,25 @@ impl Outbox {
         // A number that is none: should this file ever be taken for a real one, it reaches nobody.
         let Ok(phone) = "+99999999999".parse::<Phone>() else { return Err(OutboxError::TooLong) };
         let text = Zeroizing::new(text.to_owned());
-        self.put(DECOY, &Message { user: user.to_owned(), phone, text, until })
+        self.put(DECOY, &Message::new(user.to_owned(), phone, text, until))
     }
 
     fn put(&self, kind: &str, message: &Message) -> Result<(), OutboxError> {
-        let waits = |name: &str| name.starts_with(TEXT) || name.starts_with(DECOY);
-        if self.directory.names_that(waits)?.len() >= MOST_MESSAGES {
-            return Err(OutboxError::Full(self.path().to_owned()));
-        }
-        let bytes = message.print().ok_or(OutboxError::TooLong)?;
+        // Each kind by itself: what anybody can cause without a number keeps no message from being sent.
+        let waits = self.directory.names_that(|name| name.starts_with(kind))?.len();
+        let full = waits >= MOST_MESSAGES;
+        let mut bytes = message.print().ok_or(OutboxError::TooLong)?;
         let random = entropy::bytes::<8>().map_err(|_| self.failed("getrandom"))?;
-        let name = format!("{kind}{:016x}", u64::from_ne_bytes(random));
+        let mut name = format!("{kind}{:016x}", u64::from_ne_bytes(random));
+        if full {
+            // The same work, and always the same file with nothing in it: how long this takes tells nobody which kind it was.
+            name = format!("{DECOY}{:016x}", 0);
+            bytes.fill(b'\n');
+        }
         limits::allow_file_size(u64::try_from(bytes.len()).unwrap_or(u64::MAX))
             .map_err(|_| self.failed("write (file-size limit)"))?;
-        Ok(self.directory.replace_prepared(&name, &bytes, false, |_| Ok(()))?)
+        self.directory.replace_prepared(&name, &bytes, false, |_| Ok(()))?;
+        if full { Err(OutboxError::Full(self.path().to_owned())) } else { Ok(()) }
     }
 
     fn failed(&self, call: &'static str) -> OutboxError {

@@ -300,15 +300,58 @@ fn a_decoy_looks_like_a_message_and_is_only_taken_away() {
     assert!(house.outbox.items().unwrap().is_empty());
 }
 
+/// What lies in the outbox with a name that begins so.
+fn count(house: &House, kind: &str) -> usize {
+    let is = |item: &Item| matches!(item, Item::Message(name) | Item::Decoy(name) if name.starts_with(kind));
+    house.outbox.items().unwrap().iter().filter(|item| is(item)).count()
+}
+
 #[test]
-fn beyond_the_cap_neither_a_message_nor_a_decoy_is_kept() {
+fn decoys_are_in_the_way_of_no_message_and_are_not_kept_beyond_the_cap() {
     let house = House::installed();
-    for n in 0..MOST_MESSAGES {
+    for n in 1..=MOST_MESSAGES {
         fs::write(house.path(&format!("outbox/decoy-{n}")), "").unwrap();
     }
-    assert!(matches!(house.outbox.put_message(&message()), Err(OutboxError::Full(_))));
-    let pretended = house.outbox.pretend_message("bob", "x", NOW);
-    assert!(matches!(pretended, Err(OutboxError::Full(_))));
+    house.outbox.put_message(&message()).unwrap();
+    for _ in 0..3 {
+        let pretended = house.outbox.pretend_message("bob", "x", NOW);
+        assert!(matches!(pretended, Err(OutboxError::Full(_))));
+    }
+    // One more, always the same, for the work of it.
+    assert_eq!((count(&house, DECOY), count(&house, TEXT)), (MOST_MESSAGES + 1, 1));
+}
+
+#[test]
+fn messages_are_not_kept_beyond_the_cap_and_their_codes_nowhere() {
+    let house = House::installed();
+    for n in 0..MOST_MESSAGES {
+        fs::write(house.path(&format!("outbox/text-{n}")), "").unwrap();
+    }
+    for _ in 0..3 {
+        assert!(matches!(house.outbox.put_message(&message()), Err(OutboxError::Full(_))));
+    }
+    assert_eq!((count(&house, DECOY), count(&house, TEXT)), (1, MOST_MESSAGES));
+    let decoy = house.path("outbox/decoy-0000000000000000");
+    assert!(fs::read_to_string(decoy).unwrap().trim().is_empty());
+}
+
+#[test]
+fn how_often_a_message_was_tried_is_kept_in_its_file() {
+    let house = House::installed();
+    house.outbox.put_message(&message()).unwrap();
+    let name = house.outbox.message_names().unwrap().remove(0);
+    let mut claimed = house.outbox.claim_message(&name).unwrap().unwrap();
+    claimed.message.begun = 1;
+    claimed.save().unwrap();
+    drop(claimed);
+    let again = house.outbox.claim_message(&name).unwrap().unwrap();
+    assert_eq!((again.message.begun, again.message.failed), (1, 0));
+    assert_eq!(fs::metadata(house.path("outbox").join(&name)).unwrap().len(), 1024);
+    drop(again);
+    // Overwritten, but not removed.
+    fs::write(house.path("outbox").join(&name), "\n".repeat(1024)).unwrap();
+    assert!(house.outbox.claim_message(&name).unwrap().is_none());
+    assert!(house.outbox.message_names().unwrap().is_empty());
 }
 
 #[test]

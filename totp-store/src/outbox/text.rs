@@ -2,6 +2,7 @@
 //! don't write is refused.
 
 use totp_core::name::{unword, word};
+use zeroize::Zeroizing;
 
 /// Stands where there is nothing to say.
 const NONE: &str = "-";
@@ -23,9 +24,11 @@ fn unfield(given: &str) -> Option<Option<String>> {
     if given == NONE {
         return Some(None);
     }
-    let text = unword(given)?;
+    // It may have a code in it.
+    let mut text = Zeroizing::new(unword(given)?);
     // Nothing else is read than is written.
-    (field(Some(&text)) == given).then_some(Some(text))
+    let same = *Zeroizing::new(field(Some(&text))) == given;
+    same.then(|| Some(std::mem::take(&mut *text)))
 }
 
 /// One line of words.
