@@ -137,7 +137,11 @@ fn deliver(site: &Site, seq: u64) -> Told {
             if let Item::Mail { seq: its, name } = item
                 && its == seq
             {
-                reports.extend(post.deliver(&name, When::Now)?);
+                match post.deliver(&name, When::Now)? {
+                    Some(report) => reports.push(report),
+                    None => trouble
+                        .push(format!("Another program delivers the mail about record {seq}.")),
+                }
             }
         }
         Ok(reports)

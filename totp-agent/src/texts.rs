@@ -187,9 +187,11 @@ fn telling(event: EventKind) -> Telling {
         ),
         EventKind::NotDone => (
             "Not done after all: a change for {user} at {host}",
-            "A change to {user}'s second factor that was recorded, and of which you may have been told, could not\n\
-             be made. Everything is as it was before.",
-            "An administrator will look at it, and may do it again.",
+            "A change to {user}'s second factor was begun and put on record, but it failed, and was not made.\n\
+             Everything is as it was before that. The reason below is what went wrong.\n\
+             If a message about record {of} has told you otherwise, it no longer holds.",
+            "You need not do anything. Whoever began it knows that it failed, and may do it again: then another\n\
+             message tells you so.",
         ),
         EventKind::Delivered | EventKind::Undelivered => {
             ("{event}: {user} at {host}", "This is about mail that you were sent.", UNEXPECTED)

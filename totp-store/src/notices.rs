@@ -327,7 +327,9 @@ fn what(event: EventKind) -> &'static str {
         EventKind::StateRebuilt => {
             "the state of your second factor was lost and begun anew; recovery codes are void"
         }
-        EventKind::NotDone => "what was announced before was not done",
+        EventKind::NotDone => {
+            "a change told before failed and was not made, everything is as it was before it: tried"
+        }
         EventKind::Delivered => "mail delivered",
         EventKind::Undelivered => "mail not delivered",
         #[allow(unreachable_patterns)] // whatever comes later says its own name
@@ -474,6 +476,27 @@ mod tests {
         seen.sort();
         seen.dedup();
         assert_eq!(seen.len(), 200);
+    }
+
+    #[test]
+    fn what_was_not_done_after_all_says_that_nothing_changed_and_why() {
+        let about = About {
+            seq: 8,
+            time: UnixTime(60),
+            event: EventKind::NotDone,
+            user: "alice".to_owned(),
+            by: Some("carol".to_owned()),
+            from: None,
+            host: None,
+            service: None,
+            reason: Some("no space left".to_owned()),
+            of: Some(7),
+        };
+        assert_eq!(
+            sentence(&about),
+            "a change told before failed and was not made, everything is as it was before it: tried by carol, \
+             1970-01-01 00:01 UTC (no space left)"
+        );
     }
 
     #[test]

@@ -47,13 +47,14 @@ fn check_names_line_and_column() {
 
 #[test]
 fn what_follows_from_valid_settings_is_said() {
-    let settings = "[remember]\ndays = 30\n[sms]\ncommand = [\"/nonexistent/sms\"]\n\
+    let settings = "[remember]\ndays = 30\n[sms]\ncommand = [\"/nonexistent/sms\", \"{text}\"]\n\
                     [mail]\ncopy_to = [\"root@localhost\"]\nsendmail = \"/nonexistent/sendmail\"";
     let Some(house) = House::new(settings) else { return };
     let output = house.run(&["config", "check"]).done();
     for words in [
         "For 30 d the key of a remembered device alone logs in at sshd.",
         "/nonexistent/sms is not there or cannot be run: no text message is sent.",
+        "[sms] {text} among the arguments shows codes to every user of this machine (ps)",
         "/nonexistent/sendmail is not there or cannot be run: mail stays in the outbox.",
     ] {
         assert!(output.err.contains(words), "{words}: {}", output.err);

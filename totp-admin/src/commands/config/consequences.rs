@@ -14,10 +14,16 @@ use crate::times;
 
 /// Sentences, for whoever has just written it.
 pub fn of(config: &Config) -> Vec<String> {
-    [keys_alone(config), no_text_messages(config), no_mail_program(config), nobody_told(config)]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        keys_alone(config),
+        no_text_messages(config),
+        codes_in_arguments(config),
+        no_mail_program(config),
+        nobody_told(config),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn keys_alone(config: &Config) -> Option<String> {
@@ -35,6 +41,14 @@ fn no_text_messages(config: &Config) -> Option<String> {
     let (program, _) = config.sms.command.parts()?;
     (!can_be_run(program))
         .then(|| format!("[sms] {program} is not there or cannot be run: no text message is sent."))
+}
+
+fn codes_in_arguments(config: &Config) -> Option<String> {
+    config.sms.command.parts()?.1.any(|argument| argument.contains("{text}")).then(|| {
+        "[sms] {text} among the arguments shows codes to every user of this machine (ps): leave it out, and the program \
+         gets the text on standard input."
+            .to_owned()
+    })
 }
 
 fn no_mail_program(config: &Config) -> Option<String> {
