@@ -4,7 +4,8 @@
 
 mod drawing;
 
-use qrcode::{Color, EcLevel, QrCode};
+use qrcode::bits::Bits;
+use qrcode::{Color, EcLevel, QrCode, Version};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -32,7 +33,7 @@ impl Code {
     /// # Errors
     /// The text is too long for any code.
     pub fn new(text: &str) -> Result<Self, TooLong> {
-        let code = QrCode::with_error_correction_level(text, EcLevel::L).map_err(|_| TooLong)?;
+        let code = (1..=40).find_map(|version| of_version(text, version)).ok_or(TooLong)?;
         let side = code.width();
         let mut colours = code.into_colors();
         let dark = colours.iter().map(|colour| *colour == Color::Dark).collect();
@@ -54,9 +55,29 @@ impl Code {
     }
 }
 
+/// The text as bytes, whatever characters are in it: how many modules there are depends on its length alone. Mixing modes, a
+/// secret with many digits among its letters may take more.
+fn of_version(text: &str, version: i16) -> Option<QrCode> {
+    let mut bits = Bits::new(Version::Normal(version));
+    bits.push_byte_data(text.as_bytes()).ok()?;
+    bits.push_terminator(EcLevel::L).ok()?;
+    QrCode::with_bits(bits, EcLevel::L).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_size_depends_on_the_length_alone() {
+        for secret in ["UOX7DPZJE4SYOH53DQ3VU4GVP3ARJHWK", "22222222222222222222222222222222"] {
+            let text = format!("otpauth://totp/a-rather-long-name:daemon?secret={secret}&issuer=");
+            let text = format!("{text}{}", "x".repeat(106 - text.len()));
+            assert_eq!(Code::new(&text).unwrap().modules(), COMFORTABLE_MODULES);
+            assert_eq!(Code::new(&(text + "x")).unwrap().modules(), COMFORTABLE_MODULES + 4);
+        }
+        assert!(Code::new(&"x".repeat(2953)).is_ok() && Code::new(&"x".repeat(2954)).is_err());
+    }
 
     #[test]
     fn the_corners_are_finders_and_outside_is_light() {
