@@ -227,9 +227,9 @@ fn an_enrollment_on_trust_is_once_and_for_the_user_of_the_last_auth_alone() {
     assert_eq!(login.authenticate([] as [&str; 0]).code, Pam::Success);
     let outcome = account(&mut login, |_, _| None);
     assert!(outcome.code == Pam::PermDenied && outcome.prompts()[0].starts_with(BEGIN));
-    // The mark is used up, for the same user as well.
+    // The mark is used up, for the same user as well; and what was due is due.
     let again = login.account();
-    assert_eq!((again.code, again.heard), (Pam::Success, vec![]));
+    assert_eq!((again.code, again.heard), (Pam::PermDenied, vec![]));
     assert_eq!(login.authenticate([] as [&str; 0]).code, Pam::Success);
     let outcome = account(&mut login, willing);
     assert_eq!(outcome.code, Pam::Success, "{outcome:?}");
