@@ -34,7 +34,7 @@ pub struct SmsGateway<'a> {
 impl<'a> SmsGateway<'a> {
     /// `[sms]` of a configuration that sends through it.
     pub const SETTINGS: &'static str = "[sms]\ncommand = [\"/usr/bin/gammu-smsd-inject\", \"-c\", \"/run/gammu/config\", \
-                                        \"TEXT\", \"{phone}\", \"-text\", \"{text}\"]\n";
+                                        \"TEXT\", \"{phone}\"]\n";
 
     /// Starts it.
     #[must_use]

@@ -61,7 +61,8 @@ impl Message {
         let end = content.len().saturating_add(1);
         let mut lines = Lines::open(text.get(..end).unwrap_or_default(), KIND)?;
         let until = lines.must("until", |w| w.parsed())?;
-        let (begun, failed) = lines.must("tries", |w| Some((w.number()?, w.number()?)))?;
+        let tries = lines.may("tries", |w| Some((w.number()?, w.number()?)))?;
+        let (begun, failed) = tries.unwrap_or_default();
         let message = Self {
             until,
             begun,
@@ -98,6 +99,13 @@ pub(super) mod tests {
             assert_eq!(bytes.len(), SIZE);
             assert_eq!(Message::parse(str::from_utf8(&bytes).unwrap()), Ok(one));
         }
+    }
+
+    #[test]
+    fn one_that_says_nothing_of_tries_was_not_tried() {
+        let bytes = message().print().unwrap();
+        let text = str::from_utf8(&bytes).unwrap().replace("tries 0 0\n", "");
+        assert_eq!(Message::parse(&text), Ok(message()));
     }
 
     #[test]
