@@ -42,12 +42,16 @@ install:
 	chmod 644 $(DESTDIR)$(UNITDIR)/totp-agent.service
 	install -D -m 644 scripts/pam-totp.tmpfiles $(DESTDIR)/usr/lib/tmpfiles.d/pam-totp.conf
 	@if [ -z "$(DESTDIR)" ]; then install -d -m 700 /run/pam-totp; fi
+	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
 	@echo "Installed. No login is changed yet: README.md says how to switch it on."
+	@echo "Mail about what logins cause, and text messages: systemctl enable --now totp-agent"
 
 # Records, the permanent record and the configuration stay: they may be wanted again, or be evidence.
 uninstall:
 	@if [ -z "$(DESTDIR)" ] && grep -ls pam_totp.so /etc/pam.d/*; then \
 		echo "these files still name pam_totp.so; without the module they let nobody in" >&2; exit 1; fi
+	@if [ -z "$(DESTDIR)" ] && systemctl is-enabled --quiet totp-agent 2>/dev/null; then \
+		echo "the service is still on: systemctl disable --now totp-agent" >&2; exit 1; fi
 	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man8/,$(notdir $(wildcard docs/man/*.8))) \
 		$(addprefix $(DESTDIR)$(MANDIR)/man5/,$(notdir $(wildcard docs/man/*.5)))
 	rm -f $(DESTDIR)$(SECURITYDIR)/pam_totp.so $(DESTDIR)$(SBINDIR)/totp-admin \
