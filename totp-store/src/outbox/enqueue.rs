@@ -198,19 +198,19 @@ fn was_not_done(about: &About, all: &[Passed]) -> bool {
 struct Behind<'a> {
     /// `None`: there is no record.
     reader: Option<Reader<'a>>,
-    /// Only lines with a higher number are given.
-    least: Option<u64>,
+    /// Only lines with a higher number than this cursor's are given, and younger ones.
+    after: Option<Cursor>,
 }
 
 impl<'a> Behind<'a> {
     /// From byte `at` on.
     fn from(record: &'a PermanentRecord, at: u64) -> Result<Self, OutboxError> {
-        Ok(Self { reader: record.read_from(at)?, least: None })
+        Ok(Self { reader: record.read_from(at)?, after: None })
     }
 
-    /// Those behind the cursor. Where its line is not where it was, the record was moved away and begun anew, or somebody
-    /// changed it: a record whose first line is younger than the cursor is new as a whole, of another one what has a higher
-    /// number.
+    /// Those behind the cursor. Where its line is not where it was, the record was moved away and begun anew, came back from
+    /// a backup, or somebody cut or changed it: what is younger than the cursor's line is new then, whatever its number,
+    /// and history is never told again.
     fn cursor(record: &'a PermanentRecord, cursor: &Cursor) -> Result<Self, OutboxError> {
         let mut from_there = Self::from(record, cursor.at)?;
         if cursor.seq == 0 {
@@ -219,16 +219,7 @@ impl<'a> Behind<'a> {
         if from_there.next().transpose()?.is_some_and(|first| first.cursor.hash == cursor.hash) {
             return Ok(from_there);
         }
-        let (mut first, mut last) = (None, None);
-        for passed in Self::from(record, 0)? {
-            let logged = passed?.logged;
-            first.get_or_insert(logged.time);
-            last = Some(logged.seq);
-        }
-        let begun_anew = first.is_some_and(|first| first > cursor.time)
-            || last.is_some_and(|last| last < cursor.seq);
-        let least = (!begun_anew).then_some(cursor.seq);
-        Ok(Self { least, ..Self::from(record, 0)? })
+        Ok(Self { after: Some(cursor.clone()), ..Self::from(record, 0)? })
     }
 }
 
@@ -246,7 +237,9 @@ impl Iterator for Behind<'_> {
             let hash = hash_of(&line).unwrap_or_default().to_owned();
             // What is no line of the record is a finding of `log --verify`.
             let Some(logged) = line.logged else { continue };
-            if self.least.is_none_or(|least| logged.seq > least) {
+            // In the very second of the cursor's line: rather told twice than not at all.
+            let is_new = |after: &Cursor| logged.seq > after.seq || logged.time >= after.time;
+            if self.after.as_ref().is_none_or(is_new) {
                 let cursor = Cursor { at, seq: logged.seq, hash, time: logged.time };
                 return Some(Ok(Passed { logged, cursor }));
             }

@@ -49,9 +49,13 @@ impl House {
     }
 
     fn happens(&self, event: EventKind, of: Option<u64>) -> u64 {
+        self.happens_at(NOW, event, of)
+    }
+
+    fn happens_at(&self, time: UnixTime, event: EventKind, of: Option<u64>) -> u64 {
         let user = Some("bob".to_owned());
-        let entry = Entry { user, of, ..Entry::new(NOW, event) };
-        self.record.append(&entry, NOW, Wait::No).unwrap().seq
+        let entry = Entry { user, of, ..Entry::new(time, event) };
+        self.record.append(&entry, time, Wait::No).unwrap().seq
     }
 
     fn enqueue(&self) -> Vec<String> {
@@ -148,6 +152,24 @@ fn a_record_whose_past_was_cut_out_is_gone_on_with() {
     let last = text.lines().last().unwrap();
     fs::write(house.path("record"), format!("{last}\n")).unwrap();
     assert_eq!(house.enqueue(), ["1", "2", "3"]);
+}
+
+#[test]
+fn of_a_record_that_came_back_from_a_backup_nothing_is_told_again() {
+    let house = House::installed();
+    for n in 0..3 {
+        house.happens_at(NOW.plus(n), EventKind::Enrolled, None);
+    }
+    assert_eq!(house.enqueue(), ["1", "2", "3"]);
+    for name in house.enqueue() {
+        house.outbox.claim_mail(&name).unwrap().unwrap().finish().unwrap();
+    }
+    let text = fs::read_to_string(house.path("record")).unwrap();
+    let first = text.lines().next().unwrap();
+    fs::write(house.path("record"), format!("{first}\n")).unwrap();
+    assert_eq!(house.enqueue(), [""; 0]);
+    house.happens_at(NOW.plus(60), EventKind::Disabled, None);
+    assert_eq!(house.enqueue(), ["2"]);
 }
 
 #[test]
