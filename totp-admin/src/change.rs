@@ -44,6 +44,10 @@ pub struct Administrator {
 pub struct Recorded {
     /// Its number.
     pub seq: u64,
+    /// What it is called there.
+    pub event: EventKind,
+    /// Whether the user has, or had, an address to be told at.
+    pub has_address: bool,
 }
 
 impl Recorded {
@@ -243,14 +247,17 @@ impl Administrator {
         };
         let wait = Wait::AtMost(PATIENCE);
         let recorder = Recorder { record: site.record(), wait, say: &say };
-        let change = |seq| change(Recorded { seq });
+        let in_record = |seq, has_address| Recorded { seq, event, has_address };
+        let change = |seq| change(in_record(seq, false));
         // From before the change, when the address may be another one, until the mail about it is in the outbox.
-        let made =
-            tell::around(site, whom, seq_of, || recorder.change(&entry, site.now(), means, change));
-        made.map(|(seq, made)| (Recorded { seq }, made)).map_err(|not_made| match not_made {
+        let (made, has_address) = tell::around(site, whom, event, seq_of, || {
+            recorder.change(&entry, site.now(), means, change)
+        });
+        let recorded = |seq| in_record(seq, has_address);
+        made.map(|(seq, made)| (recorded(seq), made)).map_err(|not_made| match not_made {
             NotMade::Unrecorded(error) => anyhow::Error::new(error).context("nothing was changed"),
             NotMade::InPlace { seq, error } => {
-                InPlace { recorded: Recorded { seq }, why: format!("{error:#}") }.into()
+                InPlace { recorded: recorded(seq), why: format!("{error:#}") }.into()
             }
             NotMade::Failed { seq, undone, error } => {
                 error.context(format!("recorded as {seq}, {}", as_not_done(undone)))
@@ -352,7 +359,7 @@ pub fn state_of(state: &totp_core::store::StateRead) -> Result<&State> {
 fn why(reason: Reason) -> String {
     match reason {
         Reason::Wrong => "wrong".to_owned(),
-        Reason::Replay => "used already: wait for the next".to_owned(),
+        Reason::Replay => "used or void: take the next one".to_owned(),
         Reason::Clock { seconds } => {
             format!("the clock was set back: no code is right for {seconds} s")
         }
@@ -383,7 +390,7 @@ mod tests {
 
     #[test]
     fn what_is_in_place_goes_on_to_be_said() {
-        let recorded = Recorded { seq: 7 };
+        let recorded = Recorded { seq: 7, event: EventKind::Disabled, has_address: true };
         let (same, made, none) = InPlace::or_failed(Ok((recorded, "made"))).unwrap();
         assert!(same.seq == 7 && made == Some("made") && none.is_none());
         let in_place = || InPlace { recorded, why: "the disk".to_owned() };

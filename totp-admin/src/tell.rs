@@ -8,9 +8,12 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use totp_agent::post::{Post, Report, When};
 use totp_agent::transport;
+use totp_core::contact::Email;
+use totp_core::event::EventKind;
+use totp_core::policy::MailKeys;
 use totp_store::Wait;
 use totp_store::files::Owner;
-use totp_store::outbox::Item;
+use totp_store::outbox::{Item, recipients};
 
 use crate::change::Recorded;
 use crate::site::{Site, Whom};
@@ -26,13 +29,15 @@ pub fn post(site: &Site) -> anyhow::Result<Post> {
 }
 
 /// Makes a change, and puts mail about it into the outbox: also for the address that the user had before. `seq` finds the
-/// line of the permanent record in what came of the change.
+/// line of the permanent record in what came of the change. Gives also whether the user has, or had, an address: who gets
+/// copies is somebody else.
 pub fn around<T>(
     site: &Site,
     whom: &Whom,
+    event: EventKind,
     seq: impl FnOnce(&T) -> Option<u64>,
     change: impl FnOnce() -> T,
-) -> T {
+) -> (T, bool) {
     // What is wrong with the outbox is said when it is delivered.
     let post = post(site).ok();
     let hold = post.as_ref().and_then(|post| post.hold(PATIENCE).ok());
@@ -48,10 +53,14 @@ pub fn around<T>(
     };
     // What happened before the change is told where the user could be told until now.
     enqueue(None);
-    let before = post.as_ref().map(|post| post.contact(&whom.name)).unwrap_or_default();
+    let contact = || post.as_ref().map(|post| post.contact(&whom.name)).unwrap_or_default();
+    let before = contact();
     let made = change();
+    let mail = MailKeys { copy_to: Vec::new(), ..site.config().mail.clone() };
+    let own = recipients(&mail, event, whom.name.as_str(), &[before.clone(), contact()]);
     enqueue(seq(&made).map(|seq| (seq, before)));
-    made
+    // Where there is no outbox, that is what is said.
+    (made, post.is_none() || !own.is_empty())
 }
 
 /// What came of telling.
@@ -64,9 +73,19 @@ struct Told {
 /// One recipient, for machines.
 #[derive(Serialize)]
 struct Row<'a> {
-    to: &'a str,
+    /// Null: the user, who has no address.
+    to: Option<&'a str>,
     delivered: bool,
     error: Option<&'a str>,
+    /// The line of the permanent record that it is about.
+    record: u64,
+}
+
+impl<'a> Row<'a> {
+    fn of(to: &'a Email, error: Option<&'a String>, record: u64) -> Self {
+        let (to, error) = (Some(to.as_str()), error.map(String::as_str));
+        Self { to, delivered: error.is_none(), error, record }
+    }
 }
 
 /// The telling of a change that was made.
@@ -74,14 +93,14 @@ pub struct Telling<'a> {
     ui: &'a Ui,
     site: &'a Site,
     whom: &'a Whom,
-    seq: u64,
+    recorded: Recorded,
     told: Option<Told>,
 }
 
 impl<'a> Telling<'a> {
     /// Nobody is told yet.
     pub fn of(ui: &'a Ui, site: &'a Site, whom: &'a Whom, recorded: Recorded) -> Self {
-        Self { ui, site, whom, seq: recorded.seq, told: None }
+        Self { ui, site, whom, recorded, told: None }
     }
 
     /// The key `told` of a document: who was told by mail, and who wasn't. Tells them first, where a document is wanted.
@@ -89,21 +108,20 @@ impl<'a> Telling<'a> {
         if !self.ui.json() {
             return Value::Null;
         }
-        let reports = &self.told().reports;
-        let served = reports.iter().flat_map(|report| &report.served);
-        let failed = reports.iter().flat_map(|report| &report.failed);
-        let served = served.map(|to| Row { to: to.as_str(), delivered: true, error: None });
-        let failed = failed.map(|(to, why)| Row {
-            to: to.as_str(),
-            delivered: false,
-            error: Some(why.as_str()),
-        });
-        json!(served.chain(failed).collect::<Vec<_>>())
+        let Recorded { seq, has_address, .. } = self.recorded;
+        let mut rows = Vec::new();
+        for Report { seq: record, served, failed, .. } in &self.told().reports {
+            rows.extend(served.iter().map(|to| Row::of(to, None, *record)));
+            rows.extend(failed.iter().map(|(to, why)| Row::of(to, Some(why), *record)));
+        }
+        let nobody = Row { to: None, delivered: false, error: Some("no address"), record: seq };
+        rows.extend((!has_address).then_some(nobody));
+        json!(rows)
     }
 
     /// Tells them, unless that is done, and says what came of it.
     pub fn say(mut self) {
-        let (ui, seq, whom) = (self.ui, self.seq, self.whom);
+        let (ui, whom, recorded) = (self.ui, self.whom, self.recorded);
         let by = transport::name(&self.site.config().mail);
         let told = self.told();
         for one in &told.trouble {
@@ -112,21 +130,28 @@ impl<'a> Telling<'a> {
         for report in &told.reports {
             say(ui, report, &by);
         }
-        if told.reports.is_empty() && told.trouble.is_empty() {
-            ui.note(format_args!(
-                "  Nobody was told by mail: no address of {whom} is known. (Record {seq}; {whom} is told at the next login.)"
-            ));
+        if recorded.has_address {
+            return;
         }
+        // What was to be shown at the next login, and the record that keeps an address, are erased with all the rest.
+        if recorded.event == EventKind::Removed {
+            return ui.warn(format_args!("{whom} was not told by mail: no address"));
+        }
+        ui.warn(format_args!(
+            "{whom} was not told by mail: no address (totp-admin contact {whom} --email ADDRESS)"
+        ));
+        ui.note(format_args!("  {whom} is told at the next login: record {}.", recorded.seq));
     }
 
     fn told(&mut self) -> &Told {
-        let (site, seq) = (self.site, self.seq);
-        self.told.get_or_insert_with(|| deliver(site, seq))
+        let (site, whom, seq) = (self.site, self.whom, self.recorded.seq);
+        self.told.get_or_insert_with(|| deliver(site, whom, seq))
     }
 }
 
-/// Delivers all mail about a line of the record.
-fn deliver(site: &Site, seq: u64) -> Told {
+/// Delivers all mail about a line of the record, and what else this run has caused: that the user's own recovery code was
+/// used to prove who they are.
+fn deliver(site: &Site, whom: &Whom, seq: u64) -> Told {
     let mut trouble = Vec::new();
     let mut attempt = || -> anyhow::Result<Vec<Report>> {
         let post = post(site)?;
@@ -134,13 +159,14 @@ fn deliver(site: &Site, seq: u64) -> Told {
         trouble.extend(post.enqueue().context("not enqueued yet")?);
         let mut reports = Vec::new();
         for item in post.outbox().items()? {
-            if let Item::Mail { seq: its, name } = item
-                && its == seq
-            {
-                match post.deliver(&name, When::Now)? {
-                    Some(report) => reports.push(report),
-                    None => trouble
-                        .push(format!("Another program delivers the mail about record {seq}.")),
+            let Item::Mail { seq: its, name } = item else { continue };
+            if its != seq && !(its < seq && is_fresh(&post, &name, whom)) {
+                continue;
+            }
+            match post.deliver(&name, When::Now)? {
+                Some(report) => reports.push(report),
+                None => {
+                    trouble.push(format!("Another program delivers the mail about record {its}."))
                 }
             }
         }
@@ -151,6 +177,12 @@ fn deliver(site: &Site, seq: u64) -> Told {
         Vec::new()
     });
     Told { reports, trouble }
+}
+
+/// Whether a mail is about this user, and nobody has tried to deliver it.
+fn is_fresh(post: &Post, name: &str, whom: &Whom) -> bool {
+    let mail = post.outbox().look(name).ok().flatten();
+    mail.is_some_and(|mail| mail.tries == 0 && mail.about.user == whom.name.as_str())
 }
 
 /// Says what came of mail.

@@ -12,9 +12,10 @@ use totp_core::remembered::{Device, Fingerprint};
 use totp_core::store::Found;
 use totp_store::Wait;
 
-use crate::change::{Administrator, UNSAID};
+use crate::change::{Administrator, Recorded, UNSAID};
 use crate::cli;
 use crate::site::{Site, Whom};
+use crate::tell::Telling;
 use crate::ui::{Ui, bold, printable};
 use crate::{devices, times};
 
@@ -105,7 +106,7 @@ fn forget(ui: &Ui, site: &Site, whom: &Whom, key: Option<Fingerprint>) -> Result
     };
     let unread = key.is_none() && lists.read(&whom.name).is_err();
     if there.is_empty() && !unread {
-        ui.document(&told(whom, &there, Value::Null))?;
+        ui.document(&document_of(whom, &there, None))?;
         return ui.done(match key {
             Some(key) => format!("{whom}'s device {key} is not remembered."),
             None => format!("No device of {whom} is remembered."),
@@ -122,18 +123,31 @@ fn forget(ui: &Ui, site: &Site, whom: &Whom, key: Option<Fingerprint>) -> Result
                 None => lists.forget_all(&whom.name, PATIENCE)?,
             })
         })?;
-    let said = ui.document(&told(whom, &there, recorded.seq.into())).and_then(|()| {
+    let mut telling = Telling::of(ui, site, whom, recorded);
+    let told = telling.json();
+    let said = ui.document(&document_of(whom, &there, Some((recorded, told)))).and_then(|()| {
         ui.done(format_args!(
             "{whom} is asked again. Record {}, {}.",
             recorded.seq,
             who.signature()
         ))
     });
+    telling.say();
     recorded.told(said, UNSAID, format!("totp-admin remembered list {whom} shows it."))
 }
 
-fn told(whom: &Whom, forgotten: &[Fingerprint], record: Value) -> Value {
+fn document_of(
+    whom: &Whom,
+    forgotten: &[Fingerprint],
+    changed: Option<(Recorded, Value)>,
+) -> Value {
     let forgotten: Vec<String> = forgotten.iter().map(ToString::to_string).collect();
-    let changed = !record.is_null();
-    json!({"user": whom.name.as_str(), "changed": changed, "forgotten": forgotten, "record": record})
+    let (seq, told) = changed.map(|(recorded, told)| (recorded.seq, told)).unzip();
+    json!({
+        "user": whom.name.as_str(),
+        "changed": seq.is_some(),
+        "forgotten": forgotten,
+        "record": seq,
+        "told": told,
+    })
 }

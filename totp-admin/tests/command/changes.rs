@@ -84,7 +84,7 @@ fn ones_own_second_factor_is_weakened_with_a_current_code_alone() {
     house
         .run_with(&["enroll", USER, "--add", "--name", "mine", "--no-confirm"], &right, &[AS_USER])
         .done();
-    house.run_with(&["disable", USER], &right, &[AS_USER]).refused(&["used already"]);
+    house.run_with(&["disable", USER], &right, &[AS_USER]).refused(&["used or void"]);
     let next = format!("{}\n", code(SECRET, 30));
     house.run_with(&["disable", USER], &next, &[AS_USER]).done();
     let record = &house.record()[2];

@@ -97,7 +97,7 @@ fn a_used_one_stays_used_beside_another_authenticator() {
     assert_eq!(fate(&house, USER, &codes[2]), ("replay".to_owned(), "recovery-code".into()));
     assert_eq!(left(&house, USER), 4);
     let output = house.run_with(&["disable", USER], &format!("{}\n", codes[2]), &[AS_USER]);
-    output.refused(&["used already"]);
+    output.refused(&["used or void"]);
     assert!(house.run(&["list"]).done().out.contains("4"));
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::support::{House, SECRET, USER};
+use crate::support::{House, OTHER, SECRET, USER, code};
 
 /// A process that has the outbox and is not stopped.
 struct Busy(Child);
@@ -87,4 +87,85 @@ fn what_was_recorded_before_a_change_of_address_is_told_at_the_old_one() {
     house.run(&["contact", USER, "--email", "new@example.com"]).done();
     let mail = fs::read_to_string(house.path(format!("state/outbox/{issued}"))).unwrap();
     assert!(mail.contains("\nto old@example.com\n"), "{mail}");
+}
+
+#[test]
+fn who_has_no_address_is_said_not_to_be_told_though_somebody_gets_copies() {
+    let mail = "[mail]\nsendmail = \"/bin/true\"\ncopy_to = [\"security@example.com\"]";
+    let Some(house) = House::new(mail) else { return };
+    house.enroll(USER);
+    let said = house.run(&["recovery-codes", USER]).done().err;
+    assert!(said.contains("security@example.com told."), "{said}");
+    let not = "! daemon was not told by mail: no address (totp-admin contact daemon --email ADDRESS)\n  \
+               daemon is told at the next login: record ";
+    assert!(said.contains(not), "{said}");
+    let told = house.run(&["bypass-code", USER, "--json"]).done().json()["told"].clone();
+    assert_eq!(
+        (&told[0]["to"], &told[0]["delivered"]),
+        (&"security@example.com".into(), &true.into())
+    );
+    let seq = &told[0]["record"];
+    assert_eq!(
+        told[1],
+        json!({"to": null, "delivered": false, "error": "no address", "record": seq})
+    );
+    // An address is one's own also where it gets copies, before or after the change.
+    house.enroll_with(OTHER, SECRET, &["--email", "security@example.com"]);
+    for args in [&["recovery-codes", OTHER][..], &["contact", OTHER, "--no-email"]] {
+        let said = house.run(args).done().err;
+        assert!(said.contains("told.") && !said.contains("no address"), "{said}");
+    }
+    // Removed: what was to be shown at the next login is gone, too.
+    let said = house.run(&["remove", USER]).done().err;
+    assert!(said.contains("! daemon was not told by mail: no address\n"), "{said}");
+    assert!(!said.contains("next login"), "{said}");
+}
+
+#[test]
+fn whoever_forgets_a_device_tells_its_user() {
+    let mail = "[mail]\nsendmail = \"/bin/true\"\n[remember]\ndays = 30";
+    let Some(house) = House::new(mail) else { return };
+    house.enroll_with(USER, SECRET, &["--email", "d@example.com"]);
+    fs::write(house.path(format!("state/remembered/{USER}")), "nonsense\n").unwrap();
+    let forget = ["remembered", "forget", USER, "--all"];
+    let said = house.run(&forget).done().err;
+    assert!(said.contains("d@example.com told."), "{said}");
+    fs::write(house.path(format!("state/remembered/{USER}")), "nonsense\n").unwrap();
+    let told = house.run(&[&forget[..], &["--json"]].concat()).done().json()["told"].clone();
+    assert_eq!(
+        (told[0]["to"].as_str(), told[0]["delivered"].as_bool()),
+        (Some("d@example.com"), Some(true))
+    );
+}
+
+#[test]
+fn that_a_recovery_code_proved_whose_account_it_is_is_told_with_the_change() {
+    let Some(house) = House::new("[mail]\nsendmail = \"/bin/true\"") else { return };
+    let args = [
+        "enroll",
+        USER,
+        "--secret-file",
+        "-",
+        "--no-confirm",
+        "--json",
+        "--email",
+        "d@example.com",
+    ];
+    let document = house.run_with(&args, SECRET, &[]).done().json();
+    let own = format!("{}\n", document["recovery_codes"][0].as_str().unwrap());
+    let as_user = ("SUDO_UID", "1");
+    let told = house.run_with(&["recovery-codes", USER, "--json"], &own, &[as_user]).done().json();
+    let told: Vec<u64> = told["told"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["record"].as_u64().unwrap())
+        .collect();
+    let events: Vec<&str> = ["recovery-code-used", "recovery-codes-issued"].to_vec();
+    let record = house.record();
+    let of = |seq: &u64| record.iter().find(|line| line["seq"] == *seq).unwrap()["event"].clone();
+    assert_eq!(told.iter().map(of).collect::<Vec<_>>(), events);
+    assert_eq!(house.run(&["outbox", "list", "--json"]).done().json(), json!([]));
+    // A code of the app leaves no event.
+    house.run_with(&["bypass-code", USER], &format!("{}\n", code(SECRET, 0)), &[as_user]).done();
 }
