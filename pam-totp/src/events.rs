@@ -3,12 +3,11 @@
 //! Behind an accepted login only, which is told from others anyway: behind a refused one, the time it takes
 //! would tell who is enrolled. Whatever does not work is left to the next login, the command or the agent.
 
-use nix::unistd;
 use totp_core::name::UserName;
 use totp_core::store::Store;
 use totp_core::upkeep::{events_moved, read, waiting_events};
 use totp_store::permanent::{Entry, PermanentRecord};
-use totp_store::{Wait, clock};
+use totp_store::{Wait, clock, host_name};
 
 use crate::host::Priority;
 use crate::telling::Telling;
@@ -34,15 +33,9 @@ fn moved<S: Store>(
     user: &UserName,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let (waiting, more) = store.transact(user, &|view| read(waiting_events(view)))?.into_outcome();
-    let name = unistd::gethostname().ok().and_then(|name| name.into_string().ok());
-    let entries: Vec<Entry> =
-        waiting.iter().map(|event| Entry::of_login(user, event, name.clone())).collect();
+    let entries = Entry::of_logins(user, &waiting, more, host_name().as_deref());
     for (entry, recorded) in record.append_once(&entries, clock::now(), Wait::No)? {
         telling.recorded(entry, &recorded);
-    }
-    if more > 0 {
-        let line = format!("{more} more events of {user} found no room in the state");
-        telling.host.log(Priority::Warning, &line);
     }
     let ids: Vec<u64> = waiting.iter().map(|event| event.id).collect();
     store.transact(user, &|view| events_moved(view, &ids))?.into_outcome();

@@ -8,9 +8,9 @@ use totp_core::evaluate::{Accepted, By, Reason, Refusal, Verdict};
 use totp_core::log::{self, Failure};
 use totp_core::policy::Config;
 use totp_core::store::{Durability, Fault, Store};
-use totp_store::clock;
 use totp_store::notices::Shown;
 use totp_store::permanent::PermanentRecord;
+use totp_store::{clock, host_name};
 
 use crate::arguments::{Arguments, FirstPass};
 use crate::events;
@@ -102,12 +102,11 @@ impl<S: Store> Trial<'_, S> {
         let limits = self.config.sms.limits();
         let asked = word == Word::Sms && limits.is_some();
         let message = self.judge.text(limits, asked).map_err(Broken::Fault)?;
-        let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
         let put = text_message::put(
             Path::new(self.config.paths.state_dir.as_str()),
             self.judge.user,
             message,
-            host.as_deref().unwrap_or_default(),
+            host_name().as_deref().unwrap_or_default(),
         );
         if let Err(error) = put {
             // The same is said and done on: what is seen must not tell whether there is a number.

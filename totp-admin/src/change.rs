@@ -306,7 +306,7 @@ impl Administrator {
         Entry {
             user: Some(whom.name.as_str().to_owned()),
             actor: self.actor.clone(),
-            host: whence::host(),
+            host: totp_store::host_name(),
             reason: reason.map(|reason| beginning(reason, LONGEST_REASON).to_owned()),
             ..Entry::new(site.now(), event)
         }
@@ -368,7 +368,8 @@ fn why(reason: Reason) -> String {
     }
 }
 
-fn beginning(text: &str, most: usize) -> &str {
+/// As much of a text as has room in `most` bytes.
+pub fn beginning(text: &str, most: usize) -> &str {
     let end = (0..=most.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
     text.get(..end).unwrap_or_default()
 }

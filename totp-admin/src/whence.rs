@@ -19,11 +19,6 @@ pub fn actor() -> Actor {
     Actor::of_this_process(behind_sudo.as_deref(), tty, from)
 }
 
-/// This machine's name.
-pub fn host() -> Option<String> {
-    nix::unistd::gethostname().ok()?.into_string().ok().filter(|name| !name.is_empty())
-}
-
 fn first_word(text: &str) -> Option<String> {
     text.split_ascii_whitespace().next().map(str::to_owned)
 }

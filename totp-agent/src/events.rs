@@ -10,9 +10,9 @@ use totp_core::store::{Fault, Found, StateRead, Store as _};
 use totp_core::upkeep::{events_moved, read, waiting_events};
 use totp_store::permanent::{self, PermanentRecord, RecordError};
 use totp_store::store::{FileStore, Inspected};
-use totp_store::{Wait, clock};
+use totp_store::{Wait, clock, host_name};
 
-use crate::{post, syslog};
+use crate::syslog;
 
 /// How long another writer of the permanent record is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -64,15 +64,7 @@ pub fn move_of(
         return Ok(());
     }
     let (events, lost) = store.transact(user, &|view| read(waiting_events(view)))?.into_outcome();
-    let mut entries: Vec<permanent::Entry> =
-        events.iter().map(|event| permanent::Entry::of_login(user, event, post::host())).collect();
-    if let Some(last) = entries.last_mut().filter(|_| lost > 0) {
-        let more = format!("{lost} more events of this user had no room");
-        last.reason = Some(match last.reason.take() {
-            Some(reason) => format!("{reason}; {more}"),
-            None => more,
-        });
-    }
+    let entries = permanent::Entry::of_logins(user, &events, lost, host_name().as_deref());
     let now = clock::now();
     for (_, recorded) in record.append_once(&entries, now, Wait::AtMost(PATIENCE))? {
         syslog::send(program, &recorded.syslog, now);

@@ -13,7 +13,6 @@ use totp_core::policy::MailKeys;
 use totp_core::time::UnixTime;
 use totp_store::outbox::Mail;
 
-use crate::post;
 use crate::render::Text;
 
 /// A message ready to be handed over.
@@ -62,7 +61,7 @@ impl Header for AutoSubmitted {
 #[must_use]
 pub fn sender(keys: &MailKeys) -> Option<Email> {
     let own = || {
-        let host = post::host().unwrap_or_default();
+        let host = totp_store::host_name().unwrap_or_default();
         format!("pam-totp@{host}").parse().ok()
     };
     keys.from.clone().or_else(own).or_else(|| "pam-totp@localhost".parse().ok())

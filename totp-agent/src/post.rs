@@ -350,7 +350,7 @@ impl Post {
     ) -> Result<(), PostError> {
         let entry = Entry {
             user: Some(mail.about.user.clone()),
-            host: host(),
+            host: totp_store::host_name(),
             reason: Some(reason.chars().take(LONGEST_REASON).collect()),
             of: Some(mail.about.seq),
             id: Some(id(mail, event)),
@@ -410,7 +410,7 @@ impl Post {
         let now = clock::now();
         let entry = Entry {
             user: Some(user.to_owned()),
-            host: host(),
+            host: totp_store::host_name(),
             reason: Some(reason.chars().take(LONGEST_REASON).collect()),
             ..Entry::new(now, event)
         };
@@ -431,12 +431,6 @@ fn described(claimed: &ClaimedMessage<'_>) -> (String, String) {
 pub fn contact(store: &FileStore, user: &UserName) -> Contact {
     let entry = store.expect(user).ok().and_then(|(_, entry)| entry);
     entry.map(|entry| entry.decision().contact.clone()).unwrap_or_default()
-}
-
-/// This machine's name.
-#[must_use]
-pub fn host() -> Option<String> {
-    nix::unistd::gethostname().ok()?.into_string().ok().filter(|name| !name.is_empty())
 }
 
 /// The pause after so many tries, in seconds: 1 minute, 2, 4, up to 4 hours.

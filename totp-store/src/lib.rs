@@ -7,7 +7,7 @@
 //! - [`clock`], [`entropy`]: the time and random bytes, asked for in these two places alone
 //! - [`files`]: opening what can be trusted, replacing it atomically
 //! - [`config`]: finding and reading the configuration
-//! - [`accounts`], [`actor`]: who is who, and who acts
+//! - [`accounts`], [`actor`], [`host_name`]: who is who, who acts, and where
 //! - [`store`]: records and states
 //! - [`limits`]: what a caller has limited
 //! - [`permanent`]: the permanent record
@@ -24,6 +24,7 @@ pub mod entropy;
 pub mod files;
 mod flock;
 pub mod limits;
+mod machine;
 pub mod notices;
 pub mod outbox;
 pub mod permanent;
@@ -32,3 +33,4 @@ pub mod remembered;
 pub mod store;
 
 pub use flock::Wait;
+pub use machine::host_name;

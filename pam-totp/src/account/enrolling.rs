@@ -17,7 +17,7 @@ use totp_store::actor::{self, Actor};
 use totp_store::permanent;
 use totp_store::recorded::{Means, NotMade};
 use totp_store::store::{Expected, NotChanged};
-use totp_store::{Wait, clock, entropy};
+use totp_store::{Wait, clock, entropy, host_name};
 
 use super::{Phase, drawing};
 use crate::host::Priority;
@@ -260,8 +260,4 @@ impl Phase<'_> {
         let by = user.as_str().to_owned();
         Decision { user, uid: self.mark.uid, since: clock::now(), by, seq, contact }
     }
-}
-
-fn host_name() -> Option<String> {
-    nix::unistd::gethostname().ok()?.into_string().ok().filter(|name| !name.is_empty())
 }

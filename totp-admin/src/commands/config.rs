@@ -16,7 +16,6 @@ use totp_store::files::Owner;
 use crate::cli::{Config, ConfigCheck, Global};
 use crate::site::{self, ConfigFile, Site, must_be_root};
 use crate::ui::{Advice, Refused, Ui, printable};
-use crate::whence;
 
 /// Does one of the three.
 pub fn run(ui: &Ui, global: &Global, what: &Config) -> Result<()> {
@@ -133,7 +132,7 @@ fn effective(config: &Settings) -> Settings {
         enroll_by: enroll_by.map(DateKey),
     };
     if effective.totp.issuer.is_empty() {
-        effective.totp.issuer = whence::host().unwrap_or_default();
+        effective.totp.issuer = totp_store::host_name().unwrap_or_default();
     }
     effective
 }

@@ -16,7 +16,6 @@ use zeroize::Zeroizing;
 
 use super::NotSent;
 use crate::mail::Composed;
-use crate::post;
 
 /// A password's file, in bytes.
 const PASSWORD: Demand = Demand::private(4096);
@@ -75,7 +74,7 @@ fn transport(
         .port(server.port())
         .tls(tls)
         .timeout(Some(timeout));
-    if let Some(name) = post::host() {
+    if let Some(name) = totp_store::host_name() {
         builder = builder.hello_name(ClientId::Domain(name));
     }
     if let (Some(user), Some(file)) = (&keys.user, &keys.password_file) {

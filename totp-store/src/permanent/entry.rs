@@ -78,6 +78,26 @@ impl Entry {
         }
     }
 
+    /// All that logins left in the queues of a user's state; `without_room` more are mentioned with the last one.
+    #[must_use]
+    pub fn of_logins(
+        user: &UserName,
+        events: &[QueuedEvent],
+        without_room: u64,
+        host: Option<&str>,
+    ) -> Vec<Self> {
+        let entry = |event| Self::of_login(user, event, host.map(str::to_owned));
+        let mut entries: Vec<Self> = events.iter().map(entry).collect();
+        if let Some(last) = entries.last_mut().filter(|_| without_room > 0) {
+            let more = format!("{without_room} more events of this user had no room");
+            last.reason = Some(match last.reason.take() {
+                Some(reason) => format!("{reason}; {more}"),
+                None => more,
+            });
+        }
+        entries
+    }
+
     /// The line, with its newline, that continues the chain.
     pub(super) fn line(&self, seq: u64, prev: &str, recorded: UnixTime) -> (String, Recorded) {
         let mut json = Json::begin();
