@@ -69,6 +69,55 @@ fn on_a_full_disk_the_right_code_logs_in_once() {
     is_let_in(&house, &phone.in_steps(1));
 }
 
+/// The recovery codes that the permanent record says were used: what it says of each.
+fn used_on_record(house: &House) -> Vec<String> {
+    let records = house.records().into_iter();
+    let used = records.filter(|record| record["event"] == "recovery-code-used");
+    used.map(|record| record["reason"].as_str().unwrap().to_string()).collect()
+}
+
+#[test]
+fn what_a_login_leaves_on_a_full_disk_is_on_record_once_when_there_is_room_again() {
+    const COUNT: usize = 16;
+    let house = house_with_small_disk();
+    house.configure(&format!("[recovery]\ncount = {COUNT}\n"));
+    // The permanent record lies on the same disk.
+    house.run("install", &["-d", "-m", "700", &format!("{STATE}/log")]);
+    house.run("mount", &["--bind", &format!("{STATE}/log"), "/var/log/pam-totp"]);
+    let document = house.admin_json(&["enroll", "alice", "--json", "--no-confirm"]);
+    let phone = Phone::new(document["secret"].as_str().unwrap());
+    let codes: Vec<&str> = document["recovery_codes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|code| code.as_str())
+        .collect();
+    let fill = fill(&house);
+    // Some lines fit into the last block of the record; then three more codes are used.
+    let mut used = Vec::new();
+    for (n, code) in codes.iter().enumerate() {
+        is_let_in(&house, code);
+        used.push(*code);
+        if n + 1 - used_on_record(&house).len() == 3 {
+            break;
+        }
+    }
+    let expected: Vec<String> = (1..=used.len()).map(|n| format!("{} left", COUNT - n)).collect();
+    assert_eq!(used_on_record(&house).len() + 3, used.len(), "there is room after all");
+    for code in &used {
+        is_refused(&house, code);
+    }
+    fs::remove_file(fill).unwrap();
+    is_let_in(&house, &phone.now());
+    assert_eq!(used_on_record(&house), expected);
+    is_let_in(&house, &phone.in_steps(1));
+    assert_eq!(used_on_record(&house), expected);
+    assert!(house.run("totp-admin", &["log", "--verify"]).contains("unchanged"));
+    for code in &used {
+        is_refused(&house, code);
+    }
+}
+
 /// The states in volatile memory, decoys left out.
 fn in_memory(house: &House) -> Vec<String> {
     let entries = fs::read_dir(house.path("/run/pam-totp")).unwrap().flatten();

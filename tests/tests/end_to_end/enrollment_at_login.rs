@@ -5,8 +5,8 @@ use std::fs;
 
 use pam_totp_tests::{FirstFactor, House, PASSWORD, Phone, Plan, Screen, Sshd, Theme};
 
-use crate::CODE;
 use crate::account_phase::{BEGIN, CONFIRM, NOTED, opened, opened_on_trust};
+use crate::{CODE, NEXT};
 
 fn secret_of(uri: &str) -> &str {
     let query = uri.strip_prefix("otpauth://totp/").unwrap().split_once('?').unwrap().1;
@@ -84,6 +84,66 @@ fn over_ssh_with_a_public_key() {
     let phone = enroll_on(&screen);
     let _ = screen.expect("in as alice");
     assert!(logs_in(&house, &phone));
+}
+
+/// Comes in over ssh with the password and a recovery code, keeps the phone, and notes the next code; that one.
+fn next_code_after(sshd: &Sshd<'_>, code: &str) -> String {
+    let mut terminal = sshd.connect("alice");
+    terminal.expect("Password: ").type_line(PASSWORD);
+    terminal.expect(CODE).type_line(code);
+    terminal.expect("Is the phone lost?").type_line("n");
+    terminal.expect("pressed Enter: ").type_line("").expect("in as alice");
+    assert!(terminal.wait().success());
+    let shown = terminal.shown();
+    let next = shown.split_once("in place of the used one: ").expect("the next code").1;
+    next.get(..19).expect("four groups of four").to_string()
+}
+
+#[test]
+fn over_ssh_a_rotating_recovery_code_shows_the_next_one() {
+    let house = House::with_config("[recovery]\nmode = \"rotating\"\n");
+    let document = house.admin_json(&["enroll", "alice", "--json", "--no-confirm"]);
+    let first = document["recovery_codes"][0].as_str().unwrap();
+    let sshd = Sshd::start(&house, FirstFactor::Password);
+    let second = next_code_after(&sshd, first);
+    let third = next_code_after(&sshd, &second);
+    assert!(first != second && second != third);
+    for used in [first, &second] {
+        let mut terminal = sshd.connect("alice");
+        terminal.expect("Password: ").type_line(PASSWORD);
+        terminal.expect(CODE).type_line(used);
+        terminal.expect(NEXT).type_line(used).expect("Permission denied");
+    }
+    assert_ne!(next_code_after(&sshd, &third), third);
+    let log = house.syslog().lines().join("\n");
+    assert!(![first, &second, &third].iter().any(|code| log.contains(*code)), "{log}");
+}
+
+#[test]
+fn over_ssh_new_replaces_the_phone_which_works_until_the_other_one_is_confirmed() {
+    let house = House::build();
+    let old = house.enroll("alice");
+    let sshd = Sshd::start(&house, FirstFactor::Password);
+    let screen = Screen::open(&house, &sshd.command_line("alice"));
+    let _ = screen.expect("Password:");
+    screen.type_line(PASSWORD);
+    let _ = screen.expect(CODE.trim_end());
+    screen.type_line("new");
+    let _ = screen.expect("After new, enter a");
+    screen.type_line(&old.now());
+    let _ = screen
+        .expect("Press Enter to set up the new phone; the one you have works until that is done");
+    screen.type_line("");
+    let _ = screen.expect(CONFIRM);
+    let new = Phone::new(secret_of(&screen.qr_code(Theme::Dark)));
+    assert!(!logs_in(&house, &new), "not yet");
+    assert!(logs_in(&house, &old), "until then");
+    screen.type_line(&new.now());
+    let _ = screen.expect("in as alice");
+    house.syslog().clear();
+    assert!(!logs_in(&house, &old));
+    let _ = house.syslog().expect("reason=wrong user=alice");
+    assert!(logs_in(&house, &new));
 }
 
 #[test]
@@ -256,4 +316,29 @@ fn a_device_is_remembered_by_its_key_and_comes_in_with_that_alone() {
     sudo.expect(CODE).type_line(&phone.in_steps(1));
     sudo.expect("in as carol");
     assert!(!sudo.shown().contains("Remember"), "{}", sudo.shown());
+}
+
+#[test]
+fn where_the_account_line_is_missing_su_and_login_refuse_an_enrollment_code() {
+    let without = "auth required pam_unix.so\nauth required pam_totp.so nodelay\n\
+                   account required pam_unix.so\nsession required pam_permit.so\n";
+    let house = House::build();
+    house.stack("su", without);
+    house.stack("login", without);
+    let code = opened(&house, "alice");
+    let mut su = house.terminal_as("bob", "su", &["alice", "-c", "echo in as $(id -un)"]);
+    su.expect("Password: ").type_line(PASSWORD);
+    su.expect(CODE).type_line(&code).expect("Permission denied");
+    assert!(!su.wait().success() && !su.shown().contains("in as"), "{}", su.shown());
+    let mut login = house.terminal("login", &[]);
+    login.expect("login: ").type_line("alice");
+    login.expect("Password: ").type_line(PASSWORD);
+    login.expect(CODE).type_line(&code).expect("Permission denied");
+    assert!(!login.wait().success() && !login.shown().contains("$ "), "{}", login.shown());
+    let log = house.syslog().module_lines().join("\n");
+    assert_eq!(
+        log.matches("the PAM stack needs: account required pam_totp.so").count(),
+        2,
+        "{log}"
+    );
 }

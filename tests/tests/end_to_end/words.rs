@@ -4,6 +4,7 @@ use std::fs;
 
 use pam_totp_tests::{Application, FirstFactor, House, Login, PASSWORD, Pam, Phone, Plan, Sshd};
 
+use crate::account_phase::opened;
 use crate::{CODE, NEXT};
 
 const SMS: &str = "[sms]\ncommand = [\"/bin/true\", \"{phone}\"]\n";
@@ -61,6 +62,46 @@ fn every_word_is_answered_alike_for_everyone() {
     }
     // Two by the stranger who tried alice, and nobody else's.
     assert_eq!(codes_in_outbox(&house).len(), 2);
+}
+
+#[test]
+fn whoever_has_an_open_enrollment_sees_the_same_after_words_and_wrong_codes() {
+    let house = house();
+    let _alice = with_number(&house, "alice");
+    let _code = opened(&house, "bob");
+    let mut application = house.application();
+    // Of everything that can be typed wrong: a word, a code, two, one that is good once, and nothing.
+    let answers = ["sms", "new", "123456", "123456 234567", "K7QM-2XVA-9TRC-HW4E", ""];
+    for first in answers {
+        for second in answers {
+            let mut attempt = |user| {
+                application.login("code", user).authenticate([first, second, "345678", "456789"])
+            };
+            let expected = attempt("alice");
+            assert_eq!(expected.code, Pam::AuthErr, "{first:?} {second:?}: {expected:?}");
+            for user in ["bob", "carol", "mallory"] {
+                assert_eq!(attempt(user), expected, "{user}: {first:?} {second:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn strangers_leave_an_enrollment_code_its_three_logins() {
+    let house = house();
+    let code = opened(&house, "alice");
+    let mut application = house.application();
+    for n in 0..40 {
+        let mut login = application.login("code", "alice");
+        let wrong = ["K7QM-2XVA-9TRC-HW4E", "123456", "sms"];
+        let outcome = login.from(&format!("203.0.{n}.1")).authenticate(wrong);
+        assert_eq!(outcome.code, Pam::AuthErr, "{outcome:?}");
+    }
+    let mut lets_in = || {
+        let mut login = application.login("code", "alice");
+        login.from("198.51.100.7").authenticate([&code, &code]).code == Pam::Success
+    };
+    assert_eq!([lets_in(), lets_in(), lets_in(), lets_in()], [true, true, true, false]);
 }
 
 #[test]
