@@ -3,6 +3,7 @@
 
 mod consequences;
 mod edit;
+mod files;
 
 use std::fs;
 use std::path::Path;

@@ -72,6 +72,50 @@ fn what_follows_from_valid_settings_is_said() {
 }
 
 #[test]
+fn what_is_missing_or_contradicts_itself_is_said() {
+    let Some(house) = House::new("") else { return };
+    let file = |name: &str| house.path(name).display().to_string();
+    let settings = |mail: &str| {
+        format!(
+            "[policy]\nenroll_by = 2026-01-31\n[service.sudo]\nenroll_by = 2026-01-30\n\
+             [remember]\ndays = 30\n[sms]\ncommand = [\"/bin/true\"]\nper_hour = 3\nper_day = 2\n\
+             [mail]\ntransport = \"smtps://mail.example.com\"\ndefault_to = \"root@example.com\"\n\
+             user = \"web1\"\ntemplates = {:?}\n{mail}",
+            file("notices")
+        )
+    };
+    house.configure(&settings(&format!("ca_file = {:?}", file("no-ca"))));
+    fs::create_dir(house.path("notices")).unwrap();
+    fs::write(house.path("notices/reset.txt"), "Reset of {usr}\n\nText\n").unwrap();
+    for name in ["outbox", "notices", "remembered"] {
+        fs::remove_dir(house.path(format!("state/{name}"))).unwrap();
+    }
+    let output = house.run(&["config", "check"]).done();
+    for words in [
+        &format!("Nobody is told anything by mail or text message: {}: no", file("state/outbox")),
+        &format!("neither by mail nor at the next login: {}: no", file("state/notices")),
+        &format!("No device is remembered: {}: no such directory", file("state/remembered")),
+        "notices/reset.txt: line 1: {usr} stands for nothing",
+        "the built-in text is used.",
+        "[mail] default_to has no {user}: mail for everybody goes to root@example.com.",
+        "[mail] user has no password_file: nobody logs in to the mail server.",
+        "no-ca: no such file; mail stays in the outbox.",
+        "[sms] no argument of command has {phone}",
+        "[sms] per_day = 2 is less than per_hour = 3",
+        "[policy] enroll_by = 2026-01-31 is over",
+        "[service.sudo] enroll_by = 2026-01-30 is over",
+    ] {
+        assert!(output.err.contains(words), "{words}: {}", output.err);
+    }
+    fs::write(house.path("password"), "secret").unwrap();
+    fs::set_permissions(house.path("password"), fs::Permissions::from_mode(0o644)).unwrap();
+    house.configure(&settings(&format!("password_file = {:?}", file("password"))));
+    let output = house.run(&["config", "check"]).done();
+    assert!(output.err.contains("[mail] password_file: ") && output.err.contains("chmod"));
+    assert!(!output.err.contains("has no password_file"), "{}", output.err);
+}
+
+#[test]
 fn a_configuration_that_cannot_be_used_stops_every_command_that_needs_one() {
     let Some(house) = House::new("[policy]\nrequired = \"everyone\"") else { return };
     for args in

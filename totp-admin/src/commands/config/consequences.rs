@@ -5,11 +5,13 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use totp_core::policy::{Config, Transport};
+use totp_core::policy::{Config, Policy, Transport};
+use totp_core::time::Date;
 use totp_store::clock;
 use totp_store::files::Owner;
 use totp_store::store::FileStore;
 
+use super::files;
 use crate::times;
 
 /// Sentences, for whoever has just written it.
@@ -20,9 +22,15 @@ pub fn of(config: &Config) -> Vec<String> {
         codes_in_arguments(config),
         no_mail_program(config),
         nobody_told(config),
+        the_same_address_for_all(config),
+        the_same_number_for_all(config),
+        more_in_an_hour_than_in_a_day(config),
+        no_password(config),
     ]
     .into_iter()
     .flatten()
+    .chain(days_that_are_over(config))
+    .chain(files::of(config))
     .collect()
 }
 
@@ -77,6 +85,57 @@ fn nobody_told(config: &Config) -> Option<String> {
     (!entries.is_empty() && !known).then(|| {
         "[mail] default_to is not set and no user has an address: nobody is told anything by mail.".to_owned()
     })
+}
+
+fn the_same_address_for_all(config: &Config) -> Option<String> {
+    let pattern = config.mail.default_to.as_ref()?.to_string();
+    (!pattern.contains("{user}")).then(|| {
+        format!("[mail] default_to has no {{user}}: mail for everybody goes to {pattern}.")
+    })
+}
+
+fn the_same_number_for_all(config: &Config) -> Option<String> {
+    let (_, mut arguments) = config.sms.command.parts()?;
+    (!arguments.any(|argument| argument.contains("{phone}"))).then(|| {
+        "[sms] no argument of command has {phone}: the program does not learn to whom a text message goes."
+            .to_owned()
+    })
+}
+
+fn more_in_an_hour_than_in_a_day(config: &Config) -> Option<String> {
+    let limits = config.sms.limits()?;
+    (limits.per_day < limits.per_hour).then(|| {
+        format!(
+            "[sms] per_day = {} is less than per_hour = {}, which is never reached.",
+            limits.per_day, limits.per_hour
+        )
+    })
+}
+
+fn no_password(config: &Config) -> Option<String> {
+    let mail = &config.mail;
+    let server = matches!(mail.transport, Transport::Smtp { .. });
+    (server && mail.user.is_some() && mail.password_file.is_none())
+        .then(|| "[mail] user has no password_file: nobody logs in to the mail server.".to_owned())
+}
+
+fn days_that_are_over(config: &Config) -> Vec<String> {
+    let now = clock::now();
+    let over = |policy: &Policy| policy.enroll_by.filter(|day| day.days_left(now).is_none());
+    let sentence = |table: &str, day: Date| {
+        format!(
+            "[{table}] enroll_by = {day} is over: who must be enrolled and is not cannot log in."
+        )
+    };
+    let general = over(&config.policy(""));
+    let mut sentences: Vec<String> =
+        general.map(|day| sentence("policy", day)).into_iter().collect();
+    for (name, keys) in &config.service {
+        let own = keys.enroll_by.is_some();
+        let day = over(&config.policy(name)).filter(|_| own);
+        sentences.extend(day.map(|day| sentence(&format!("service.{name}"), day)));
+    }
+    sentences
 }
 
 fn can_be_run(program: &str) -> bool {
