@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 use serde_json::json;
-use totp_agent::post::{Post, Texted, When};
+use totp_agent::post::{Post, PostError, Texted, When};
 use totp_agent::transport;
 use totp_core::time::UnixTime;
 use totp_store::outbox::Item;
@@ -135,10 +135,20 @@ fn list(ui: &Ui, post: &Post, complete: bool) -> Result<()> {
     Ok(())
 }
 
+/// What came of one item.
+enum Came {
+    Delivered,
+    /// Somebody else delivers it, or has.
+    NotOurs,
+    /// It stays, and is tried again.
+    Left,
+    /// It was thrown away undelivered; why.
+    Dropped(String),
+}
+
 /// Everything, whether its time has come or not. Mail that fails keeps nothing else waiting.
 fn flush(ui: &Ui, post: &Post, complete: bool) -> Result<()> {
-    let by = transport::name(&post.config().mail);
-    let (mut delivered, mut left) = (Vec::new(), Vec::new());
+    let (mut delivered, mut left, mut dropped) = (Vec::new(), Vec::new(), Vec::new());
     for item in post.outbox().items()? {
         let (name, record) = match &item {
             Item::Mail { seq, name } => (name, Some(*seq)),
@@ -151,33 +161,16 @@ fn flush(ui: &Ui, post: &Post, complete: bool) -> Result<()> {
             }
         };
         let came = match record {
-            Some(_) => post.deliver(name, When::Now).map(|report| {
-                let Some(report) = report else {
-                    // Somebody else is delivering it, or has.
-                    return is_gone(post, name);
-                };
-                tell::say(ui, &report, &by);
-                report.failed.is_empty()
-            }),
-            None => post.text(name).map(|texted| match texted {
-                Texted::Sent | Texted::NotOurs => true,
-                Texted::Expired => {
-                    ui.warn("A text message was thrown away: its time was over.");
-                    true
-                }
-                Texted::GivenUp(why) => {
-                    ui.warn(format_args!("A text message was thrown away: {}", printable(&why)));
-                    true
-                }
-                Texted::Failed(why) => {
-                    ui.warn(format_args!("A text message was not sent: {}", printable(&why)));
-                    false
-                }
-            }),
+            Some(_) => mail(ui, post, name),
+            None => text(ui, post, name),
         };
         match came {
-            Ok(true) => delivered.push(json!({"file": name, "record": record})),
-            Ok(false) => left.push(json!({"file": name, "record": record})),
+            Ok(Came::Delivered) => delivered.push(json!({"file": name, "record": record})),
+            Ok(Came::NotOurs) => {}
+            Ok(Came::Left) => left.push(json!({"file": name, "record": record})),
+            Ok(Came::Dropped(error)) => {
+                dropped.push(json!({"file": name, "record": record, "error": error}));
+            }
             Err(error) => {
                 ui.warn(printable(&error.to_string()));
                 let error = error.to_string();
@@ -186,10 +179,14 @@ fn flush(ui: &Ui, post: &Post, complete: bool) -> Result<()> {
         }
     }
     post.outbox().sweep(totp_store::clock::now())?;
-    let (done, waiting) = (delivered.len(), left.len());
-    ui.document(&json!({"delivered": delivered, "left": left}))?;
+    let (done, waiting, lost) = (delivered.len(), left.len(), dropped.len());
+    ui.document(&json!({"delivered": delivered, "left": left, "dropped": dropped}))?;
+    let thrown_away = if lost > 0 { format!(", {lost} thrown away") } else { String::new() };
     if waiting > 0 {
-        bail!("{done} delivered, {waiting} left in the outbox");
+        bail!("{done} delivered{thrown_away}, {waiting} left in the outbox");
+    }
+    if lost > 0 {
+        bail!("{done} delivered{thrown_away}");
     }
     if complete {
         return ui.done(format_args!("{done} delivered; nothing waits."));
@@ -197,6 +194,30 @@ fn flush(ui: &Ui, post: &Post, complete: bool) -> Result<()> {
     ui.done(format_args!("{done} delivered."))
 }
 
-fn is_gone(post: &Post, name: &str) -> bool {
-    post.outbox().look(name).is_ok_and(|mail| mail.is_none())
+fn mail(ui: &Ui, post: &Post, name: &str) -> Result<Came, PostError> {
+    let Some(report) = post.deliver(name, When::Now)? else {
+        let is_gone = post.outbox().look(name).is_ok_and(|mail| mail.is_none());
+        return Ok(if is_gone { Came::NotOurs } else { Came::Left });
+    };
+    tell::say(ui, &report, &transport::name(&post.config().mail));
+    Ok(if report.failed.is_empty() { Came::Delivered } else { Came::Left })
+}
+
+fn text(ui: &Ui, post: &Post, name: &str) -> Result<Came, PostError> {
+    Ok(match post.text(name)? {
+        Texted::Sent => Came::Delivered,
+        Texted::NotOurs => Came::NotOurs,
+        Texted::Expired => {
+            ui.warn("A text message was thrown away: its time was over.");
+            Came::Dropped("its time was over".to_owned())
+        }
+        Texted::GivenUp(why) => {
+            ui.warn(format_args!("A text message was thrown away: {}", printable(&why)));
+            Came::Dropped(why)
+        }
+        Texted::Failed(why) => {
+            ui.warn(format_args!("A text message was not sent: {}", printable(&why)));
+            Came::Left
+        }
+    })
 }
