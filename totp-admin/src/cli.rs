@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::error::{ContextKind, ContextValue};
-use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{ArgGroup, Args, CommandFactory as _, Parser, Subcommand, ValueEnum, ValueHint};
 use totp_core::contact::{Email, Phone};
 use totp_core::remembered::Fingerprint;
 
@@ -277,7 +277,7 @@ pub struct Disable {
     /// The user, as the system calls the account
     #[arg(value_name = "USER", value_hint = ValueHint::Username, value_parser = NonEmptyStringValueParser::new())]
     pub user: String,
-    /// Why, for the permanent record; asked for on a terminal
+    /// Why: recorded, and sent to the user; asked for on a terminal
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
 }
@@ -288,7 +288,7 @@ pub struct Reset {
     /// The user, as the system calls the account
     #[arg(value_name = "USER", value_hint = ValueHint::Username, value_parser = NonEmptyStringValueParser::new())]
     pub user: String,
-    /// Why, for the permanent record; asked for on a terminal
+    /// Why: recorded, and sent to the user; asked for on a terminal
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
     /// Without an enrollment code: whoever has the first factor may enroll
@@ -354,12 +354,13 @@ pub struct Rename {
 
 /// `repair`.
 #[derive(Args, Debug)]
+#[command(group(ArgGroup::new("whom").required(true).args(["user", "all"])))]
 pub struct Repair {
     /// The user, as the system calls the account
-    #[arg(value_name = "USER", value_hint = ValueHint::Username, required_unless_present = "all", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(value_name = "USER", value_hint = ValueHint::Username, value_parser = NonEmptyStringValueParser::new())]
     pub user: Option<String>,
     /// Everybody who is enrolled or still to enroll
-    #[arg(long, conflicts_with = "user")]
+    #[arg(long)]
     pub all: bool,
 }
 
@@ -443,26 +444,28 @@ pub enum Remembered {
 
 /// `remembered list`.
 #[derive(Args, Debug)]
+#[command(group(ArgGroup::new("whose").required(true).args(["user", "all"])))]
 pub struct RememberedList {
     /// The user, as the system calls the account
-    #[arg(value_name = "USER", value_hint = ValueHint::Username, required_unless_present = "all", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(value_name = "USER", value_hint = ValueHint::Username, value_parser = NonEmptyStringValueParser::new())]
     pub user: Option<String>,
     /// Of everybody
-    #[arg(long, conflicts_with = "user")]
+    #[arg(long)]
     pub all: bool,
 }
 
 /// `remembered forget`.
 #[derive(Args, Debug)]
+#[command(group(ArgGroup::new("which").required(true).args(["key", "all"])))]
 pub struct RememberedForget {
     /// The user, as the system calls the account
     #[arg(value_name = "USER", value_hint = ValueHint::Username, value_parser = NonEmptyStringValueParser::new())]
     pub user: String,
     /// The device, as `remembered list` shows it
-    #[arg(value_name = "FINGERPRINT", required_unless_present = "all")]
+    #[arg(value_name = "FINGERPRINT")]
     pub key: Option<Fingerprint>,
     /// All devices of the user
-    #[arg(long, conflicts_with = "key")]
+    #[arg(long)]
     pub all: bool,
 }
 
@@ -497,7 +500,7 @@ pub enum Outbox {
     List,
     /// Deliver everything now
     ///
-    /// Fails while something is left.
+    /// Fails where something is left, or was thrown away because its time was over.
     Flush,
 }
 
@@ -538,6 +541,18 @@ mod tests {
         for line in [&["totp-admin"][..], &["totp-admin", "mann"], &["totp-admin", "ma"]] {
             let error = without_hidden(Cli::try_parse_from(line).unwrap_err()).to_string();
             assert!(!error.contains("man,") && !error.contains("'man'"), "{error}");
+        }
+    }
+
+    #[test]
+    fn where_somebody_or_everybody_is_wanted_both_are_named() {
+        for (line, names) in [
+            (&["totp-admin", "repair"][..], "<USER|--all>"),
+            (&["totp-admin", "remembered", "list"], "<USER|--all>"),
+            (&["totp-admin", "remembered", "forget", "alice"], "<FINGERPRINT|--all>"),
+        ] {
+            let error = Cli::try_parse_from(line).unwrap_err().to_string();
+            assert!(error.contains(names), "{error}");
         }
     }
 

@@ -7,10 +7,11 @@ use totp_core::contact::Contact;
 use totp_core::event::EventKind;
 use totp_core::onetime::OneTimeCode;
 use totp_core::record::{EnrollmentId, Pending};
+use totp_core::time::UnixTime;
 use totp_store::entropy;
 use totp_store::store::Expected;
 
-use crate::change::{Administrator, InPlace, Recorded, UNSAID};
+use crate::change::{Administrator, InPlace, LONGEST_REASON, Recorded, UNSAID, beginning};
 use crate::site::{Site, Whom};
 use crate::tell::Telling;
 use crate::times::{self, Seconds};
@@ -19,6 +20,9 @@ use crate::{codes, signals};
 
 /// How long an enrollment is open where nothing is said.
 const USUAL: Seconds = Seconds(7 * 86_400);
+
+/// Between why and on what terms.
+const BETWEEN: &str = "; ";
 
 /// On what terms an enrollment is open.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +45,8 @@ pub struct Opening {
     pub reason: Option<String>,
     /// On what terms.
     pub terms: Terms,
+    /// Whether an enrollment code is good that no longer is then.
+    pub voids: bool,
 }
 
 impl Opening {
@@ -57,11 +63,12 @@ impl Opening {
         let Seconds(within) = self.terms.within.unwrap_or(USUAL);
         let until = site.now().plus(within);
         let enrollment = EnrollmentId::fresh(entropy::bytes()?);
-        let Self { expected, contact, event, reason, .. } = self;
+        let Self { expected, contact, event, reason, voids, .. } = self;
+        let reason = on_record(reason.as_deref(), code.is_some(), until);
         who.nobody_else_was_faster(site, whom, expected)?;
         // Ctrl-C waits until the code is out: nobody else has it.
         let hold = signals::hold();
-        let change = who.change(site, whom, event, reason.as_deref(), |recorded| {
+        let change = who.change(site, whom, event, Some(&reason), |recorded| {
             let decision = who.decision(site, whom, recorded, contact);
             let code = code.as_ref().map(OneTimeCode::hash);
             let pending = Pending { decision, enrollment, code, until };
@@ -81,8 +88,9 @@ impl Opening {
         drop(hold);
         let said = said.and_then(|()| {
             let end = times::local(until, &times::zone());
+            let void = if voids { "; the earlier enrollment code is void" } else { "" };
             ui.done(format_args!(
-                "{done}{whom} enrolls at the next login, until {end}. Record {}, {}.",
+                "{done}{whom} enrolls at the next login, until {end}{void}. Record {}, {}.",
                 recorded.seq,
                 who.signature()
             ))?;
@@ -102,6 +110,15 @@ impl Opening {
         instructions(ui, whom, code.is_some(), within);
         Ok(recorded)
     }
+}
+
+/// What the permanent record has: why, and on what terms. Those are never what is cut off.
+fn on_record(why: Option<&str>, coded: bool, until: UnixTime) -> String {
+    let how = if coded { "with an enrollment code" } else { "on the first factor alone" };
+    let terms = format!("{how}, until {until}");
+    let Some(why) = why else { return terms };
+    let room = LONGEST_REASON.saturating_sub(terms.len()).saturating_sub(BETWEEN.len());
+    format!("{}{BETWEEN}{terms}", beginning(why, room))
 }
 
 /// What comes of a change that was said, or wasn't, and may not last.
@@ -128,5 +145,21 @@ fn instructions(ui: &Ui, whom: &Whom, coded: bool, within: u64) {
             times::span(within)
         ));
         ui.note(format_args!("  Tell {whom}: log in as usual, and scan the QR code that appears."));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_terms_are_on_record_however_long_the_reason_is() {
+        let until = UnixTime(1_773_307_210);
+        let terms = "with an enrollment code, until 2026-03-12T09:20:10Z";
+        assert_eq!(on_record(None, true, until), terms);
+        let alone = on_record(Some("new phone"), false, until);
+        assert_eq!(alone, "new phone; on the first factor alone, until 2026-03-12T09:20:10Z");
+        let long = on_record(Some(&"x".repeat(LONGEST_REASON)), true, until);
+        assert!(long.len() == LONGEST_REASON && long.ends_with(terms), "{long}");
     }
 }

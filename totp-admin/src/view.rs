@@ -147,8 +147,13 @@ impl Person {
         }
     }
 
+    /// Whether the user was to enroll, and hasn't in time.
+    fn is_over(&self, now: UnixTime) -> bool {
+        self.status == Status::Pending && self.pending_until.is_some_and(|until| until <= now)
+    }
+
     /// What an administrator should see at a glance.
-    fn remark(&self, zone: &TimeZone) -> String {
+    fn remark(&self, now: UnixTime, zone: &TimeZone) -> String {
         if let Some(problem) = &self.problem {
             return printable(problem);
         }
@@ -159,21 +164,25 @@ impl Person {
             },
             (Status::Pending, _) => {
                 let until = self.pending_until.map(|until| times::local(until, zone));
-                format!("pending until {}", until.unwrap_or_default())
+                let until = until.unwrap_or_default();
+                match self.is_over(now) {
+                    true => format!("enrollment over since {until}; cannot log in"),
+                    false => format!("pending until {until}"),
+                }
             }
             (Status::Disabled, _) => {
                 let by = self.by.as_deref().map(|by| format!("by {}", printable(by)));
                 let why = self.reason.as_deref().map(printable);
                 [by, why].into_iter().flatten().collect::<Vec<_>>().join(": ")
             }
-            (_, Some(codes @ 2..)) => format!("asked for {codes} codes: many wrong ones"),
+            (_, Some(codes @ 2..)) => format!("asked for {codes} codes: totp-admin unlock"),
             _ => String::new(),
         }
     }
 }
 
 /// The table of `list`.
-pub fn table(people: &[Person], zone: &TimeZone) -> String {
+pub fn table(people: &[Person], now: UnixTime, zone: &TimeZone) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(["USER", "STATUS", "AUTHENTICATORS", "RECOVERY", "LAST LOGIN", "NOTE"]);
@@ -186,7 +195,7 @@ pub fn table(people: &[Person], zone: &TimeZone) -> String {
             Cell::new(names.join(", ")),
             Cell::new(person.recovery_codes_left.map_or_else(String::new, |left| left.to_string())),
             Cell::new(login.unwrap_or_default()),
-            Cell::new(person.remark(zone)),
+            Cell::new(person.remark(now, zone)),
         ]);
     }
     let last = table.column_count().saturating_sub(1);
@@ -199,7 +208,7 @@ pub fn table(people: &[Person], zone: &TimeZone) -> String {
 
 /// The lines of `show`.
 pub fn lines(person: &Person, now: UnixTime, zone: &TimeZone) -> Vec<(&'static str, String)> {
-    let mut lines = vec![("status", status_line(person, zone))];
+    let mut lines = vec![("status", status_line(person, now, zone))];
     if let Some(reason) = &person.reason {
         lines.push(("reason", printable(reason)));
     }
@@ -228,7 +237,7 @@ pub fn lines(person: &Person, now: UnixTime, zone: &TimeZone) -> Vec<(&'static s
     lines
 }
 
-fn status_line(person: &Person, zone: &TimeZone) -> String {
+fn status_line(person: &Person, now: UnixTime, zone: &TimeZone) -> String {
     let mut line = person.status.as_str().to_owned();
     match (person.status, &person.may_enroll_until, person.pending_until) {
         (Status::Missing, None, _) => {
@@ -240,7 +249,10 @@ fn status_line(person: &Person, zone: &TimeZone) -> String {
         }
         (Status::Pending, _, Some(until)) => {
             let until = times::local(until, zone);
-            line.push_str(&format!(": enrolls at the next login, until {until};"));
+            line.push_str(&match person.is_over(now) {
+                true => format!(": enrollment over since {until}; cannot log in;"),
+                false => format!(": enrolls at the next login, until {until};"),
+            });
         }
         _ => {}
     }
@@ -264,9 +276,12 @@ pub fn introduction(person: &Person, now: UnixTime, zone: &TimeZone) -> Option<S
     what.extend(person.recovery_codes_left.map(codes::counted));
     let since = person.since.map(|since| times::date(since, zone)).unwrap_or_default();
     let by = person.by.as_deref().map(printable).unwrap_or_default();
-    let login = visited_line(person.last_login.as_ref(), now, zone);
+    let login = match person.last_login.as_ref() {
+        None => "never logged in".to_owned(),
+        login => format!("last login {}", visited_line(login, now, zone)),
+    };
     let user = printable(&person.user);
-    Some(format!("{user}: {}, enrolled {since} by {by}, last login {login}", what.join(", ")))
+    Some(format!("{user}: {}, enrolled {since} by {by}, {login}", what.join(", ")))
 }
 
 /// `phone: TOTP, 6 digits, 30 s, sha1, last used 2 h ago`.
@@ -293,7 +308,9 @@ pub fn drift_in_words(steps: i64, period: u64) -> String {
 fn codes_line(codes: u8) -> String {
     match codes {
         0 | 1 => "one code".to_owned(),
-        _ => format!("{codes} codes in a row, after many wrong ones"),
+        _ => format!(
+            "{codes} codes in a row, until the guess budget has refilled; to give it back: totp-admin unlock"
+        ),
     }
 }
 
@@ -363,12 +380,14 @@ mod tests {
             may_enroll_until: Some("2027-01-31".to_owned()),
             ..Person::new("frank".to_owned(), Status::Missing)
         };
-        vec![alice, bob, Person::new("dave".to_owned(), Status::Missing), erin, frank]
+        let gina =
+            Person { pending_until: Some(NOW), ..Person::new("gina".to_owned(), Status::Pending) };
+        vec![alice, bob, Person::new("dave".to_owned(), Status::Missing), erin, frank, gina]
     }
 
     #[test]
     fn the_table_has_a_line_for_each_user_and_no_blanks_at_its_ends() {
-        let table = table(&people(), &TimeZone::UTC);
+        let table = table(&people(), NOW, &TimeZone::UTC);
         insta::assert_snapshot!(table, @r"
         USER   STATUS    AUTHENTICATORS  RECOVERY  LAST LOGIN        NOTE
         alice  active    phone           4         2026-03-12 09:20
@@ -376,6 +395,7 @@ mod tests {
         dave   missing                                               required; cannot log in
         erin   pending                                               pending until 2026-03-12 10:20
         frank  missing                                               required; may enroll until 2027-01-31
+        gina   pending                                               enrollment over since 2026-03-12 09:20; cannot log in
         ");
     }
 
@@ -421,5 +441,21 @@ mod tests {
         last login: just now by sshd from 192.0.2.7
         last failure: none
         ");
+    }
+
+    #[test]
+    fn somebody_who_has_not_enrolled_in_time_cannot_log_in() {
+        let line = |at: usize| status_line(&people()[at], NOW, &TimeZone::UTC);
+        assert_eq!(line(5), "pending: enrollment over since 2026-03-12 09:20; cannot log in;");
+        let open = line(3);
+        assert_eq!(open, "pending: enrolls at the next login, until 2026-03-12 10:20;");
+    }
+
+    #[test]
+    fn why_more_codes_are_asked_for_is_said_without_a_cause() {
+        assert!(
+            codes_line(2).starts_with("2 codes in a row, until the guess budget has refilled;")
+        );
+        assert_eq!(codes_line(1), "one code");
     }
 }

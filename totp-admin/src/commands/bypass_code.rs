@@ -22,6 +22,7 @@ pub fn run(ui: &Ui, site: &Site, args: &BypassCode) -> Result<()> {
     let (one, _) = enrolled(site, &whom)?;
     // A state that is begun anew voids every code that the record has then.
     state_of(&one.state)?;
+    let earlier = one.record.bypass.is_some_and(|bypass| site.now() < bypass.until);
     let entry = Entry::Enrolled(one.record);
     let expected = Expected::of_entry(&entry);
     let who = Administrator::here();
@@ -29,6 +30,7 @@ pub fn run(ui: &Ui, site: &Site, args: &BypassCode) -> Result<()> {
     let code = codes::fresh()?;
     let until = site.now().plus(args.lasting.0);
     let bypass = Bypass { code: code.hash(), until };
+    let void = if earlier { "; the earlier one is void" } else { "" };
     let reason = format!("good until {until}");
     // Ctrl-C waits until the code is out: nobody else has it.
     let hold = signals::hold();
@@ -52,7 +54,7 @@ pub fn run(ui: &Ui, site: &Site, args: &BypassCode) -> Result<()> {
     drop(hold);
     let said = said.and_then(|()| {
         ui.done(format_args!(
-            "A code for one login, until {}. Record {}, {}.",
+            "A code for one login, until {}{void}. Record {}, {}.",
             times::local(until, &times::zone()),
             recorded.seq,
             who.signature()

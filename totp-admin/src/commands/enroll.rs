@@ -160,7 +160,8 @@ fn totp(ui: &Ui, site: &Site, args: &Enroll) -> Result<Totp> {
 
 fn shown(site: &Site, args: &Enroll, whom: &Whom, totp: &Totp) -> Shown {
     let configured = Some(site.config().totp.issuer.clone()).filter(|issuer| !issuer.is_empty());
-    let issuer = args.issuer.clone().or(configured).or_else(totp_store::host_name).unwrap_or_default();
+    let issuer =
+        args.issuer.clone().or(configured).or_else(totp_store::host_name).unwrap_or_default();
     let issuer = issuer.replace(':', "").trim().to_owned(); // a colon ends the issuer in an otpauth text
     let uri = otpauth::write(totp, &issuer, whom.name.as_str());
     // The issuer may have been shortened for the QR code: the app shows what is in there.

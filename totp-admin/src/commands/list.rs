@@ -19,7 +19,7 @@ pub fn run(ui: &Ui, site: &Site, args: &List) -> Result<()> {
         ui.note("Nobody. totp-admin enroll USER gives somebody a second factor.");
         return Ok(());
     }
-    ui.picture(&view::table(&people, &times::zone()))
+    ui.picture(&view::table(&people, site.now(), &times::zone()))
 }
 
 fn status(named: cli::Status) -> Status {

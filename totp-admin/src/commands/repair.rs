@@ -74,44 +74,73 @@ impl Done {
 
     fn next_step(&self, ui: &Ui, whom: &Whom) {
         match self {
-            Self::Repaired(_, 1..) => {
-                ui.note(format_args!("  Fresh recovery codes: totp-admin recovery-codes {whom}"));
+            Self::Repaired(_, codes) => {
+                if *codes > 0 {
+                    ui.note(format_args!(
+                        "  Fresh recovery codes: totp-admin recovery-codes {whom}"
+                    ));
+                }
+                ui.note(format_args!(
+                    "  {whom} is asked for two codes in a row for a while: totp-admin unlock {whom}"
+                ));
             }
             Self::Closed(_) => {
                 ui.note(format_args!("  To open it again: totp-admin reset {whom}"));
             }
-            Self::Repaired(..) | Self::Nothing => {}
+            Self::Nothing => {}
         }
+    }
+
+    /// What was done, who was told, and what comes next.
+    fn finish(
+        &self,
+        ui: &Ui,
+        who: &Administrator,
+        whom: &Whom,
+        telling: Option<Telling<'_>>,
+    ) -> Result<()> {
+        let said = self.say(ui, who, whom);
+        telling.into_iter().for_each(Telling::say);
+        self.next_step(ui, whom);
+        said
     }
 }
 
 fn one(ui: &Ui, site: &Site, who: &Administrator, whom: &Whom) -> Result<()> {
     let done = repair(site, who, whom)?;
     let mut telling = done.telling(ui, site, whom);
-    let document = done.document(whom, telling.as_mut());
-    let said = ui.document(&document).and_then(|()| done.say(ui, who, whom));
-    telling.into_iter().for_each(Telling::say);
+    let said = ui.document(&done.document(whom, telling.as_mut()));
+    let said = said.and(done.finish(ui, who, whom, telling));
     match done.recorded() {
-        Some(recorded) => {
-            recorded.told(said, UNSAID, format!("totp-admin show {whom} shows it."))?;
-        }
-        None => said?,
+        Some(recorded) => recorded.told(said, UNSAID, format!("totp-admin show {whom} shows it.")),
+        None => said,
     }
-    done.next_step(ui, whom);
-    if matches!(done, Done::Repaired(..)) {
-        ui.note(format_args!(
-            "  {whom} is asked for two codes in a row for a while: totp-admin unlock {whom}"
-        ));
+}
+
+/// Whether a record has something that could be good again.
+fn is_concerned(site: &Site, entry: &Entry) -> bool {
+    match entry {
+        Entry::Enrolled(_) => true,
+        Entry::Pending(pending) => site.now() < pending.until,
+        Entry::Disabled(_) => false,
     }
-    Ok(())
 }
 
 /// Whoever can't be repaired keeps nobody else from it.
 fn all(ui: &Ui, site: &Site, who: &Administrator) -> Result<()> {
+    let everybody = site.store().everybody(site.now())?;
+    let entries = everybody.iter().filter_map(|(_, entry)| entry.as_ref().ok());
+    match entries.filter(|entry| is_concerned(site, entry)).count() {
+        0 => {}
+        1 => ui.insist("Void the one-time codes of 1 user, and forget the devices?")?,
+        many => ui.insist(format_args!(
+            "Void the one-time codes of {many} users, and forget their devices?"
+        ))?,
+    }
     let mut documents = Vec::new();
     let mut failed = false;
     let mut unsaid = None;
-    for (file, entry) in site.store().everybody(site.now())? {
+    for (file, entry) in everybody {
         let repaired = entry.map_err(anyhow::Error::from).and_then(|entry| {
             let name = entry.decision().user.clone();
             let whom = Whom { account: accounts::account(name.as_str())?, name };
@@ -124,9 +153,7 @@ fn all(ui: &Ui, site: &Site, who: &Administrator) -> Result<()> {
                 documents.push(done.document(&whom, telling.as_mut()));
                 if done.recorded().is_some() {
                     // Nobody to tell is no reason to leave the others as they are.
-                    unsaid = unsaid.or(done.say(ui, who, &whom).err());
-                    done.next_step(ui, &whom);
-                    telling.into_iter().for_each(Telling::say);
+                    unsaid = unsaid.or(done.finish(ui, who, &whom, telling).err());
                 }
             }
             Err(error) => {

@@ -40,7 +40,10 @@ pub fn run(ui: &Ui, site: &Site, args: &Reset) -> Result<()> {
 
     let contact = entry.as_ref().map(|entry| entry.decision().contact.clone()).unwrap_or_default();
     let terms = Terms { trust_first_factor: args.trust_first_factor, within: args.within };
-    let opening = Opening { expected, contact, event: EventKind::Reset, reason, terms };
+    let now = site.now();
+    let voids =
+        matches!(&entry, Some(Entry::Pending(one)) if one.code.is_some() && now < one.until);
+    let opening = Opening { expected, contact, event: EventKind::Reset, reason, terms, voids };
     let had_secrets = matches!(entry, Some(Entry::Enrolled(_)) | None);
     let done = if had_secrets { "Off; secrets and recovery codes erased. " } else { "" };
     opening.open(ui, site, &who, &whom, done)?;

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use rexpect::session::{PtySession, spawn_command};
 
-use crate::support::{COMMAND, DEFAULT_SIGNALS, House, SECRET, USER, code, wrong_code};
+use crate::support::{COMMAND, DEFAULT_SIGNALS, House, OTHER, SECRET, USER, code, wrong_code};
 
 /// How every line of a drawing begins: black on white.
 pub const PICTURE: &str = "\x1b[0;30;47;107m";
@@ -98,6 +98,24 @@ fn no_color_takes_the_colours_of_words_and_leaves_those_of_the_picture() {
     let mut terminal = at(&house, 24, 80, &format!("enroll {USER} --no-confirm"), "NO_COLOR=1");
     let shown = terminal.exp_eof().unwrap();
     assert!(shown.contains(PICTURE) && !shown.contains("\x1b[32m"), "{shown}");
+}
+
+#[test]
+fn repairing_everybody_is_asked_about_with_their_number() {
+    let Some(house) = House::new("") else { return };
+    house.enroll(USER);
+    house.enroll(OTHER);
+    house.run(&["disable", "sync"]).done();
+    for (answer, repaired) in [("n", 0), ("y", 2)] {
+        let mut terminal = at(&house, 24, 80, "repair --all", "");
+        let question = "Void the one-time codes of 2 users, and forget their devices? [y/N]";
+        terminal.exp_string(question).unwrap();
+        terminal.send_line(answer).unwrap();
+        let end = terminal.exp_eof().unwrap();
+        let events = house.events();
+        let count = events.iter().filter(|event| *event == "repaired").count();
+        assert_eq!(count, repaired, "{end}");
+    }
 }
 
 #[test]

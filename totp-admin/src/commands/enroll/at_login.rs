@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
 use totp_core::event::EventKind;
-use totp_core::record::{Entry, Pending};
+use totp_core::record::Entry;
 use totp_store::store::Expected;
 
 use super::base;
@@ -18,8 +18,14 @@ use crate::ui::{Advice, Ui};
 pub fn run(ui: &Ui, site: &Site, args: &Enroll) -> Result<()> {
     let whom = site.to_enroll(&args.user, args.no_account)?;
     let (expected, entry) = site.store().expect(&whom.name)?;
+    let opened = match &entry {
+        Some(Entry::Pending(pending)) => Some(pending),
+        _ => None,
+    };
+    let over = opened.is_some_and(|pending| pending.until <= site.now());
     match expected {
-        Expected::Enrolled(_) | Expected::Pending(_) if args.if_missing => {
+        // One that is over lets nobody enroll.
+        Expected::Enrolled(_) | Expected::Pending(_) if args.if_missing && !over => {
             return unchanged(ui, &whom);
         }
         Expected::Enrolled(_) => bail!(Advice::new(
@@ -35,14 +41,16 @@ pub fn run(ui: &Ui, site: &Site, args: &Enroll) -> Result<()> {
     let who = Administrator::here();
     who.not_out_of_own_denial(site, &whom, expected)?;
     // The present code is the second factor of who is still to enroll.
-    if matches!(&entry, Some(Entry::Pending(Pending { code: Some(_), .. }))) {
+    let coded = opened.is_some_and(|pending| pending.code.is_some());
+    if coded {
         who.prove_if_own(ui, site, &whom, entry.as_ref())?;
     }
     let contact = base::contact(entry.as_ref(), args);
     let before = entry.as_ref().map(|entry| &entry.decision().contact);
     let reason = before.and_then(|before| contacts::difference(before, &contact));
     let terms = Terms { trust_first_factor: args.trust_first_factor, within: args.within };
-    let opening = Opening { expected, contact, event: EventKind::Pending, reason, terms };
+    let voids = coded && !over;
+    let opening = Opening { expected, contact, event: EventKind::Pending, reason, terms, voids };
     opening.open(ui, site, &who, &whom, "").map(drop)
 }
 
