@@ -149,6 +149,7 @@ enum Came {
 /// Everything, whether its time has come or not. Mail that fails keeps nothing else waiting.
 fn flush(ui: &Ui, post: &Post, complete: bool) -> Result<()> {
     let (mut delivered, mut left, mut dropped) = (Vec::new(), Vec::new(), Vec::new());
+    let mut complete = complete;
     for item in post.outbox().items()? {
         let (name, record) = match &item {
             Item::Mail { seq, name } => (name, Some(*seq)),
@@ -166,7 +167,7 @@ fn flush(ui: &Ui, post: &Post, complete: bool) -> Result<()> {
         };
         match came {
             Ok(Came::Delivered) => delivered.push(json!({"file": name, "record": record})),
-            Ok(Came::NotOurs) => {}
+            Ok(Came::NotOurs) => complete = false, // it may wait there still
             Ok(Came::Left) => left.push(json!({"file": name, "record": record})),
             Ok(Came::Dropped(error)) => {
                 dropped.push(json!({"file": name, "record": record, "error": error}));

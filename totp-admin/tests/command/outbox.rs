@@ -7,6 +7,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use totp_core::time::UnixTime;
+use totp_store::files::Owner;
+use totp_store::outbox::{Message, Outbox};
+
 use crate::support::{House, OTHER, SECRET, USER, code};
 
 /// A process that has the outbox and is not stopped.
@@ -168,4 +172,42 @@ fn that_a_recovery_code_proved_whose_account_it_is_is_told_with_the_change() {
     assert_eq!(house.run(&["outbox", "list", "--json"]).done().json(), json!([]));
     // A code of the app leaves no event.
     house.run_with(&["bypass-code", USER], &format!("{}\n", code(SECRET, 0)), &[as_user]).done();
+}
+
+#[test]
+fn a_text_message_that_is_too_late_is_counted_as_thrown_away() {
+    let Some(house) = House::new("[sms]\ncommand = [\"/bin/true\", \"{phone}\"]") else { return };
+    let put = |until| {
+        let outbox = Outbox::open(&house.path("state"), Owner::ROOT).unwrap();
+        let (phone, text) = ("+420123456789".parse().unwrap(), "123456".to_owned().into());
+        outbox.put_message(&Message::new(USER.to_owned(), phone, text, until)).unwrap();
+    };
+    put(UnixTime(u64::from(u32::MAX)));
+    let sent = house.run(&["outbox", "flush", "--json"]).done().json();
+    assert_eq!((sent["delivered"].as_array().unwrap().len(), &sent["dropped"]), (1, &json!([])));
+    put(UnixTime(1));
+    let late = house.run(&["outbox", "flush", "--json"]);
+    assert_eq!(late.code, 1, "{}", late.err);
+    let late = late.json();
+    assert_eq!((&late["delivered"], &late["left"]), (&json!([]), &json!([])));
+    assert_eq!(late["dropped"][0]["error"], "its time was over");
+    put(UnixTime(1));
+    house.run(&["outbox", "flush"]).refused(&["0 delivered, 1 thrown away"]);
+}
+
+#[test]
+fn a_text_message_that_another_program_sends_is_neither_delivered_nor_left() {
+    let Some(house) = House::new("[sms]\ncommand = [\"/bin/true\", \"{phone}\"]") else { return };
+    let outbox = Outbox::open(&house.path("state"), Owner::ROOT).unwrap();
+    let (phone, text) = ("+420123456789".parse().unwrap(), "123456".to_owned().into());
+    let until = UnixTime(u64::from(u32::MAX));
+    outbox.put_message(&Message::new(USER.to_owned(), phone, text, until)).unwrap();
+    let names = fs::read_dir(house.path("state/outbox")).unwrap().flatten();
+    let mut paths = names.map(|entry| entry.path());
+    let file = paths.find(|path| path.display().to_string().contains("/text-")).unwrap();
+    let _held = Busy::with(&file);
+    let flushed = house.run(&["outbox", "flush", "--json"]).done().json();
+    assert_eq!(flushed, json!({"delivered": [], "left": [], "dropped": []}));
+    assert!(!house.run(&["outbox", "flush"]).done().out.contains("nothing waits"));
+    assert!(file.exists());
 }
