@@ -2,6 +2,7 @@
 //! was. The real programs are in `enrollment_at_login`.
 
 use std::fs;
+use std::process::Child;
 
 use pam_totp_tests::{
     Answer, Application, Heard, House, Login, Outcome, PASSWORD, Pam, Phone, Plan,
@@ -211,6 +212,44 @@ fn without_a_mark_nobody_is_asked_or_shown_anything() {
     let outcome = application.login("code", "alice").account();
     assert_eq!((outcome.code, outcome.heard), (Pam::Success, vec![]));
     assert_eq!(house.events(), ["pending"]);
+}
+
+/// Ends the daemon with the test, however that ends.
+struct Daemon(Child);
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn cron_runs_the_jobs_of_whoever_has_to_enroll_and_tells_them_nothing() {
+    let house = House::build();
+    opened_on_trust(&house, "alice");
+    let _code = opened(&house, "bob");
+    let waiting = || fs::read(house.path("/var/lib/pam-totp/notices/alice")).unwrap_or_default();
+    let (record, notices) = (record_of(&house, "alice"), waiting());
+    assert!(!notices.is_empty(), "alice is to be told of it");
+    let stack = fs::read_to_string(house.path("/etc/pam.d/both")).unwrap();
+    house.stack("cron", &stack);
+    house.run("mount", &["-t", "tmpfs", "house", "/var/spool"]);
+    house.run("install", &["-d", "/var/spool/cron", "/var/spool/cron/crontabs"]);
+    for user in ["alice", "bob"] {
+        let crontab = format!("/var/spool/cron/crontabs/{user}");
+        fs::write(house.path(&crontab), "MAILTO=\"\"\n@reboot logger a job of $(id -un)\n")
+            .unwrap();
+        house.run("chmod", &["600", &crontab]);
+        house.run("chown", &[user, &crontab]);
+    }
+    let _cron = Daemon(house.command("cron").arg("-f").spawn().expect("cron (Debian) is needed"));
+    for user in ["alice", "bob"] {
+        let _ = house.syslog().expect(&format!("a job of {user}"));
+    }
+    assert_eq!(house.syslog().module_lines(), [] as [String; 0]);
+    assert_eq!((record_of(&house, "alice"), waiting()), (record, notices));
+    assert_eq!(house.events(), ["pending", "pending"]);
 }
 
 #[test]
