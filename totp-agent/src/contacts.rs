@@ -1,7 +1,7 @@
 //! A change of how a user is told, as the permanent record has it in words, and read back from there: whoever enqueues the
 //! line later still finds the address of before, which nothing else knows any more.
 
-use totp_core::contact::{Contact, Email};
+use totp_core::contact::{Contact, Email, Phone};
 use totp_core::event::EventKind;
 use totp_store::outbox::About;
 
@@ -13,14 +13,15 @@ const UNKNOWN: &str = "unknown";
 const AND: &str = "; ";
 const WAS: &str = ", was ";
 
-/// What a change comes to, for the permanent record; `None` where it is the same.
+/// What a change comes to, for the permanent record, which goes into mail and syslog: numbers by their last digits.
+/// `None` where it is the same.
 #[must_use]
 pub fn difference(before: &Contact, after: &Contact) -> Option<String> {
-    let change = |what: &str, from: String, to: String| {
-        (from != to).then(|| format!("{what}: {to}{WAS}{from}"))
-    };
-    let email = change(MAIL, known(before.email.as_ref()), known(after.email.as_ref()));
-    let phone = change(PHONE, known(before.phone.as_ref()), known(after.phone.as_ref()));
+    let change = |what: &str, from: String, to: String| format!("{what}: {to}{WAS}{from}");
+    let number = |of: &Contact| known(of.phone.as_ref().map(masked).as_ref());
+    let email = (before.email != after.email)
+        .then(|| change(MAIL, known(before.email.as_ref()), known(after.email.as_ref())));
+    let phone = (before.phone != after.phone).then(|| change(PHONE, number(before), number(after)));
     let both: Vec<String> = email.into_iter().chain(phone).collect();
     (!both.is_empty()).then(|| both.join(AND))
 }
@@ -28,6 +29,14 @@ pub fn difference(before: &Contact, after: &Contact) -> Option<String> {
 /// A value in words.
 pub fn known(what: Option<&impl ToString>) -> String {
     what.map_or_else(|| UNKNOWN.to_owned(), ToString::to_string)
+}
+
+/// A number as logs and mail name it: its last three digits.
+#[must_use]
+pub fn masked(phone: &Phone) -> String {
+    let number = phone.as_str();
+    let from = number.len().saturating_sub(3);
+    format!("…{}", number.get(from..).unwrap_or_default())
 }
 
 /// The addresses that a line names in such words: of before and of after, as far as there were any. None in a line that
@@ -71,9 +80,11 @@ mod tests {
         assert_eq!(difference(&none, &one).as_deref(), Some("mail: a@example.com, was unknown"));
         assert_eq!(
             difference(&one, &two).as_deref(),
-            Some("mail: b@example.com, was a@example.com; telephone: +420123456789, was unknown")
+            Some("mail: b@example.com, was a@example.com; telephone: …789, was unknown")
         );
         assert_eq!(difference(&one, &none).as_deref(), Some("mail: unknown, was a@example.com"));
+        let (old, new) = (contact("", "+420123456789"), contact("", "+420999999789"));
+        assert_eq!(difference(&old, &new).as_deref(), Some("telephone: …789, was …789"));
     }
 
     #[test]

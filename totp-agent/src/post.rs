@@ -20,7 +20,8 @@ use totp_core::policy::Config;
 use totp_core::time::{DAY, UnixTime};
 use totp_store::files::Owner;
 use totp_store::outbox::{
-    About, ClaimedMail, ClaimedMessage, Hold, Mail, Outbox, OutboxError, recipients,
+    About, Audience, ClaimedMail, ClaimedMessage, Hold, Mail, Outbox, OutboxError, Recipient,
+    audience, recipients,
 };
 use totp_store::permanent::{Entry, PermanentRecord, RecordError};
 use totp_store::store::FileStore;
@@ -277,7 +278,7 @@ impl Post {
                 let before = report.failed.last().map(|(_, why)| why.clone());
                 Err(NotSent::Down(before.unwrap_or_default()))
             } else {
-                self.send(&claimed.mail, &text, &to, now)
+                self.send(&claimed.mail, &self.addressed(&text, &claimed.mail, &to), &to, now)
             };
             match sent {
                 Ok(()) => {
@@ -299,6 +300,34 @@ impl Post {
             }
         }
         Ok(())
+    }
+
+    /// A copy says whether whom it is about was told: who gets it may be the only one who can do something.
+    fn addressed(&self, text: &Text, mail: &Mail, to: &Email) -> Text {
+        let copies = &self.config.mail.copy_to;
+        let users_own = |one: &&Recipient| !copies.contains(&one.address);
+        let users: Vec<&Recipient> = mail.to.iter().filter(users_own).collect();
+        let told: Vec<&str> =
+            users.iter().filter(|one| one.served).map(|one| one.address.as_str()).collect();
+        let all: Vec<&str> = users.iter().map(|one| one.address.as_str()).collect();
+        let line = if !copies.contains(to) || audience(mail.about.event) != Audience::User {
+            return text.clone();
+        } else if !told.is_empty() {
+            format!("Copy: this was sent to {}.", told.join(", "))
+        } else if !all.is_empty() {
+            format!("Copy: this could not be delivered to {} so far.", all.join(", "))
+        } else if self.is_address_of(&mail.about.user, to) {
+            return text.clone();
+        } else {
+            format!("Copy: {} has no address.", render::one_line(&mail.about.user))
+        };
+        Text { subject: text.subject.clone(), body: format!("{line}\n\n{}", text.body) }
+    }
+
+    fn is_address_of(&self, user: &str, address: &Email) -> bool {
+        let known = UserName::new(user).ok().and_then(|user| self.contact(&user).email);
+        let usual = || self.config.mail.default_to.as_ref()?.address_of(user);
+        known.or_else(usual).as_ref() == Some(address)
     }
 
     fn send(&self, mail: &Mail, text: &Text, to: &Email, now: UnixTime) -> Result<(), NotSent> {
@@ -423,7 +452,7 @@ impl Post {
 /// Whose message it is, and what it is, for the record.
 fn described(claimed: &ClaimedMessage<'_>) -> (String, String) {
     let message = &claimed.message;
-    (message.user.clone(), format!("text message to {}", sms::masked(message)))
+    (message.user.clone(), format!("text message to {}", contacts::masked(&message.phone)))
 }
 
 /// How a user is told, as far as that can be read.

@@ -11,6 +11,7 @@ use totp_store::notices::minute;
 use totp_store::outbox::About;
 
 use crate::texts;
+use crate::wrap::wrapped;
 
 /// A template is never larger, in bytes.
 const LARGEST: u64 = 65_536;
@@ -74,7 +75,8 @@ fn names() -> String {
 #[must_use]
 pub fn text(keys: &MailKeys, about: &About, owner: Owner) -> (Text, Option<String>) {
     let own = |problem| {
-        let text = fill(&texts::built_in(about.event), about, keys);
+        let text = fill(&texts::built_in(about), about, keys)
+            .map(|text| Text { body: wrapped(&text.body), ..text });
         // Ours are all tried by a test.
         let text = text.unwrap_or_else(|_| Text {
             subject: format!("{}: {}", about.event, one_line(&about.user)),
@@ -219,7 +221,7 @@ fn facts(about: &About, keys: &MailKeys) -> String {
 }
 
 /// Text from outside: what would end a line, act on a terminal or reorder it becomes a space.
-fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     let hides = |c: char| {
         c.is_control()
             || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

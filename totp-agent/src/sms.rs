@@ -56,14 +56,6 @@ fn filled(argument: &str, message: &Message) -> Zeroizing<String> {
     out
 }
 
-/// A number as logs name it: its last three digits.
-#[must_use]
-pub fn masked(message: &Message) -> String {
-    let number = message.phone.as_str();
-    let from = number.len().saturating_sub(3);
-    format!("…{}", number.get(from..).unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
     use totp_core::policy::Config;
@@ -110,6 +102,6 @@ mod tests {
         let error = send(&keys(command), &message("123456")).unwrap_err();
         assert_eq!(error, "/bin/sh failed with exit status 4");
         assert!(send(&SmsKeys::default(), &message("x")).unwrap_err().contains("[sms]"));
-        assert_eq!(masked(&message("x")), "…789");
+        assert_eq!(crate::contacts::masked(&message("x").phone), "…789");
     }
 }

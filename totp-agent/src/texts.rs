@@ -3,13 +3,47 @@
 //! a code in it.
 
 use totp_core::event::EventKind;
+use totp_store::outbox::About;
 
-/// The template of an event: subject, what happened, the facts, what to do.
+/// The template of an event: subject, what happened, the facts, what to do. Lines of a paragraph are joined and broken
+/// anew once the values are in.
 #[must_use]
-pub fn built_in(event: EventKind) -> String {
-    let Telling { subject, what, then } = telling(event);
+pub fn built_in(about: &About) -> String {
+    let Telling { subject, what, then } = telling(about.event);
+    let what = in_these_circumstances(about).unwrap_or(what);
     format!("{subject}\n{what}\n\n{{facts}}\n\n{then}\n\nQuestions: {{questions}}\n")
 }
+
+/// Where what happened isn't what it usually is.
+fn in_these_circumstances(about: &About) -> Option<&'static str> {
+    let at_the_command = about.service.as_deref() == Some(COMMAND);
+    let reason = about.reason.as_deref().unwrap_or_default();
+    match about.event {
+        EventKind::RecoveryCodeUsed if at_the_command => Some(
+            "Somebody who works as {user} gave a recovery code at the command totp-admin instead of a code from\n\
+             the authenticator. That recovery code is spent.",
+        ),
+        EventKind::BypassCodeUsed if at_the_command => Some(
+            "Somebody who works as {user} gave the bypass code that an administrator had made at the command\n\
+             totp-admin. It is spent.",
+        ),
+        EventKind::Pending if reason.contains(WITHOUT_CODE) => Some(
+            "At your next login as {user} you will be shown a QR code for the authenticator app on your phone.\n\
+             Have the phone at hand. No enrollment code is asked for.",
+        ),
+        EventKind::Reset if reason.contains(WITHOUT_CODE) => Some(
+            "The second factor of {user} was erased, and you enroll a new one at your next login: have the phone\n\
+             with the authenticator app at hand. No enrollment code is asked for.",
+        ),
+        _ => None,
+    }
+}
+
+/// The service of what is done at the administrator's command.
+const COMMAND: &str = "totp-admin";
+
+/// How the record says that an enrollment is open to whoever passes the first factor.
+const WITHOUT_CODE: &str = "on the first factor alone";
 
 struct Telling {
     subject: &'static str,
@@ -196,12 +230,6 @@ fn telling(event: EventKind) -> Telling {
         EventKind::Delivered | EventKind::Undelivered => {
             ("{event}: {user} at {host}", "This is about mail that you were sent.", UNEXPECTED)
         }
-        #[allow(unreachable_patterns)] // whatever comes later says its own name
-        _ => (
-            "{event}: {user} at {host}",
-            "Something about {user}'s second factor changed.",
-            UNEXPECTED,
-        ),
     };
     Telling { subject, what, then }
 }
@@ -216,6 +244,7 @@ mod tests {
     use super::*;
     use crate::render::fill;
     use crate::render::tests::about;
+    use crate::wrap::{COLUMNS, wrapped};
 
     #[test]
     fn every_event_that_is_told_has_a_text_with_all_facts_and_a_subject_of_its_own() {
@@ -225,7 +254,7 @@ mod tests {
             if audience(event) == Audience::Nobody {
                 continue;
             }
-            let text = fill(&built_in(event), &about(event), &keys).unwrap();
+            let text = fill(&built_in(&about(event)), &about(event), &keys).unwrap();
             for fact in [
                 "bob",
                 "alice",
@@ -239,15 +268,39 @@ mod tests {
                 let all = format!("{}\n{}", text.subject, text.body);
                 assert!(all.contains(fact), "{event}: no {fact} in\n{all}");
             }
-            assert!(text.body.lines().all(|line| line.chars().count() <= 110), "{}", text.body);
+            let body = wrapped(&text.body);
+            assert!(body.lines().all(|line| line.chars().count() <= COLUMNS), "{body}");
             assert!(subjects.insert(text.subject), "{event}");
+        }
+    }
+
+    #[test]
+    fn a_code_that_was_used_at_the_command_logged_nobody_in() {
+        for event in [EventKind::RecoveryCodeUsed, EventKind::BypassCodeUsed] {
+            let service = |name: &str| About { service: Some(name.to_owned()), ..about(event) };
+            assert!(built_in(&service("sshd")).contains("logged in as"), "{event}");
+            let at_command = built_in(&service("totp-admin"));
+            assert!(!at_command.contains("logged in as"), "{at_command}");
+            assert!(at_command.contains("spent"), "{at_command}");
+        }
+    }
+
+    #[test]
+    fn no_enrollment_code_is_promised_where_none_is_asked_for() {
+        for event in [EventKind::Pending, EventKind::Reset] {
+            let reason = |how: &str| About { reason: Some(how.to_owned()), ..about(event) };
+            let with = built_in(&reason("with an enrollment code, until 2026-03-12T09:20:10Z"));
+            assert!(with.contains("nrollment code for it") || with.contains("given an enrollment"));
+            let without = built_in(&reason("new phone; on the first factor alone, until 2026"));
+            assert!(without.contains("No enrollment code is asked for."), "{without}");
+            assert!(!without.contains("given"), "{without}");
         }
     }
 
     #[test]
     fn where_nobody_is_named_for_questions_no_empty_line_asks() {
         let text = fill(
-            &built_in(EventKind::Disabled),
+            &built_in(&about(EventKind::Disabled)),
             &about(EventKind::Disabled),
             &Config::default().mail,
         );

@@ -45,17 +45,24 @@ impl House {
 
     /// With a `sendmail` that keeps a list of whom it was called for, and refuses whom `refused` names.
     fn post(&self, refused: &str) -> Post {
+        self.post_with(refused, true)
+    }
+
+    /// The same with or without an address for bob. What it was given to send lies in a file named by the recipient.
+    fn post_with(&self, refused: &str, default_to: bool) -> Post {
         let program = self.path("sendmail");
         let sent = self.path("sent");
         let script = format!(
-            "#!/bin/sh\ncase $5 in {refused}) echo unknown >&2; exit 67;; esac\necho \"$5\" >>{}\n",
-            sent.display()
+            "#!/bin/sh\ncase $5 in {refused}) echo unknown >&2; exit 67;; esac\necho \"$5\" >>{}\ncat >{}/\"$5\"\n",
+            sent.display(),
+            self.temp.path().display()
         );
         fs::write(&program, script).unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
         let phone = self.path("phone");
+        let default_to = if default_to { "default_to = \"{user}@example.com\"\n" } else { "" };
         let text = format!(
-            "[sms]\ncommand = [{phone:?}]\n[mail]\ndefault_to = \"{{user}}@example.com\"\ncopy_to = [\"copy@example.com\"]\nsendmail = {program:?}\n\
+            "[sms]\ncommand = [{phone:?}]\n[mail]\n{default_to}copy_to = [\"copy@example.com\"]\nsendmail = {program:?}\n\
              [paths]\nstate_dir = {:?}\nlog_file = {:?}\nrun_dir = {:?}\n",
             self.path("state"),
             self.path("log/record.jsonl"),
@@ -104,6 +111,28 @@ fn who_has_been_told_is_not_told_again_while_another_address_is_refused() {
     assert_eq!(house.sent(), ["copy@example.com", "bob@example.com"]);
     assert_eq!(house.record().matches("\"delivered\"").count(), 1);
     assert!(post.deliver("1", When::Now).unwrap().is_none());
+}
+
+#[test]
+fn a_copy_says_whether_the_user_was_told() {
+    for (refused, default_to, line) in [
+        ("nobody", true, "Copy: this was sent to bob@example.com."),
+        ("bob@*", true, "Copy: this could not be delivered to bob@example.com so far."),
+        ("nobody", false, "Copy: bob has no address."),
+    ] {
+        let house = House::new();
+        let post = house.post_with(refused, default_to);
+        House::happens(&post);
+        deliver(&post);
+        let body = |of: &str| {
+            let text = fs::read_to_string(house.path(&format!("{of}@example.com"))).unwrap();
+            text.split_once("\n\n").unwrap().1.to_owned()
+        };
+        assert_eq!(body("copy").lines().next(), Some(line));
+        if default_to && refused == "nobody" {
+            assert_eq!(body("copy"), format!("{line}\n\n{}", body("bob")));
+        }
+    }
 }
 
 #[test]
