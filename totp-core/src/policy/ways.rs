@@ -227,6 +227,9 @@ impl FromStr for Pattern {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let pattern = Self(text.to_owned());
+        if text.replace("{user}", "").contains(['{', '}']) {
+            return Err("only {user} stands for something here, as in {user}@example.com");
+        }
         match pattern.address_of("user") {
             Some(_) => Ok(pattern),
             None => Err("not an address such as {user}@example.com"),
@@ -301,8 +304,36 @@ impl<'de> Deserialize<'de> for Command {
         if parts.first().is_some_and(|program| !program.as_str().starts_with('/')) {
             return Err(de::Error::custom("a program is named by its path, which begins with /"));
         }
+        for argument in &parts {
+            if let Some(name) = unknown_placeholder(argument.as_str()) {
+                return Err(de::Error::custom(format_args!(
+                    "{{{name}}} stands for nothing here; write {{phone}} or {{text}}"
+                )));
+            }
+        }
         Ok(Self(parts))
     }
+}
+
+/// A word in braces that would be handed over as it stands: somebody meant [`SmsKeys::command`] to put something in. Braces
+/// around anything else, and a shell's `${NAME}`, are the program's own.
+fn unknown_placeholder(argument: &str) -> Option<&str> {
+    let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    let mut parts = argument.split('{');
+    let mut before = parts.next()?;
+    for part in parts {
+        let inner = part.split_once('}').map(|(inner, _)| inner);
+        let meant = inner.filter(|inner| {
+            let name = inner.trim();
+            let ours = matches!(*inner, "phone" | "text");
+            !ours && !before.ends_with('$') && !name.is_empty() && name.chars().all(word)
+        });
+        if meant.is_some() {
+            return meant;
+        }
+        before = part;
+    }
+    None
 }
 
 /// Types that are texts in the file: read by `FromStr`, written by `Display`.
@@ -361,6 +392,14 @@ mod tests {
     fn mistakes_are_named_with_their_place() {
         let cases = [
             ("[mail]\ndefault_to = \"nobody\"", "line 2, column 14: not an address such as"),
+            (
+                "[mail]\ndefault_to = \"{host}-{user}@example.com\"",
+                "line 2, column 14: only {user} stands for something here",
+            ),
+            (
+                "[sms]\ncommand = [\"/bin/x\", \"--to={number}\"]",
+                "line 2, column 11: {number} stands for nothing here; write {phone} or {text}",
+            ),
             ("[mail]\nfrom = \"a\\nb@example.com\"", "line 2, column 8: not a mail address"),
             ("[sms]\ncommand = [\"gammu\"]", "line 2, column 11: a program is named by its path"),
             ("[sms]\nper_hour = 0", "line 2, column 12: 0 is not from 1 to 10"),
@@ -370,6 +409,29 @@ mod tests {
         for (text, expected) in cases {
             let error = Config::parse(text).unwrap_err().to_string();
             assert!(error.starts_with(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn braces_that_mean_something_to_the_program_are_its_own() {
+        let unknown = ["{user}", "x{phone}{Text}", "{ phone }", "{{number}}"];
+        for argument in unknown {
+            assert!(unknown_placeholder(argument).is_some(), "{argument}");
+        }
+        let own = [
+            "{phone}",
+            "--to={phone},{text}",
+            "${HOME}",
+            "{ cat; }",
+            "{print $1}",
+            "{\"to\": \"{phone}\"}",
+            "{}",
+            "}{",
+            "{phone",
+            "phone}",
+        ];
+        for argument in own {
+            assert_eq!(unknown_placeholder(argument), None, "{argument}");
         }
     }
 
