@@ -17,7 +17,14 @@ impl Agent {
     /// Starts it; it may not be ready yet.
     #[must_use]
     pub fn begin(house: &House) -> Self {
+        Self::begin_with(house, &[])
+    }
+
+    /// The same with variables in its environment, as a supervisor sets them.
+    #[must_use]
+    pub fn begin_with(house: &House, variables: &[(&str, &str)]) -> Self {
         let mut command = house.command("totp-agent");
+        command.envs(variables.iter().copied());
         command.stdout(Stdio::null()).stderr(Stdio::null());
         Self { child: command.spawn().expect("nsenter (util-linux) is needed") }
     }

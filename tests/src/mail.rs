@@ -16,12 +16,41 @@ use crate::{House, eventually};
 /// Where delivered mail lies, a file each.
 const BOXES: &str = "/run/mail";
 
+/// A server on a port of loopback with TLS from the start, for one user with one password, which keeps what it gets.
+const SERVER_WITH_LOGIN: &str = r#"
+import signal, ssl, sys
+from aiosmtpd.controller import Controller
+from aiosmtpd.handlers import Mailbox
+from aiosmtpd.smtp import AuthResult
+port, user, password, box = sys.argv[1:]
+def check(server, session, envelope, mechanism, data):
+    good = (data.login, data.password) == (user.encode(), password.encode())
+    return AuthResult(success=good, handled=False)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain("/run/tls/server.pem", "/run/tls/server.key")
+server = Controller(Mailbox(box), hostname="127.0.0.1", port=int(port), ssl_context=context,
+                    authenticator=check, auth_required=True, auth_require_tls=False)
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+server.start()
+signal.sigwait([signal.SIGTERM])
+server.stop()
+"#;
+
+/// What it speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Plain,
+    StartTls,
+    /// TLS from the start, and a login.
+    Wrapped,
+}
+
 /// A mail server of a house.
 #[derive(Debug)]
 pub struct MailServer<'a> {
     house: &'a House,
     port: u16,
-    starttls: bool,
+    kind: Kind,
     running: Option<Child>,
 }
 
@@ -47,7 +76,7 @@ impl<'a> MailServer<'a> {
         write(house, "/run/deliver", script, 0o755);
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = free.local_addr().unwrap().port();
-        Self { house, port, starttls: false, running: None }
+        Self { house, port, kind: Kind::Plain, running: None }
     }
 
     /// One that is running.
@@ -61,12 +90,29 @@ impl<'a> MailServer<'a> {
     /// One that offers STARTTLS, with a certificate for 127.0.0.1 whose authority is in [`Self::AUTHORITY`].
     #[must_use]
     pub fn start_with_tls(house: &'a House) -> Self {
+        Self::start_kind(house, Kind::StartTls)
+    }
+
+    /// One that speaks TLS from the start, with the same certificate, and takes mail from [`Self::USER`] with
+    /// [`Self::PASSWORD`] alone.
+    #[must_use]
+    pub fn start_with_login(house: &'a House) -> Self {
+        Self::start_kind(house, Kind::Wrapped)
+    }
+
+    fn start_kind(house: &'a House, kind: Kind) -> Self {
         let mut server = Self::prepare(house);
         make_certificates(house);
-        server.starttls = true;
+        server.kind = kind;
         server.run();
         server
     }
+
+    /// Who may send.
+    pub const USER: &'static str = "web1";
+
+    /// And with what.
+    pub const PASSWORD: &'static str = "correct horse";
 
     /// The certificate of the authority, in the house.
     pub const AUTHORITY: &'static str = "/run/tls/authority.pem";
@@ -74,12 +120,17 @@ impl<'a> MailServer<'a> {
     /// The transport that reaches it over the network, as the configuration writes it.
     #[must_use]
     pub fn transport(&self) -> String {
-        format!("smtp://127.0.0.1:{}", self.port)
+        let scheme = if self.kind == Kind::Wrapped { "smtps" } else { "smtp" };
+        format!("{scheme}://127.0.0.1:{}", self.port)
     }
 
     /// Starts it, or starts it again.
     pub fn run(&mut self) {
-        let mut command = if self.starttls { self.aiosmtpd() } else { self.opensmtpd() };
+        let mut command = match self.kind {
+            Kind::Plain => self.opensmtpd(),
+            Kind::StartTls => self.aiosmtpd(),
+            Kind::Wrapped => self.aiosmtpd_with_login(),
+        };
         let log = fs::File::create(self.house.path("/run/smtpd.log")).unwrap();
         command.stdout(Stdio::null()).stderr(log);
         let mut child = command.spawn().expect("opensmtpd is needed");
@@ -118,6 +169,15 @@ impl<'a> MailServer<'a> {
         command
     }
 
+    /// Its own program knows no logins.
+    fn aiosmtpd_with_login(&self) -> Command {
+        write(self.house, "/run/smtpd.py", SERVER_WITH_LOGIN, 0o644);
+        let mut command = self.house.command("python3");
+        command.arg("/run/smtpd.py").arg(self.port.to_string());
+        command.args([Self::USER, Self::PASSWORD, &format!("{BOXES}/tls")]);
+        command
+    }
+
     /// Ends it; what it has not delivered it delivers after the next start.
     pub fn stop(&mut self) {
         if let Some(mut child) = self.running.take() {
@@ -129,7 +189,7 @@ impl<'a> MailServer<'a> {
     /// All messages delivered to an address until now.
     #[must_use]
     pub fn delivered(&self, to: &str) -> Vec<String> {
-        if self.starttls {
+        if self.kind != Kind::Plain {
             let all = fs::read_dir(self.house.path(BOXES).join("tls/new")).into_iter().flatten();
             let all = all.flatten().filter_map(|file| fs::read_to_string(file.path()).ok());
             return all.filter(|text| text.contains(&format!("\nX-RcptTo: {to}\n"))).collect();

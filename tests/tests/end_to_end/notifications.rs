@@ -1,10 +1,14 @@
 //! That people are told by mail: through a real mail server and its `sendmail`, whatever fails meanwhile.
 
-use std::fs;
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
 use std::time::Duration;
 
+use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::Signal;
-use pam_totp_tests::{Agent, House, MailServer, Pam, eventually, program};
+use pam_totp_tests::{Agent, House, MailServer, Pam, Phone, SOON, eventually, program};
 use serde_json::Value;
 
 const OUTBOX: &str = "/var/lib/pam-totp/outbox";
@@ -34,16 +38,30 @@ fn nothing_waits(house: &House) {
     eventually("the outbox is empty", || waiting(house).is_empty().then_some(()));
 }
 
+/// A file of the outbox under its lock, as whoever delivers takes it; what a delivery in between replaced is not it.
+fn locked(path: &Path) -> Option<Flock<File>> {
+    loop {
+        let file = OpenOptions::new().read(true).write(true).open(path).ok()?;
+        let file = Flock::lock(file, FlockArg::LockExclusive).unwrap();
+        let is_it = |found: fs::Metadata| found.ino() == file.metadata().unwrap().ino();
+        if fs::metadata(path).is_ok_and(is_it) {
+            return Some(file);
+        }
+    }
+}
+
 /// As if the pause after a failed try were over.
 fn pauses_are_over(house: &House) {
     for name in waiting(house) {
         let path = house.path(OUTBOX).join(name);
+        let Some(file) = locked(&path) else { continue };
         let text = fs::read_to_string(&path).unwrap();
         let past = |line: &str| match line.starts_with("next ") {
             true => "next 2020-01-01T00:00:00Z\n".to_owned(),
             false => format!("{line}\n"),
         };
-        fs::write(&path, text.lines().map(past).collect::<String>()).unwrap();
+        // A time is as long as another: the rest of the file stays where it is.
+        file.write_all_at(text.lines().map(past).collect::<String>().as_bytes(), 0).unwrap();
     }
 }
 
@@ -152,6 +170,7 @@ fn a_mail_server_that_was_down_gets_each_message_once_when_it_is_back() {
     assert!(said.contains("refused, queued as 1: totp-admin outbox flush"), "{said}");
     let agent = Agent::start(&house);
     pauses_are_over(&house);
+    agent.signal(Signal::SIGHUP); // it looks at once
     let tried = || {
         let text = fs::read_to_string(house.path(OUTBOX).join("1")).ok()?;
         text.contains("tries 2").then_some(())
@@ -159,6 +178,7 @@ fn a_mail_server_that_was_down_gets_each_message_once_when_it_is_back() {
     eventually("the agent tries again", tried);
     server.run();
     pauses_are_over(&house);
+    agent.signal(Signal::SIGHUP);
     assert!(server.expect("bob@example.com").contains("phone stolen"));
     nothing_waits(&house);
     // Another look, and another start, send nothing more.
@@ -252,6 +272,107 @@ fn a_certificate_is_checked_and_one_that_is_not_trusted_gets_nothing() {
     // The server takes no mail before STARTTLS.
     assert!(server.expect("bob@example.com").contains("phone stolen"));
     assert_eq!(house.events(), ["disabled", "undelivered", "delivered"]);
+}
+
+#[test]
+fn a_server_with_tls_from_the_start_and_a_login_takes_mail_with_the_right_password_alone() {
+    const PASSWORD_FILE: &str = "/etc/pam-totp/mail-password";
+    let house = House::build();
+    let server = MailServer::start_with_login(&house);
+    let transport =
+        format!("transport = \"{}\"\nca_file = {:?}\n", server.transport(), MailServer::AUTHORITY);
+    assert!(transport.contains("smtps://"));
+    let login = format!("user = {:?}\npassword_file = {PASSWORD_FILE:?}", MailServer::USER);
+    let password = |text: &str| {
+        fs::write(house.path(PASSWORD_FILE), format!("{text}\n")).unwrap();
+        let mode = fs::Permissions::from_mode(0o600);
+        fs::set_permissions(house.path(PASSWORD_FILE), mode).unwrap();
+    };
+
+    // Without a login, and with a wrong one.
+    house.configure(&mail(&transport));
+    assert!(disable(&house, "bob").contains("530"), "{:?}", house.records());
+    house.configure(&mail(&format!("{transport}{login}")));
+    password("battery staple");
+    let said = disable(&house, "carol");
+    assert!(said.contains("535") && !said.contains("battery"), "{said}");
+    for undelivered in of(&house, "undelivered") {
+        let reason = undelivered["reason"].as_str().unwrap();
+        assert!(reason.contains("530") || reason.contains("535"), "{reason}");
+    }
+    assert_eq!((of(&house, "undelivered").len(), waiting(&house).len()), (2, 2));
+    assert!(server.delivered("bob@example.com").is_empty());
+
+    password(MailServer::PASSWORD);
+    house.run("totp-admin", &["outbox", "flush"]);
+    for user in ["bob", "carol"] {
+        assert!(server.expect(&format!("{user}@example.com")).contains("phone stolen"));
+    }
+    assert_eq!((of(&house, "delivered").len(), waiting(&house).len()), (2, 0));
+}
+
+#[test]
+fn a_code_that_was_used_by_somebody_else_is_told_to_the_user_and_who_gets_copies() {
+    let house = House::with_config(&mail("copy_to = [\"security@example.com\"]"));
+    let server = MailServer::start(&house);
+    let phone = house.enroll("alice");
+    let agent = Agent::start(&house);
+    Phone::wait_for_fresh_code(10);
+    let mut application = house.application();
+    let code = phone.now();
+    let mut login = application.login("code", "alice");
+    assert_eq!(login.from("203.0.113.9").authenticate([&code]).code, Pam::Success);
+    drop(login);
+    let mut login = application.login("code", "alice");
+    let answers = [code, phone.in_steps(1)];
+    assert_eq!(login.from("198.51.100.7").authenticate(&answers).code, Pam::Success);
+    drop(login);
+    agent.signal(Signal::SIGHUP);
+    let alarm = |to: &str| {
+        eventually(&format!("the alarm for {to}"), || {
+            let all = server.delivered(to);
+            all.into_iter()
+                .find(|text| text.contains("\nSubject: Warning: a code of alice was used"))
+        })
+    };
+    let (owner, copy) = (alarm("alice@example.com"), alarm("security@example.com"));
+    for message in [&owner, &copy] {
+        for part in ["203.0.113.9", "198.51.100.7", "Tell your administrator at once"] {
+            assert!(message.contains(part), "no {part:?} in\n{message}");
+        }
+    }
+    assert!(copy.contains("\n\nCopy: this was sent to alice@example.com.\n"), "{copy}");
+    assert!(!owner.contains("Copy:"), "{owner}");
+    nothing_waits(&house);
+    let alarm = of(&house, "code-already-used")[0]["seq"].clone();
+    let told: Vec<Value> =
+        of(&house, "delivered").into_iter().filter(|line| line["of"] == alarm).collect();
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0]["reason"], "to alice@example.com, security@example.com");
+    let notice = fs::read_to_string(house.path("/var/lib/pam-totp/notices/alice")).unwrap();
+    assert!(notice.contains("A CODE OF YOURS WAS USED BY SOMEBODY ELSE"), "{notice}");
+}
+
+#[test]
+fn a_supervisor_hears_when_the_agent_is_ready_and_when_it_ends() {
+    const SOCKET: &str = "/run/notify";
+    let house = House::build();
+    let socket = UnixDatagram::bind(house.path(SOCKET)).unwrap();
+    socket.set_read_timeout(Some(SOON)).unwrap();
+    let hear = || {
+        let mut bytes = [0; 256];
+        let length = socket.recv(&mut bytes).expect("the agent says something");
+        String::from_utf8(bytes[..length].to_vec()).unwrap()
+    };
+    let agent = Agent::begin_with(&house, &[("NOTIFY_SOCKET", SOCKET)]);
+    assert!(hear().lines().any(|line| line == "READY=1"));
+    agent.signal(Signal::SIGTERM);
+    let mut last = hear();
+    while last == "WATCHDOG=1" {
+        last = hear();
+    }
+    assert_eq!(last, "STOPPING=1");
+    assert!(agent.stop().success());
 }
 
 #[test]

@@ -1,10 +1,13 @@
-//! Text messages: through a real gateway, and through programs that fail and hang. That logins leave them in the outbox is
-//! tried elsewhere; here they are left by hand.
+//! Text messages: through a real gateway, and through programs that fail and hang. One is
+//! asked for at a real login; the others are left by hand.
 
 use std::fs;
+use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 
-use pam_totp_tests::{Agent, House, SmsGateway, eventually, program};
+use pam_totp_tests::{Agent, FirstFactor, House, PASSWORD, SmsGateway, Sshd, eventually, program};
+
+use crate::CODE;
 
 const OUTBOX: &str = "/var/lib/pam-totp/outbox";
 const PHONE: &str = "+420123456789";
@@ -44,6 +47,57 @@ fn a_message_is_sent_through_the_gateway_within_seconds_and_its_code_is_nowhere_
     assert_eq!(delivered, ("delivered".to_owned(), "text message to …789".to_owned()));
     let said = house.syslog().lines().join("\n");
     assert!(!said.contains("123456") && !said.contains(PHONE), "{said}");
+}
+
+/// Every file of the outbox, and what it says.
+fn outbox(house: &House) -> Vec<(String, String)> {
+    let all = fs::read_dir(house.path(OUTBOX)).unwrap().flatten();
+    let text = |path| String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned();
+    all.map(|file| (file.file_name().to_string_lossy().into_owned(), text(file.path()))).collect()
+}
+
+#[test]
+fn who_types_sms_at_ssh_gets_a_code_through_the_gateway_and_logs_in_with_it() {
+    let house = House::with_config(SmsGateway::SETTINGS);
+    let gateway = SmsGateway::start(&house);
+    house.run("totp-admin", &["enroll", "alice", "--phone", PHONE, "--json", "--no-confirm"]);
+    let sshd = Sshd::start(&house, FirstFactor::Password);
+    let mut terminal = sshd.connect("alice");
+    terminal.expect("Password: ").type_line(PASSWORD);
+    terminal.expect(CODE).type_line("sms");
+    terminal.expect("Verification code: ");
+    let mut waiting = outbox(&house);
+    waiting.retain(|(name, _)| name.starts_with("text-"));
+    assert_eq!(waiting.len(), 1, "{waiting:?}");
+    // What lies on the disk is still read here once its name is gone.
+    let file = fs::File::open(house.path(OUTBOX).join(&waiting[0].0)).unwrap();
+    let _agent = Agent::start(&house);
+    let text = gateway.expect(PHONE);
+    let said = text.split(" is your").next().unwrap();
+    let code: String = said.chars().filter(char::is_ascii_digit).collect();
+    assert_eq!(code.len(), 8, "{text}");
+    terminal.type_line(&code);
+    terminal.expect("in as alice");
+    assert!(terminal.wait().success());
+    let _ = house.syslog().expect("accepted text-message for alice");
+    eventually("the outcome on record", || {
+        let delivered = ("delivered".to_owned(), "text message to …789".to_owned());
+        outcomes(&house).contains(&delivered).then_some(())
+    });
+    gone(&house, &waiting[0].0);
+    let mut overwritten = String::new();
+    let _ = (&file).read_to_string(&mut overwritten).unwrap();
+    assert_eq!(overwritten.trim(), "");
+    let left = outbox(&house);
+    assert!(!left.iter().any(|(name, _)| name.starts_with("text-")), "{left:?}");
+    let halves = format!("{}%20{}", &code[..4], &code[4..]);
+    let state = fs::read_to_string(house.path("/var/lib/pam-totp/state/alice")).unwrap();
+    assert!(waiting[0].1.contains(&halves), "{waiting:?}");
+    let mut places = vec![state, house.syslog().lines().join("\n"), format!("{left:?}")];
+    places.extend(house.records().iter().map(ToString::to_string));
+    for place in places {
+        assert!(!place.contains(&code) && !place.contains(&halves), "{place}");
+    }
 }
 
 #[test]
