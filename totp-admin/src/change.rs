@@ -111,6 +111,11 @@ impl Administrator {
         printable(&format!("by {}{}", self.name(), from.unwrap_or_default()))
     }
 
+    /// `Record 7, by alice from 198.51.100.4.`, behind what was done.
+    pub fn signed(&self, recorded: Recorded) -> String {
+        format!("Record {}, {}.", recorded.seq, self.signature())
+    }
+
     /// Whether `whom` is this administrator.
     pub fn is(&self, whom: &Whom) -> bool {
         self.actor.person().is_some() && self.actor.person() == whom.uid()

@@ -75,24 +75,17 @@ impl Opening {
             Ok(site.store().open_enrollment(pending, expected)?)
         });
         let (recorded, _, uncertain) = InPlace::or_failed(change)?;
-        let mut telling = Telling::of(ui, site, whom, recorded);
-        let told = telling.json();
-        let said = ui.document(&json!({
-            "user": whom.name.as_str(),
-            "changed": true,
+        let keys = json!({
             "enrollment_code": code.as_ref().map(|code| code.shown().as_str().to_owned()),
             "pending_until": until.to_string(),
-            "record": recorded.seq,
-            "told": told,
-        }));
-        drop(hold);
-        let said = said.and_then(|()| {
+        });
+        let said = Telling::of(ui, site, whom, recorded).conclude(keys, || {
+            let _hold = hold;
             let end = times::local(until, &times::zone());
             let void = if voids { "; the earlier enrollment code is void" } else { "" };
+            let signed = who.signed(recorded);
             ui.done(format_args!(
-                "{done}{whom} enrolls at the next login, until {end}{void}. Record {}, {}.",
-                recorded.seq,
-                who.signature()
+                "{done}{whom} enrolls at the next login, until {end}{void}. {signed}"
             ))?;
             match &code {
                 Some(code) => ui.result(format_args!(
@@ -102,7 +95,6 @@ impl Opening {
                 None => Ok(()),
             }
         });
-        telling.say();
         let again = format!("For another one: totp-admin reset {whom}");
         let lost = if code.is_some() { "the enrollment code was not shown" } else { UNSAID };
         let said = recorded.told(said, lost, again);

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, Result};
 use serde::Serialize;
 use serde_json::{Value, json};
 use totp_agent::post::{Post, Report, When};
@@ -117,6 +117,23 @@ impl<'a> Telling<'a> {
         let nobody = Row { to: None, delivered: false, error: Some("no address"), record: seq };
         rows.extend((!has_address).then_some(nobody));
         json!(rows)
+    }
+
+    /// What every change ends with: the document for machines, which has `keys` besides those of every change, the lines
+    /// for `people`, and who was told. Gives whether the first two could be said.
+    pub fn conclude(mut self, keys: Value, people: impl FnOnce() -> Result<()>) -> Result<()> {
+        let mut document = json!({
+            "user": self.whom.name.as_str(),
+            "changed": true,
+            "record": self.recorded.seq,
+            "told": self.json(),
+        });
+        if let (Value::Object(all), Value::Object(keys)) = (&mut document, keys) {
+            all.extend(keys);
+        }
+        let said = self.ui.document(&document).and_then(|()| people());
+        self.say();
+        said
     }
 
     /// Tells them, unless that is done, and says what came of it.

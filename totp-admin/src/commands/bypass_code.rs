@@ -41,27 +41,14 @@ pub fn run(ui: &Ui, site: &Site, args: &BypassCode) -> Result<()> {
         }
     });
     let (recorded, _, uncertain) = InPlace::or_failed(change)?;
-    let mut telling = Telling::of(ui, site, &whom, recorded);
-    let told = telling.json();
-    let said = ui.document(&json!({
-        "user": whom.name.as_str(),
-        "changed": true,
-        "code": code.shown().as_str(),
-        "until": until.to_string(),
-        "record": recorded.seq,
-        "told": told,
-    }));
-    drop(hold);
-    let said = said.and_then(|()| {
-        ui.done(format_args!(
-            "A code for one login, until {}{void}. Record {}, {}.",
-            times::local(until, &times::zone()),
-            recorded.seq,
-            who.signature()
-        ))?;
+    let keys = json!({"code": code.shown().as_str(), "until": until.to_string()});
+    let said = Telling::of(ui, site, &whom, recorded).conclude(keys, || {
+        let _hold = hold;
+        let until = times::local(until, &times::zone());
+        let signed = who.signed(recorded);
+        ui.done(format_args!("A code for one login, until {until}{void}. {signed}"))?;
         ui.result(format_args!("Bypass code: {}  Not shown again.", code.shown().as_str()))
     });
-    telling.say();
     let again = format!("For another one: totp-admin bypass-code {whom}");
     uncertain_or(recorded.told(said, "the bypass code was not shown", again), uncertain, ui)?;
     ui.note(format_args!(

@@ -7,7 +7,7 @@ use totp_core::contact::Contact;
 use totp_core::event::EventKind;
 use totp_store::store::Expected;
 
-use crate::change::{Administrator, Recorded, UNSAID};
+use crate::change::{Administrator, UNSAID};
 use crate::cli;
 use crate::contacts;
 use crate::site::{Site, Whom};
@@ -22,7 +22,13 @@ pub fn run(ui: &Ui, site: &Site, args: &cli::Contact) -> Result<()> {
     let before = entry.decision().contact.clone();
     let after = changed(&before, args);
     let Some(reason) = contacts::difference(&before, &after) else {
-        ui.document(&document(&whom, &before, None))?;
+        ui.document(&json!({
+            "user": whom.name.as_str(),
+            "contact": contacts::document(&before),
+            "changed": false,
+            "record": Value::Null,
+            "told": Value::Null,
+        }))?;
         return ui.result(format_args!("{whom}: {}", contacts::in_words(&before)));
     };
     let who = Administrator::here();
@@ -31,17 +37,10 @@ pub fn run(ui: &Ui, site: &Site, args: &cli::Contact) -> Result<()> {
     let (recorded, ()) = who.amend(site, &whom, expected, event, |entry| {
         entry.decision_mut().contact.clone_from(&after);
     })?;
-    let mut telling = Telling::of(ui, site, &whom, recorded);
-    let told = telling.json();
-    let said = ui.document(&document(&whom, &after, Some((recorded, told)))).and_then(|()| {
-        ui.done(format_args!(
-            "{whom}: {}. Record {}, {}.",
-            contacts::in_words(&after),
-            recorded.seq,
-            who.signature()
-        ))
+    let keys = json!({"contact": contacts::document(&after)});
+    let said = Telling::of(ui, site, &whom, recorded).conclude(keys, || {
+        ui.done(format_args!("{whom}: {}. {}", contacts::in_words(&after), who.signed(recorded)))
     });
-    telling.say();
     recorded.told(said, UNSAID, format!("totp-admin contact {whom} shows it."))
 }
 
@@ -49,18 +48,6 @@ fn changed(before: &Contact, args: &cli::Contact) -> Contact {
     let email = before.email.clone().filter(|_| !args.no_email);
     let phone = before.phone.clone().filter(|_| !args.no_phone);
     Contact { email: args.email.clone().or(email), phone: args.phone.clone().or(phone) }
-}
-
-fn document(whom: &Whom, contact: &Contact, changed: Option<(Recorded, Value)>) -> Value {
-    let contact = contacts::document(contact);
-    let (seq, told) = changed.map(|(recorded, told)| (recorded.seq, told)).unzip();
-    json!({
-        "user": whom.name.as_str(),
-        "contact": contact,
-        "changed": seq.is_some(),
-        "record": seq,
-        "told": told,
-    })
 }
 
 fn nothing_to_keep_it_with(whom: &Whom, expected: Expected) -> Advice {

@@ -39,17 +39,10 @@ pub fn run(ui: &Ui, site: &Site, args: &Disable) -> Result<()> {
             let decision = who.decision(site, &whom, recorded, contact.clone());
             Ok(site.store().switch_off(Tombstone { decision, reason: reason.clone() }, expected)?)
         })?;
-    let mut telling = Telling::of(ui, site, &whom, recorded);
-    let told = telling.json();
-    let document = json!({
-        "user": whom.name.as_str(), "changed": true, "record": recorded.seq, "told": told
-    });
     let had_secrets = matches!(expected, Expected::Enrolled(_) | Expected::Unusable);
     let erased = if had_secrets { "; secrets and recovery codes erased" } else { "" };
-    let said = ui.document(&document).and_then(|()| {
-        ui.done(format_args!("Off{erased}. Record {}, {}.", recorded.seq, who.signature()))
-    });
-    telling.say();
+    let said = Telling::of(ui, site, &whom, recorded)
+        .conclude(json!({}), || ui.done(format_args!("Off{erased}. {}", who.signed(recorded))));
     recorded.told(said, UNSAID, format!("totp-admin show {whom} shows it."))?;
     if whom.account.is_some() {
         ui.note(format_args!("  Open sessions continue: loginctl terminate-user {whom}"));

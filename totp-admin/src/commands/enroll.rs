@@ -73,32 +73,25 @@ pub fn run(ui: &Ui, site: impl FnOnce() -> Result<Site>, args: &Enroll) -> Resul
     if let Some(picture) = confirmed.picture {
         picture.keep();
     }
-    let mut telling = Telling::of(ui, site, &whom, recorded);
-    let told = telling.json();
-    let said = ui.document(&json!({
-        "user": whom.name.as_str(),
-        "changed": true,
+    let keys = json!({
         "authenticator": name.as_str(),
         "kind": "totp",
         "secret": secret.to_base32().as_str(),
         "uri": shown.uri.as_str(),
         "recovery_codes": issued.listed(),
-        "record": recorded.seq,
-        "told": told,
-    }));
-    drop(hold);
+    });
     let how = confirmed.how;
     let what =
         if adds { format!("has another authenticator, {name}") } else { "is enrolled".to_owned() };
-    let said = said.and_then(|()| {
+    let said = Telling::of(ui, site, &whom, recorded).conclude(keys, || {
+        let _hold = hold;
         ui.done(format_args!("{whom} {what}; {how}."))?;
         issued.say(ui, &whom)
     });
-    telling.say();
     let (lost, again) = lost(ui, &whom, &issued);
     let said = recorded.told(said, lost, again);
     uncertain_or(said, uncertain, ui)?;
-    ui.note(format_args!("  Record {}, {}.", recorded.seq, who.signature()));
+    ui.note(format_args!("  {}", who.signed(recorded)));
     Ok(())
 }
 

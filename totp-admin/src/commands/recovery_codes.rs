@@ -49,26 +49,14 @@ pub fn run(ui: &Ui, site: &Site, args: &RecoveryCodes) -> Result<()> {
             }
         });
     let (recorded, _, uncertain) = InPlace::or_failed(change)?;
-    let mut telling = Telling::of(ui, site, &whom, recorded);
-    let told = telling.json();
-    let said = ui.document(&json!({
-        "user": whom.name.as_str(),
-        "changed": true,
-        "recovery_codes": issued.listed(),
-        "record": recorded.seq,
-        "told": told,
-    }));
-    drop(hold);
-    let said = said.and_then(|()| {
+    let keys = json!({"recovery_codes": issued.listed()});
+    let said = Telling::of(ui, site, &whom, recorded).conclude(keys, || {
+        let _hold = hold;
         let void = if had { "; the earlier ones are void" } else { "" };
-        ui.done(format_args!(
-            "{whom} has fresh recovery codes{void}. Record {}, {}.",
-            recorded.seq,
-            who.signature()
-        ))?;
+        let signed = who.signed(recorded);
+        ui.done(format_args!("{whom} has fresh recovery codes{void}. {signed}"))?;
         issued.say(ui, &whom)
     });
-    telling.say();
     let lost = issued.lost(&whom).unwrap_or((UNSAID, String::new()));
     uncertain_or(recorded.told(said, lost.0, lost.1), uncertain, ui)
 }

@@ -12,7 +12,7 @@ use totp_core::remembered::{Device, Fingerprint};
 use totp_core::store::Found;
 use totp_store::Wait;
 
-use crate::change::{Administrator, Recorded, UNSAID};
+use crate::change::{Administrator, UNSAID};
 use crate::cli;
 use crate::site::{Site, Whom};
 use crate::tell::Telling;
@@ -106,7 +106,13 @@ fn forget(ui: &Ui, site: &Site, whom: &Whom, key: Option<Fingerprint>) -> Result
     };
     let unread = key.is_none() && lists.read(&whom.name).is_err();
     if there.is_empty() && !unread {
-        ui.document(&document_of(whom, &there, None))?;
+        ui.document(&json!({
+            "user": whom.name.as_str(),
+            "changed": false,
+            "forgotten": [],
+            "record": Value::Null,
+            "told": Value::Null,
+        }))?;
         return ui.done(match key {
             Some(key) => format!("{whom}'s device {key} is not remembered."),
             None => format!("No device of {whom} is remembered."),
@@ -123,31 +129,9 @@ fn forget(ui: &Ui, site: &Site, whom: &Whom, key: Option<Fingerprint>) -> Result
                 None => lists.forget_all(&whom.name, PATIENCE)?,
             })
         })?;
-    let mut telling = Telling::of(ui, site, whom, recorded);
-    let told = telling.json();
-    let said = ui.document(&document_of(whom, &there, Some((recorded, told)))).and_then(|()| {
-        ui.done(format_args!(
-            "{whom} is asked again. Record {}, {}.",
-            recorded.seq,
-            who.signature()
-        ))
+    let keys = json!({"forgotten": names});
+    let said = Telling::of(ui, site, whom, recorded).conclude(keys, || {
+        ui.done(format_args!("{whom} is asked again. {}", who.signed(recorded)))
     });
-    telling.say();
     recorded.told(said, UNSAID, format!("totp-admin remembered list {whom} shows it."))
-}
-
-fn document_of(
-    whom: &Whom,
-    forgotten: &[Fingerprint],
-    changed: Option<(Recorded, Value)>,
-) -> Value {
-    let forgotten: Vec<String> = forgotten.iter().map(ToString::to_string).collect();
-    let (seq, told) = changed.map(|(recorded, told)| (recorded.seq, told)).unzip();
-    json!({
-        "user": whom.name.as_str(),
-        "changed": seq.is_some(),
-        "forgotten": forgotten,
-        "record": seq,
-        "told": told,
-    })
 }

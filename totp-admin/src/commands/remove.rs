@@ -41,14 +41,7 @@ pub fn run(ui: &Ui, site: &Site, args: &User) -> Result<()> {
         let _ = devices::forget_all(site, &whom.name);
         Ok(removed)
     })?;
-    let mut telling = Telling::of(ui, site, &whom, recorded);
-    let told = telling.json();
-    let document = json!({
-        "user": whom.name.as_str(), "changed": true, "record": recorded.seq, "told": told
-    });
-    let said = ui.document(&document).and_then(|()| {
-        ui.done(format_args!("Erased. Record {}, {}.", recorded.seq, who.signature()))
-    });
-    telling.say();
+    let said = Telling::of(ui, site, &whom, recorded)
+        .conclude(json!({}), || ui.done(format_args!("Erased. {}", who.signed(recorded))));
     recorded.told(said, UNSAID, "totp-admin log shows it.")
 }

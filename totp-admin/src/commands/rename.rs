@@ -36,20 +36,10 @@ pub fn run(ui: &Ui, site: &Site, args: &Rename) -> Result<()> {
     let (recorded, ()) = who.change(site, &new, event, Some(&reason), |recorded| {
         Ok(site.store().rename(&old.name, &new.name, expected, recorded.seq)?)
     })?;
-    let mut telling = Telling::of(ui, site, &new, recorded);
-    let told = telling.json();
-    let document = json!({
-        "user": new.name.as_str(),
-        "formerly": old.name.as_str(),
-        "changed": true,
-        "record": recorded.seq,
-        "told": told,
+    let keys = json!({"formerly": old.name.as_str()});
+    let said = Telling::of(ui, site, &new, recorded).conclude(keys, || {
+        ui.done(format_args!("What was {old}'s is {new}'s. {}", who.signed(recorded)))
     });
-    let said = ui.document(&document).and_then(|()| {
-        let signature = who.signature();
-        ui.done(format_args!("What was {old}'s is {new}'s. Record {}, {signature}.", recorded.seq))
-    });
-    telling.say();
     recorded.told(said, UNSAID, format!("totp-admin show {new} shows it."))
 }
 

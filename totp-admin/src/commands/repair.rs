@@ -59,14 +59,12 @@ impl Done {
         match self {
             Self::Repaired(recorded, _) => ui.done(format_args!(
                 "{whom}: every code up to now counts as used; codes that are good once are void, devices forgotten. \
-                 Record {}, {}.",
-                recorded.seq,
-                who.signature()
+                 {}",
+                who.signed(*recorded)
             )),
             Self::Closed(recorded) => ui.done(format_args!(
-                "{whom}: the open enrollment is over. Record {}, {}.",
-                recorded.seq,
-                who.signature()
+                "{whom}: the open enrollment is over. {}",
+                who.signed(*recorded)
             )),
             Self::Nothing => ui.done(format_args!("{whom} has nothing that could be good again")),
         }

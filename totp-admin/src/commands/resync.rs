@@ -43,21 +43,14 @@ pub fn run(ui: &Ui, site: &Site, args: &Resync) -> Result<()> {
             .transact(&whom.name, &|view| resynchronise(view, id, &typed, site.rules(), now))?;
         changed.into_outcome().map_err(|why| anyhow!(not_changed(&whom, why)))
     })?;
-    let mut telling = Telling::of(ui, site, &whom, recorded);
-    let told = telling.json();
-    let document = json!({
-        "user": whom.name.as_str(),
-        "changed": true,
+    let keys = json!({
         "authenticator": done.authenticator.as_str(),
         "ahead": done.ahead,
         "learned": done.learned,
         "waits": done.waits,
-        "record": recorded.seq,
-        "told": told,
     });
-    let record = format!("Record {}, {}.", recorded.seq, who.signature());
-    let said = ui.document(&document).and_then(|()| say(ui, &whom, &done, now, &record));
-    telling.say();
+    let said = Telling::of(ui, site, &whom, recorded)
+        .conclude(keys, || say(ui, &whom, &done, now, &who.signed(recorded)));
     recorded.told(said, UNSAID, format!("totp-admin show {whom} shows it."))
 }
 

@@ -31,18 +31,8 @@ pub fn run(ui: &Ui, site: &Site, args: &User) -> Result<()> {
         let unlocked = site.store().transact(&whom.name, &|view| upkeep::unlock(view, id))?;
         unlocked.into_outcome().map_err(|why| anyhow!(not_changed(&whom, why)))
     })?;
-    let mut telling = Telling::of(ui, site, &whom, recorded);
-    let told = telling.json();
-    let document = json!({
-        "user": whom.name.as_str(), "changed": true, "record": recorded.seq, "told": told
+    let said = Telling::of(ui, site, &whom, recorded).conclude(json!({}), || {
+        ui.done(format_args!("{whom}'s guess budget is full again. {}", who.signed(recorded)))
     });
-    let said = ui.document(&document).and_then(|()| {
-        ui.done(format_args!(
-            "{whom}'s guess budget is full again. Record {}, {}.",
-            recorded.seq,
-            who.signature()
-        ))
-    });
-    telling.say();
     recorded.told(said, UNSAID, format!("totp-admin show {whom} shows it."))
 }

@@ -147,3 +147,34 @@ fn a_change_that_is_recorded_is_made_before_ctrl_c_ends_the_command() {
         }
     }
 }
+
+#[test]
+fn a_code_that_nobody_else_has_is_out_before_ctrl_c_ends_the_command() {
+    let Some(house) = House::new("") else { return };
+    house.enroll(USER);
+    let users = File::open(house.path("state/users")).unwrap();
+    let issuing = [
+        &["bypass-code", USER][..],
+        &["recovery-codes", USER],
+        &["enroll", USER, "--replace", "--no-confirm"],
+        &["reset", USER],
+    ];
+    for (before, args) in issuing.into_iter().enumerate() {
+        users.lock().unwrap();
+        let mut child = command(&house, args, Stdio::piped()).spawn().unwrap();
+        wait_for(|| house.record().len() == before + 2);
+        send(&child, Signal::SIGINT);
+        // Until the command has taken it.
+        let status = format!("/proc/{}/status", child.id());
+        wait_for(|| {
+            let status = fs::read_to_string(&status).unwrap();
+            status.lines().any(|line| line == "ShdPnd:\t0000000000000000")
+        });
+        users.unlock().unwrap();
+        let mut out = String::new();
+        child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
+        assert_eq!(child.wait().unwrap().signal(), Some(Signal::SIGINT as i32));
+        let shown = out.split_whitespace().filter(|word| word.len() == 19).count();
+        assert!(shown > 0, "{args:?}: {out}");
+    }
+}
