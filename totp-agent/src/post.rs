@@ -412,11 +412,19 @@ impl Post {
         message.begun = message.begun.saturating_add(1);
         // Where this can't be written, nothing is sent.
         claimed.save()?;
-        let Err(why) = sms::send(&self.config.sms, &claimed.message) else {
-            let (user, what) = described(&claimed);
-            self.came_of_text(&user, EventKind::Delivered, &what);
-            claimed.finish()?;
-            return Ok(Texted::Sent);
+        let why = match sms::send(&self.config.sms, &claimed.message) {
+            Ok(()) => {
+                let (user, what) = described(&claimed);
+                // Gone first: what stays is never sent again, and would be on record as unknown.
+                claimed.finish()?;
+                self.came_of_text(&user, EventKind::Delivered, &what);
+                return Ok(Texted::Sent);
+            }
+            Err(sms::NotSent::Unknown(why)) => {
+                let why = format!("it is not known whether it was sent: {why}");
+                return self.give_up(claimed, why).map(Texted::GivenUp);
+            }
+            Err(sms::NotSent::No(why)) => why,
         };
         if claimed.message.begun >= TEXT_TRIES {
             return self.give_up(claimed, why).map(Texted::GivenUp);

@@ -2,23 +2,23 @@
 //! group of its own, and an end. What hangs is killed with everything it started.
 
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _, Write as _};
+use std::io::{self, PipeReader, PipeWriter, Read as _, Seek as _, Write as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::fcntl::{FcntlArg, OFlag, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use thiserror::Error;
 
 /// What of a program's complaint is kept, in bytes.
-const KEPT: u64 = 300;
+const KEPT: usize = 300;
 
-/// What a program can say, in bytes: a write beyond fails, as on a full disk. Takes memory only as it is written.
-const MOST_SAID: usize = 1 << 20;
+/// As many pieces of 4 KiB are read before somebody looks whether the program has ended.
+const MOST_AT_ONCE: usize = 256;
 
 /// Whether what a program says may be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +48,18 @@ pub enum Failure {
     },
 }
 
+impl Failure {
+    /// Whether the program itself said that its work was not done, or never began it.
+    #[must_use]
+    pub fn is_an_answer(&self) -> bool {
+        match self {
+            Self::NotStarted(_) => true,
+            Self::Timeout(_) => false,
+            Self::Failed { status, .. } => status.code().is_some(),
+        }
+    }
+}
+
 /// A program, and what it gets.
 #[derive(Clone, Copy, Debug)]
 pub struct Work<'a> {
@@ -71,11 +83,11 @@ impl Work<'_> {
         arguments: impl IntoIterator<Item = &'a str>,
         timeout: Duration,
     ) -> Result<(), Failure> {
-        // Files in memory: neither end of them can make the other one wait.
-        let stdin = in_memory(self.input, self.input.len()).map_err(Failure::NotStarted)?;
-        let said = in_memory(&[], MOST_SAID).map_err(Failure::NotStarted)?;
+        // A file in memory: the program need not read it.
+        let stdin = in_memory(self.input).map_err(Failure::NotStarted)?;
+        let (mut said, writer) = Said::new().map_err(Failure::NotStarted)?;
         let listener = || match self.output {
-            Output::Told => said.try_clone().map(Stdio::from),
+            Output::Told => writer.try_clone().map(Stdio::from),
             Output::Secret => Ok(Stdio::null()),
         };
         let child = Command::new(self.program)
@@ -91,31 +103,70 @@ impl Work<'_> {
             .stderr(listener().map_err(Failure::NotStarted)?)
             .spawn()
             .map_err(Failure::NotStarted)?;
-        let status = ended(child, timeout)?;
+        drop(writer);
+        let status = ended(child, timeout, &mut said)?;
         if status.success() {
             return Ok(());
         }
-        Err(Failure::Failed { status, said: beginning(said) })
+        said.drain();
+        Err(Failure::Failed { status, said: said.in_one_line() })
     }
 }
 
-/// A file in memory of `size` bytes that never becomes larger, whoever writes.
-fn in_memory(content: &[u8], size: usize) -> io::Result<File> {
+/// What a program says: a pipe that is emptied while it runs, and of which the beginning is kept. Not a file: a program may
+/// open `/dev/stderr` anew, and cut it off.
+struct Said {
+    reader: PipeReader,
+    kept: Vec<u8>,
+}
+
+impl Said {
+    fn new() -> io::Result<(Self, PipeWriter)> {
+        let (reader, writer) = io::pipe()?;
+        fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        Ok((Self { reader, kept: Vec::new() }, writer))
+    }
+
+    /// Reads what is there, so that the program need not wait. Whatever it started may have it open for ever.
+    fn drain(&mut self) {
+        let mut bytes = [0; 4096];
+        for _ in 0..MOST_AT_ONCE {
+            match self.reader.read(&mut bytes) {
+                Ok(0) | Err(_) => return,
+                Ok(read) => {
+                    let room = KEPT.saturating_sub(self.kept.len()).min(read);
+                    self.kept.extend_from_slice(bytes.get(..room).unwrap_or_default());
+                }
+            }
+        }
+    }
+
+    /// The beginning of what was written, as one printable line.
+    fn in_one_line(&self) -> String {
+        let text = String::from_utf8_lossy(&self.kept);
+        let words: Vec<&str> = text.split(|c: char| c.is_whitespace() || c.is_control()).collect();
+        let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
+        words.join(" ")
+    }
+}
+
+/// A file in memory that never becomes larger, whoever writes.
+fn in_memory(content: &[u8]) -> io::Result<File> {
     let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
     let mut file = File::from(memfd_create(c"totp-agent", flags)?);
     file.write_all(content)?;
-    file.set_len(u64::try_from(size).unwrap_or(u64::MAX))?;
     file.rewind()?;
     fcntl(&file, FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_GROW))?;
     Ok(file)
 }
 
-fn ended(mut child: Child, timeout: Duration) -> Result<ExitStatus, Failure> {
+fn ended(mut child: Child, timeout: Duration, said: &mut Said) -> Result<ExitStatus, Failure> {
     const SHORTEST: Duration = Duration::from_millis(1);
     const LONGEST: Duration = Duration::from_millis(50);
     let started = Instant::now();
     let mut pause = SHORTEST;
     loop {
+        said.drain();
         if let Some(status) = child.try_wait().map_err(Failure::NotStarted)? {
             return Ok(status);
         }
@@ -135,19 +186,6 @@ fn kill(child: &mut Child) {
     }
     let _ = child.kill();
     let _ = child.wait();
-}
-
-/// The beginning of what was written, as one printable line.
-fn beginning(mut said: File) -> String {
-    let mut bytes = Vec::new();
-    let read = said.rewind().and_then(|()| said.take(KEPT).read_to_end(&mut bytes));
-    if read.is_err() {
-        return String::new();
-    }
-    let text = String::from_utf8_lossy(&bytes);
-    let words: Vec<&str> = text.split(|c: char| c.is_whitespace() || c.is_control()).collect();
-    let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
-    words.join(" ")
 }
 
 fn ending(status: ExitStatus) -> String {
@@ -201,17 +239,21 @@ mod tests {
     }
 
     #[test]
-    fn what_says_no_end_of_things_takes_no_end_of_memory() {
-        let temp = tempfile::tempdir().unwrap();
-        let size = temp.path().join("size");
-        let script = format!(
-            "echo no; yes | head -c 3M; stat -Lc %s /dev/stderr >{}; exit 4",
-            size.display()
+    fn what_says_no_end_of_things_is_heard_to_its_end_and_its_beginning_is_kept() {
+        let script = "head -c 3000000 /dev/zero | tr '\\0' x >&2; exit 7";
+        let failed = sh(script, Output::Told, SOON).unwrap_err().to_string();
+        assert!(
+            failed.starts_with("failed with exit status 7: xxx") && failed.len() < 400,
+            "{failed}"
         );
-        let failed = sh(&script, Output::Told, SOON).unwrap_err().to_string();
-        assert!(failed.starts_with("failed with exit status 4: no y y"), "{failed}");
-        let size: usize = fs::read_to_string(size).unwrap().trim().parse().unwrap();
-        assert_eq!(size, MOST_SAID);
+    }
+
+    #[test]
+    fn a_program_may_write_to_dev_stderr_by_its_path() {
+        for script in ["set -e; echo no >/dev/stderr; exit 7", "echo no >>/dev/stdout; exit 7"] {
+            let failed = sh(script, Output::Told, SOON).unwrap_err().to_string();
+            assert!(failed.starts_with("failed with exit status 7: no"), "{failed}");
+        }
     }
 
     #[test]

@@ -14,14 +14,24 @@ const TEXT: &str = "{text}";
 /// The environment variable with the number, for a program that wants neither in the process list.
 const PHONE_VARIABLE: &str = "PAM_TOTP_PHONE";
 
+/// Why a text message was not sent, in one line, without the number and without the text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotSent {
+    /// The program says so: it can be tried again.
+    No(String),
+    /// The program was killed: nobody knows, and it is never sent twice.
+    Unknown(String),
+}
+
 /// Sends a text message. Where no argument of the program has the text, it gets it on standard input. The number is in an
 /// environment variable too, which other users of the machine can't see, unlike arguments.
 ///
 /// # Errors
-/// In one line, without the number and without the text.
-pub fn send(keys: &SmsKeys, message: &Message) -> Result<(), String> {
+/// [`NotSent`] says why.
+pub fn send(keys: &SmsKeys, message: &Message) -> Result<(), NotSent> {
     let Some((program, arguments)) = keys.command.parts() else {
-        return Err("no program sends text messages: set command in [sms]".to_owned());
+        let why = "no program sends text messages: set command in [sms]";
+        return Err(NotSent::No(why.to_owned()));
     };
     let arguments: Vec<&str> = arguments.collect();
     let by_argument = arguments.iter().any(|argument| argument.contains(TEXT));
@@ -33,7 +43,10 @@ pub fn send(keys: &SmsKeys, message: &Message) -> Result<(), String> {
     let variables = [(PHONE_VARIABLE, message.phone.as_str())];
     let work =
         Work { program, input: input.as_bytes(), variables: &variables, output: Output::Secret };
-    work.run(arguments, timeout).map_err(|failure| format!("{program} {failure}"))
+    work.run(arguments, timeout).map_err(|failure| {
+        let why = format!("{program} {failure}");
+        if failure.is_an_answer() { NotSent::No(why) } else { NotSent::Unknown(why) }
+    })
 }
 
 /// Both are put in at once: what a text says is not looked at for another placeholder.
@@ -100,8 +113,9 @@ mod tests {
     fn neither_code_nor_number_is_in_an_error() {
         let command = r#"["/bin/sh", "-c", "echo $1 $2 >&2; exit 4", "sh", "{phone}", "{text}"]"#;
         let error = send(&keys(command), &message("123456")).unwrap_err();
-        assert_eq!(error, "/bin/sh failed with exit status 4");
-        assert!(send(&SmsKeys::default(), &message("x")).unwrap_err().contains("[sms]"));
+        assert_eq!(error, NotSent::No("/bin/sh failed with exit status 4".to_owned()));
+        let none = send(&SmsKeys::default(), &message("x")).unwrap_err();
+        assert!(matches!(none, NotSent::No(why) if why.contains("[sms]")));
         assert_eq!(crate::contacts::masked(&message("x").phone), "…789");
     }
 }

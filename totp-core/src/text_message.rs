@@ -55,7 +55,12 @@ pub fn request(
     // What is more than a day ahead was noted by a clock that was wrong.
     let in_a_day = |sent: &Sent| now.since(sent.time) < DAY && sent.time.since(now) < DAY;
     meter.texts.sent.retain(in_a_day);
-    meter.texts.codes.retain(|code| is_good(code.until, now));
+    let enrollment = match &view.found {
+        Found::Enrolled(enrolled) => Some(enrolled.record.enrollment),
+        _ => None,
+    };
+    let counts = |code: &TextCode| Some(code.enrollment) == enrollment && is_good(code.until, now);
+    meter.texts.codes.retain(counts);
     let message = limits.and_then(|limits| to_be_sent(rules, limits, view, &meter, origin, now));
     // Computed for everybody.
     let code = digits(entropy, message.as_ref().is_some_and(|allowed| allowed.long));

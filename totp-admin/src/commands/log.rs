@@ -1,6 +1,7 @@
 //! `log`: the permanent record, read, followed and verified.
 
 use std::io::{self, Write as _};
+use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -10,6 +11,8 @@ use serde_json::json;
 use totp_core::name::UserName;
 use totp_core::record::Decision;
 use totp_store::accounts;
+use totp_store::files::Owner;
+use totp_store::outbox::Outbox;
 use totp_store::permanent::{Filter, Line, Logged, Mention, PermanentRecord, Verified};
 use totp_store::store::Listed;
 
@@ -79,7 +82,7 @@ fn names(typed: &str) -> Vec<String> {
     [typed.to_owned()].into_iter().chain(others).collect()
 }
 
-/// What the users' records name. Whoever's can't be read may name more; that is told.
+/// What the users' records and the outbox name. Whoever's can't be read may name more; that is told.
 fn mentions(ui: &Ui, site: &Site) -> Vec<Mention> {
     let everybody = site.store().everybody(site.now()).unwrap_or_else(|fault| {
         ui.warn(format_args!("not compared with the users' records: {fault}"));
@@ -88,14 +91,25 @@ fn mentions(ui: &Ui, site: &Site) -> Vec<Mention> {
     let mention = |(_, entry): Listed| match entry {
         Ok(entry) => {
             let Decision { seq, user, .. } = entry.decision();
-            Some(Mention { seq: *seq, user: user.as_str().to_owned() })
+            Some(Mention { seq: *seq, user: Some(user.as_str().to_owned()) })
         }
         Err(fault) => {
             ui.warn(format_args!("not compared with: {fault}"));
             None
         }
     };
-    everybody.into_iter().filter_map(mention).collect()
+    everybody.into_iter().filter_map(mention).chain(passed(ui, site)).collect()
+}
+
+/// The line up to which people have been told.
+fn passed(ui: &Ui, site: &Site) -> Option<Mention> {
+    let state_dir = Path::new(site.config().paths.state_dir.as_str());
+    let outbox = Outbox::open(state_dir, Owner::ROOT);
+    let seq = outbox.and_then(|outbox| outbox.passed()).unwrap_or_else(|error| {
+        ui.warn(format_args!("not compared with the outbox: {error}"));
+        None
+    });
+    seq.map(|seq| Mention { seq, user: None })
 }
 
 fn show(ui: &Ui, line: &Line, zone: &TimeZone) -> Result<()> {

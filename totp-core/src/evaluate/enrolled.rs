@@ -21,6 +21,7 @@ use crate::prices::{
 use crate::search::{Computed, PAIR_REACH, Span, Spans, computed_now, needed, no_codes};
 use crate::state::{MOST_TEXT_CODES, Meter, Spent, State, TotpSpent, Visit};
 use crate::store::{Change, Enrolled, StateRead, View, Writes};
+use crate::text_message::is_good;
 use crate::time::{DAY, UnixTime};
 
 pub(super) fn of_enrolled(
@@ -166,7 +167,8 @@ impl Base {
         let typed = attempt.answers.last().map_or(0, Answer::digits);
         for text in self.meter.texts.codes.iter().take(MOST_TEXT_CODES) {
             let other = text.enrollment != enrolled.record.enrollment || self.volatile;
-            if other || attempt.now >= text.until || self.state.once.is_used(text.hash.id()) {
+            if other || !is_good(text.until, attempt.now) || self.state.once.is_used(text.hash.id())
+            {
                 continue;
             }
             match (text.long, typed) {

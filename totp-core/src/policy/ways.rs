@@ -250,10 +250,10 @@ pub struct SmsKeys {
     /// The program that sends a text message, and its arguments: `{phone}` and `{text}` are put in, and the text goes
     /// to its standard input where no argument has it. Empty: there are no text messages.
     pub command: Command,
-    /// How many are sent to a user in an hour, 1 to 10.
-    pub per_hour: Limited<1, 10>,
-    /// How many in a day, 1 to 20.
-    pub per_day: Limited<1, 20>,
+    /// How many are sent to a user in an hour, 2 to 10: strangers get half.
+    pub per_hour: Limited<2, 10>,
+    /// How many in a day, 2 to 20.
+    pub per_day: Limited<2, 20>,
     /// Seconds that the program may take, 1 to 120.
     pub timeout: Limited<1, 120>,
 }
@@ -402,7 +402,7 @@ mod tests {
             ),
             ("[mail]\nfrom = \"a\\nb@example.com\"", "line 2, column 8: not a mail address"),
             ("[sms]\ncommand = [\"gammu\"]", "line 2, column 11: a program is named by its path"),
-            ("[sms]\nper_hour = 0", "line 2, column 12: 0 is not from 1 to 10"),
+            ("[sms]\nper_hour = 0", "line 2, column 12: 0 is not from 2 to 10"),
             ("[recovery]\nmode = \"some\"", "line 2, column 8: unknown variant"),
             ("[policy]\nenroll_by = 2027-01-31T00:00:00Z", "line 2, column 13: not a day"),
         ];

@@ -175,15 +175,21 @@ impl Directory {
             Access::Read => OFlag::O_RDONLY,
             Access::Write => OFlag::O_RDWR,
         };
-        match open_beneath(&self.fd, Path::new(name), flags, Mode::empty()) {
-            Ok(fd) => {
-                let file = File::from(fd);
-                let size = check(&file, &path, self.owner, demand)?.len();
-                Ok(Some((file, size)))
+        for _ in 0..REPLACED_AT_MOST {
+            let fd = match open_beneath(&self.fd, Path::new(name), flags, Mode::empty()) {
+                Ok(fd) => fd,
+                Err(Errno::ENOENT) => return self.still_linked().map(|()| None),
+                Err(errno) => return Err(self.refusal(name, &path, errno)),
+            };
+            let file = File::from(fd);
+            match check(&file, &path, self.owner, demand) {
+                Ok(found) => return Ok(Some((file, found.len()))),
+                // Removed or replaced in between: what the name is now is what counts.
+                Err(error) if error.problem == Problem::Links(0) => {}
+                Err(error) => return Err(error),
             }
-            Err(Errno::ENOENT) => self.still_linked().map(|()| None),
-            Err(errno) => Err(self.refusal(name, &path, errno)),
         }
+        Err(FileError::new(&path, Problem::Links(0)))
     }
 
     /// The whole text of a file; `None` where it is proven absent.
@@ -314,6 +320,9 @@ fn read_text(
         }
     }
 }
+
+/// As often a file may be replaced between its opening and the look at it.
+const REPLACED_AT_MOST: u32 = 16;
 
 const S_IFMT: u32 = 0o170_000;
 const S_IFDIR: u32 = 0o040_000;

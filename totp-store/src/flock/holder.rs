@@ -55,7 +55,7 @@ impl Holder {
 
     pub(super) fn state(&self) -> State {
         match stat(self.pid) {
-            Some(('T' | 't', started)) if started == self.started => State::Stopped,
+            Some(('T', started)) if started == self.started => State::Stopped,
             Some(('D', _)) => State::DiskWait,
             _ => State::Other,
         }

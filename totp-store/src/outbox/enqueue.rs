@@ -76,6 +76,16 @@ pub struct Hold<'a> {
 }
 
 impl Outbox {
+    /// The line of the permanent record up to which it has been gone through; `None`: it never was.
+    ///
+    /// # Errors
+    /// What can't be read.
+    pub fn passed(&self) -> Result<Option<u64>, OutboxError> {
+        let Some(text) = self.directory.text(CURSOR, DEMAND)? else { return Ok(None) };
+        let cursor = Cursor::parse(&text).map_err(|error| self.format(CURSOR, error))?;
+        Ok(Some(cursor.seq))
+    }
+
     /// Takes the lock. Where nobody has ever gone through `record`, its present end counts as gone through: nobody is
     /// told of what happened before there was an outbox. (`make install` sets the cursor where there is no record yet.)
     ///

@@ -171,7 +171,7 @@ fn a_moved_line_is_named_and_only_that() {
 #[test]
 fn a_cut_tail_is_seen_by_what_names_it_alone() {
     let (_temp, record) = with_users(&["a", "b", "c"]);
-    let named = |seq, user: &str| Mention { seq, user: user.to_owned() };
+    let named = |seq, user: &str| Mention { seq, user: Some(user.to_owned()) };
     let mentions = [named(1, "a"), named(3, "c"), named(2, "b")];
     assert!(record.verify(&mentions).unwrap().findings.is_empty());
     rewrite(&record, &lines(&record)[..2]);
@@ -179,7 +179,12 @@ fn a_cut_tail_is_seen_by_what_names_it_alone() {
     let cut = |mentions: &[Mention]| -> Vec<String> {
         record.verify(mentions).unwrap().findings.iter().map(ToString::to_string).collect()
     };
-    assert_eq!(cut(&mentions), ["the end was cut off: record 3 is missing, which decided about c"]);
+    assert_eq!(cut(&mentions), ["the end was cut off: record 3 is missing; 3 decided about c"]);
+    let told = Mention { seq: 4, user: None };
+    assert_eq!(
+        cut(&[named(3, "c"), told]),
+        ["the end was cut off: records 3 to 4 are missing; people have been told of 4"]
+    );
     fs::remove_file(record.path()).unwrap();
     assert_eq!(
         cut(&mentions),

@@ -14,8 +14,8 @@ use super::{PermanentRecord, RecordError};
 pub struct Mention {
     /// Which entry.
     pub seq: u64,
-    /// Whose record names it.
-    pub user: String,
+    /// Whose record names it; `None`: the outbox, which has gone through it.
+    pub user: Option<String>,
 }
 
 /// The last entry.
@@ -82,8 +82,8 @@ pub enum Finding {
         from: u64,
         /// The last of them that is known of.
         to: u64,
-        /// Whose record names that one.
-        user: String,
+        /// Whose record names that one; `None`: the outbox.
+        user: Option<String>,
     },
 }
 
@@ -103,13 +103,17 @@ impl fmt::Display for Finding {
             }
             Self::Missing { from, to } if from == to => write!(f, "record {from} is missing"),
             Self::Missing { from, to } => write!(f, "records {from} to {to} are missing"),
-            Self::Cut { from, to, user } if from == to => {
-                write!(f, "the end was cut off: record {to} is missing, which decided about {user}")
+            Self::Cut { from, to, user } => {
+                if from == to {
+                    write!(f, "the end was cut off: record {to} is missing")?;
+                } else {
+                    write!(f, "the end was cut off: records {from} to {to} are missing")?;
+                }
+                match user {
+                    Some(user) => write!(f, "; {to} decided about {user}"),
+                    None => write!(f, "; people have been told of {to}"),
+                }
             }
-            Self::Cut { from, to, user } => write!(
-                f,
-                "the end was cut off: records {from} to {to} are missing; {to} decided about {user}"
-            ),
         }
     }
 }
@@ -234,7 +238,8 @@ fn replaced(in_order: &[&Kept], known: &[Finding]) -> Vec<Finding> {
 /// What is mentioned and lies beyond the highest number; what lies before is a gap, and named as that.
 fn cut(lines: &[Kept], mentions: &[Mention]) -> Option<Finding> {
     let highest = lines.iter().map(|kept| kept.seq).max().unwrap_or(0);
-    let Mention { seq, user } = mentions.iter().max_by_key(|mention| mention.seq)?;
+    let Mention { seq, user } =
+        mentions.iter().max_by_key(|mention| (mention.seq, mention.user.is_some()))?;
     (*seq > highest).then(|| Finding::Cut {
         from: highest.saturating_add(1),
         to: *seq,

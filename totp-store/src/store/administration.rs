@@ -172,8 +172,7 @@ impl FileStore {
         let seq = blocks.highest().saturating_add(1);
         let meter = blocks.meter();
         let state = match current.map(|enrollment| blocks.state(enrollment)) {
-            // The block may be the older one: what the meter knows is carried on as well.
-            Some(StateRead::Good(state)) => first(Some(&state.recalled(&meter))),
+            Some(StateRead::Good(state)) => first(Some(&state)),
             _ => first(None),
         };
         let state = State { seq, ..state };

@@ -142,11 +142,14 @@ impl Blocks {
         &self.bytes
     }
 
-    /// The state of an enrollment. Its number is raised to the highest in the file, so that the next one is above all.
+    /// The state of an enrollment, with what the meter alone knows to be spent: it may be the older block. Its number is raised
+    /// to the highest in the file, so that the next one is above all.
     pub(super) fn state(&self, enrollment: EnrollmentId) -> StateRead {
         let seq = self.highest();
         match self.newest(enrollment) {
-            Some((_, state)) => StateRead::Good(State { seq, ..state.clone() }),
+            Some((_, state)) => {
+                StateRead::Good(State { seq, ..state.clone() }.recalled(&self.meter()))
+            }
             None => StateRead::Lost { seq },
         }
     }
