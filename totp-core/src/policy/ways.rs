@@ -2,7 +2,7 @@
 //! messages.
 
 use alloc::borrow::ToOwned;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
@@ -11,7 +11,7 @@ use core::str::FromStr;
 use serde::de::{self, Deserializer};
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::values::{AbsolutePath, Argument, Limited};
+use super::values::{AbsolutePath, Argument, Limited, as_text};
 use crate::contact::Email;
 use crate::text_message::Limits;
 use crate::time::DAY;
@@ -336,27 +336,12 @@ fn unknown_placeholder(argument: &str) -> Option<&str> {
     None
 }
 
-/// Types that are texts in the file: read by `FromStr`, written by `Display`.
-macro_rules! as_text {
-    ($($type:ty),*) => {$(
-        impl<'de> Deserialize<'de> for $type {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
-            }
-        }
-
-        impl Serialize for $type {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(&self.to_string())
-            }
-        }
-    )*};
-}
-
 as_text!(Transport, Pattern, Email);
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::ToString as _;
+
     use super::*;
     use crate::policy::Config;
 
