@@ -28,8 +28,7 @@ use totp_store::store::FileStore;
 
 use self::codes::Shown as ShownCodes;
 use self::enrolling::{Enrolling, PATIENCE};
-use crate::arguments;
-use crate::configuration::configuration;
+use crate::configuration::{arguments, configuration};
 use crate::facts::Facts;
 use crate::host::{Echo, Host, NoUser, Priority, ReturnCode, Typed};
 use crate::mark::{Mark, Passed};
@@ -39,7 +38,7 @@ use crate::telling::Telling;
 
 /// Called at each login behind auth, or without it.
 pub(crate) fn manage(host: &mut dyn Host, words: &[&CStr]) -> ReturnCode {
-    let arguments = match arguments::read(host, words) {
+    let arguments = match arguments(host, words) {
         Ok(arguments) => arguments,
         Err(code) => return code,
     };

@@ -7,8 +7,6 @@ use std::ffi::{CStr, OsStr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::host::{Echo, Host, Priority, ReturnCode};
-
 const KNOWN: &str = "config=PATH debug nullok nodelay echo prompt=TEXT prompts=1 \
                      try_first_pass use_first_pass forward_pass";
 
@@ -23,8 +21,8 @@ pub(crate) struct Arguments {
     pub(crate) nullok: bool,
     /// No delay after a failure.
     pub(crate) nodelay: bool,
-    /// Whether what is typed is shown.
-    pub(crate) echo: Echo,
+    /// What is typed is shown.
+    pub(crate) echo: bool,
     /// Another text for the first prompt.
     pub(crate) prompt: Option<String>,
     /// No second prompt (`prompts=1`).
@@ -61,18 +59,9 @@ pub(crate) enum ArgumentError {
     Prompt(String),
 }
 
-/// Parses what stands on the line; where that fails, the log says what to correct.
-pub(crate) fn read(host: &dyn Host, words: &[&CStr]) -> Result<Arguments, ReturnCode> {
-    Arguments::parse(words).map_err(|error| {
-        let service = host.service().escape_ascii().to_string();
-        let line = format!("{error}; correct the line of pam_totp.so in /etc/pam.d/{service}");
-        host.log(Priority::Error, &line);
-        ReturnCode::ServiceErr
-    })
-}
-
 impl Arguments {
-    fn parse(words: &[&CStr]) -> Result<Self, ArgumentError> {
+    /// Reads the words of the line, in their order.
+    pub(crate) fn parse(words: &[&CStr]) -> Result<Self, ArgumentError> {
         let mut arguments = Self::default();
         for word in words {
             arguments.take(word.to_bytes())?;
@@ -85,7 +74,7 @@ impl Arguments {
             b"debug" => self.debug = true,
             b"nullok" => self.nullok = true,
             b"nodelay" => self.nodelay = true,
-            b"echo" => self.echo = Echo::On,
+            b"echo" => self.echo = true,
             b"prompts=1" => self.one_prompt = true,
             b"try_first_pass" => self.first_pass = self.first_pass.or_stricter(FirstPass::Tried),
             b"use_first_pass" => self.first_pass = self.first_pass.or_stricter(FirstPass::Only),
@@ -162,7 +151,7 @@ mod tests {
             debug: true,
             nullok: true,
             nodelay: true,
-            echo: Echo::On,
+            echo: true,
             prompt: Some("Code für %u: ".into()),
             one_prompt: true,
             first_pass: FirstPass::Tried,

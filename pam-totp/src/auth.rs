@@ -18,8 +18,8 @@ use totp_store::files::Owner;
 use totp_store::permanent::PermanentRecord;
 use totp_store::store::FileStore;
 
-use crate::arguments::{self, Arguments};
-use crate::configuration::configuration;
+use crate::arguments::Arguments;
+use crate::configuration::{arguments, configuration};
 use crate::facts::{Facts, text};
 use crate::host::{Host, NoUser, Priority, ReturnCode};
 use crate::judge::{Against, Judge};
@@ -38,7 +38,7 @@ pub(crate) fn authenticate(host: &mut dyn Host, words: &[&CStr]) -> ReturnCode {
         host.log(Priority::Error, &format!("{error}; login denied"));
         return ReturnCode::SystemErr;
     }
-    let arguments = match arguments::read(host, words) {
+    let arguments = match arguments(host, words) {
         Ok(arguments) => arguments,
         Err(code) => return code,
     };

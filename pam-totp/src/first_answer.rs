@@ -71,7 +71,7 @@ mod tests {
         debug: false,
         nullok: false,
         nodelay: false,
-        echo: Echo::Off,
+        echo: false,
         prompt: None,
         one_prompt: false,
         first_pass: FirstPass::Tried,
@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn forward_pass_asks_for_both_and_never_shows_them() {
         let mut host = Script::sshd(&["secret,123456"]);
-        let arguments = Arguments { forward_pass: true, echo: Echo::On, ..Arguments::default() };
+        let arguments = Arguments { forward_pass: true, echo: true, ..Arguments::default() };
         let login = begin(&mut host, &arguments, 6);
         assert!(login.is_ok_and(|login| is_judged(&login)));
         assert_eq!(host.authtok.as_deref(), Some(&b"secret"[..]));

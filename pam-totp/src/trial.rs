@@ -16,7 +16,7 @@ use crate::arguments::{Arguments, FirstPass};
 use crate::events;
 use crate::facts::{Facts, text};
 use crate::first_answer::{self, NoBeginning};
-use crate::host::{Host, NoReply, Priority, ReturnCode};
+use crate::host::{Echo, Host, NoReply, Priority, ReturnCode};
 use crate::judge::{Judge, Judged};
 use crate::mark::{Mark, Passed};
 use crate::telling::Telling;
@@ -72,7 +72,7 @@ impl<S: Store> Trial<'_, S> {
         loop {
             match login.next() {
                 Next::Ask(prompt) => {
-                    let answer = self.host.ask(&prompt, self.arguments.echo)?;
+                    let answer = self.host.ask(&prompt, Echo::of(self.arguments.echo))?;
                     login.reply(answer.as_bytes());
                 }
                 Next::Word(word) => {

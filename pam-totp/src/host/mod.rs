@@ -81,6 +81,13 @@ pub(crate) enum Echo {
     On,
 }
 
+impl Echo {
+    /// On where it is to be shown.
+    pub(crate) fn of(shown: bool) -> Self {
+        if shown { Self::On } else { Self::Off }
+    }
+}
+
 /// How urgent a line of the log is (syslog's levels).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Priority {

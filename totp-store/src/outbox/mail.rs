@@ -121,7 +121,9 @@ impl Mail {
         self.to.iter().all(|one| one.served)
     }
 
-    pub(super) fn print(&self) -> String {
+    /// What stands in its file.
+    #[must_use]
+    pub fn print(&self) -> String {
         let about = &self.about;
         let mut text = format!("{KIND} 1\n");
         let _ = writeln!(text, "seq {}\nhash {}", about.seq, field(Some(&self.hash)));
@@ -153,7 +155,11 @@ impl Mail {
         text
     }
 
-    pub(super) fn parse(text: &str) -> Result<Self, NotOfThisFormat> {
+    /// Reads a file of the outbox.
+    ///
+    /// # Errors
+    /// Anything but what [`Self::print`] writes.
+    pub fn parse(text: &str) -> Result<Self, NotOfThisFormat> {
         let mut lines = Lines::open(text, KIND)?;
         let seq = lines.must("seq", |w| w.number())?;
         let hash = lines.must("hash", |w| w.text()?)?;

@@ -36,8 +36,9 @@ impl Message {
         Self { user, phone, text, until, begun: 0, failed: 0 }
     }
 
-    /// `None` where it has no room: a name and a text of some hundred bytes have.
-    pub(super) fn print(&self) -> Option<Zeroizing<Vec<u8>>> {
+    /// What stands in its file. `None` where it has no room: a name and a text of some hundred bytes have.
+    #[must_use]
+    pub fn print(&self) -> Option<Zeroizing<Vec<u8>>> {
         let mut text = Zeroizing::new(String::with_capacity(SIZE));
         line(&mut text, &[KIND, "1"]);
         line(&mut text, &["until", &self.until.to_string()]);
@@ -56,7 +57,11 @@ impl Message {
         Some(bytes)
     }
 
-    pub(super) fn parse(text: &str) -> Result<Self, NotOfThisFormat> {
+    /// Reads a file of the outbox.
+    ///
+    /// # Errors
+    /// Anything but what [`Self::print`] writes.
+    pub fn parse(text: &str) -> Result<Self, NotOfThisFormat> {
         let content = text.trim_end_matches('\n');
         let end = content.len().saturating_add(1);
         let mut lines = Lines::open(text.get(..end).unwrap_or_default(), KIND)?;
