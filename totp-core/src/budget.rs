@@ -43,11 +43,11 @@ impl YearlyChance {
     /// What each share holds when it is full, and gets back in a year: together half the chance.
     fn shares(self) -> Shares {
         let half = self.0 / 2;
-        let part = |percent_by_ten: u64| {
-            u64::try_from(u128::from(half).saturating_mul(percent_by_ten.into()) / 1000)
-                .unwrap_or(0)
+        let part = |per_10_000: u64| {
+            u64::try_from(u128::from(half).saturating_mul(per_10_000.into()) / 10_000).unwrap_or(0)
         };
-        Shares { known: part(450), unknown: part(450), pairs: part(90), triples: part(10) }
+        // A little over 45 %: 75 single codes of the likeliest values.
+        Shares { known: part(4502), unknown: part(4502), pairs: part(896), triples: part(100) }
     }
 }
 
@@ -165,12 +165,15 @@ pub enum Kind {
 pub struct Price(u64);
 
 impl Price {
-    /// `acceptable` values out of all that `codes` codes of `digits` digits can be, for each of `authenticators`.
+    /// `acceptable` values, for each of `authenticators`, at the chance of the likeliest `codes` codes of `digits` digits:
+    /// 31 bits don't divide evenly among them (RFC 4226 section 5.3), and a guesser knows which ones come up more often.
     #[must_use]
     pub fn of(acceptable: u64, digits: Digits, codes: u32, authenticators: usize) -> Self {
-        let possible = u128::from(digits.possible()).saturating_pow(codes);
+        let likeliest = u128::from((1u32 << 31).div_ceil(digits.possible())).saturating_pow(codes);
+        let possible = (1u128 << 31).saturating_pow(codes);
         let ways = u128::from(acceptable).saturating_mul(authenticators as u128);
-        let price = ways.saturating_mul(CERTAIN.into()).div_ceil(possible);
+        let price =
+            ways.saturating_mul(likeliest).saturating_mul(CERTAIN.into()).div_ceil(possible);
         Self(u64::try_from(price).unwrap_or(u64::MAX))
     }
 
@@ -240,15 +243,28 @@ mod tests {
 
     #[test]
     fn prices_are_those_of_the_design() {
-        assert_eq!(single().0, 3 * CERTAIN / 1_000_000);
-        assert_eq!(Price::of(40, Digits::Six, 2, 1).0, 40 * 1_000_000);
-        assert_eq!(Price::of(5759, Digits::Six, 3, 1).0, 5759);
+        // 3 in 10^6, 40 in 10^12, 5,759 in 10^18: a little more, for the values below 483,648.
+        assert_eq!(single().0, 3_000_721_335_412);
+        assert_eq!(Price::of(40, Digits::Six, 2, 1).0, 40_019_238);
+        assert_eq!(Price::of(5759, Digits::Six, 3, 1).0, 5764);
         assert_eq!(Price::of(5759, Digits::Eight, 3, 4).0, 1); // rounded up, never free
     }
 
     #[test]
+    fn a_price_is_at_least_the_chance_of_the_values_that_come_up_most() {
+        // Of the 2^31 values before they are cut to digits, so many end in 0.
+        for (digits, ending) in [(Digits::Six, 2148), (Digits::Seven, 215), (Digits::Eight, 22)] {
+            let values = (0u64..1 << 31).step_by(digits.possible() as usize).count();
+            assert_eq!(values, ending);
+            let chance = u128::from(CERTAIN) * 3 * ending as u128 / (1 << 31);
+            let price = u128::from(Price::of(3, digits, 1, 1).0);
+            assert!((chance..=chance + 1).contains(&price), "{digits:?}");
+        }
+    }
+
+    #[test]
     fn each_authenticator_of_the_same_length_adds_its_price() {
-        assert_eq!(Price::of(3, Digits::Six, 1, 4).0, 4 * single().0);
+        assert!(Price::of(3, Digits::Six, 1, 4).0.abs_diff(4 * single().0) < 4); // each rounded up
         assert!(Price::of(3, Digits::Six, 1, 0).is_free());
     }
 
