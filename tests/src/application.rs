@@ -264,7 +264,12 @@ pub struct Login<'a> {
 impl Login<'_> {
     /// Sets where the login comes from; empty for here.
     pub fn from(&mut self, rhost: &str) -> &mut Self {
-        self.application.command(&format!("item rhost {}", encode(rhost)));
+        self.item("rhost", rhost)
+    }
+
+    /// Sets `rhost`, `tty` or `ruser`, which a client or a caller may have a hand in.
+    pub fn item(&mut self, name: &str, value: &str) -> &mut Self {
+        self.application.command(&format!("item {name} {}", encode(value)));
         self
     }
 

@@ -10,6 +10,7 @@
 //! | `administration` | the command beside logins: disable, replace, unlock, the permanent record |
 //! | `recovery`, `bypass` | codes that are good once: used, void, expired, and many at once |
 //! | `policies` | who is asked at all; the arguments on a PAM line |
+//! | `prior_vulnerabilities` | what other modules got wrong |
 //! | `races` | many at once: one code, many users, a flood |
 //! | `faults` | records and directories that can't be trusted |
 //! | `disks` | full, read-only, limited; a lock that is held |
@@ -47,6 +48,7 @@ mod installation;
 mod names;
 mod notifications;
 mod policies;
+mod prior_vulnerabilities;
 mod races;
 mod recovery;
 mod remembered;
