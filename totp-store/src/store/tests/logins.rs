@@ -94,7 +94,7 @@ fn a_refused_try_is_debited_to_the_meter_on_disk() {
     assert_eq!(house.reason(&wrong(NOW), NOW), Reason::Wrong);
     let after = fs::read(house.state_file()).unwrap();
     assert_eq!(before[..8192], after[..8192]);
-    assert!(String::from_utf8_lossy(&after[8192..]).contains("unknown 3000000000000 "));
+    assert!(String::from_utf8_lossy(&after[8192..]).contains("unknown 3000721335412 "));
 }
 
 #[test]

@@ -63,6 +63,8 @@ fn what_comes_back_from_memory_lowers_no_floor_on_disk() {
 
 #[test]
 fn what_was_guessed_stays_debited_through_memory_and_back() {
+    // What a wrong code of six digits costs, in 10^-18.
+    const PRICE: u64 = 3_000_721_335_412;
     let house = House::with_alice();
     let spent = |house: &House| {
         house.store.inspect(&super::house::user("alice")).unwrap().meter.spending.unknown
@@ -70,12 +72,12 @@ fn what_was_guessed_stays_debited_through_memory_and_back() {
     house.disk.fail(Trouble::Writes(Errno::EROFS));
     for n in 1..=3 {
         assert_eq!(house.reason(&wrong(NOW), NOW), Reason::Wrong);
-        assert_eq!(spent(&house), n * 3_000_000_000_000);
+        assert_eq!(spent(&house), n * PRICE);
     }
     house.disk.heal();
     assert_eq!(house.reason(&wrong(NOW), NOW), Reason::Wrong);
     assert!(!house.run("alice").exists());
-    assert_eq!(spent(&house), 12_000_000_000_000);
+    assert_eq!(spent(&house), 4 * PRICE);
 }
 
 #[test]
