@@ -8,39 +8,67 @@ use alloc::vec::Vec;
 #[derive(Clone, Copy, Debug)]
 pub struct Encoding {
     letters: &'static [u8],
+    /// What each byte means as a letter; [`NO_LETTER`] where it is none.
+    values: &'static [u8; 256],
     /// Bits a letter: 4, 5 or 6.
     bits: u32,
     padded: bool,
-    /// Whether upper and lower case are the same.
-    permissive: bool,
     /// Whether bits behind the last byte are passed over.
     lenient: bool,
 }
 
 /// Hex in lower case.
-pub const HEXLOWER: Encoding = Encoding::new(b"0123456789abcdef", 4);
+pub const HEXLOWER: Encoding = Encoding::new(LOWER, &LOWER_VALUES, 4);
 /// Hex in upper case.
-pub const HEXUPPER: Encoding = Encoding::new(b"0123456789ABCDEF", 4);
+pub const HEXUPPER: Encoding = Encoding::new(UPPER, &UPPER_VALUES, 4);
 /// Hex, read in either case.
-pub const HEXUPPER_PERMISSIVE: Encoding = Encoding { permissive: true, ..HEXUPPER };
+pub const HEXUPPER_PERMISSIVE: Encoding = Encoding { values: &EITHER_VALUES, ..HEXUPPER };
 /// Base32 without padding.
-pub const BASE32_NOPAD: Encoding = Encoding::new(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", 5);
+pub const BASE32_NOPAD: Encoding = Encoding::new(BASE32_LETTERS, &BASE32_VALUES, 5);
 /// Base32 without padding, as some issuers write it: bits left over in the last letter carry nothing.
 pub const BASE32_LENIENT: Encoding = Encoding { lenient: true, ..BASE32_NOPAD };
 /// Base64 without padding.
-pub const BASE64_NOPAD: Encoding = Encoding::new(BASE64_LETTERS, 6);
+pub const BASE64_NOPAD: Encoding = Encoding::new(BASE64_LETTERS, &BASE64_VALUES, 6);
 /// Base64 with padding.
 pub const BASE64: Encoding = Encoding { padded: true, ..BASE64_NOPAD };
 
+const LOWER: &[u8] = b"0123456789abcdef";
+const UPPER: &[u8] = b"0123456789ABCDEF";
+const BASE32_LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 const BASE64_LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+static LOWER_VALUES: [u8; 256] = values(LOWER, NO_LETTERS);
+static UPPER_VALUES: [u8; 256] = values(UPPER, NO_LETTERS);
+static EITHER_VALUES: [u8; 256] = values(UPPER, values(LOWER, NO_LETTERS));
+static BASE32_VALUES: [u8; 256] = values(BASE32_LETTERS, NO_LETTERS);
+static BASE64_VALUES: [u8; 256] = values(BASE64_LETTERS, NO_LETTERS);
+
+/// Says of a byte that it is no letter: more than any of them means.
+const NO_LETTER: u8 = u8::MAX;
+const NO_LETTERS: [u8; 256] = [NO_LETTER; 256];
+
+/// The table by which letters are looked up, made when the program is compiled.
+#[allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation
+)]
+const fn values(letters: &[u8], mut values: [u8; 256]) -> [u8; 256] {
+    let mut at = 0;
+    while at < letters.len() {
+        values[letters[at] as usize] = at as u8;
+        at += 1;
+    }
+    values
+}
 
 /// A text that is not of this encoding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotEncoded;
 
 impl Encoding {
-    const fn new(letters: &'static [u8], bits: u32) -> Self {
-        Self { letters, bits, padded: false, permissive: false, lenient: false }
+    const fn new(letters: &'static [u8], values: &'static [u8; 256], bits: u32) -> Self {
+        Self { letters, values, bits, padded: false, lenient: false }
     }
 
     /// The text of `bytes`.
@@ -97,9 +125,8 @@ impl Encoding {
     }
 
     fn value(&self, letter: u8) -> Option<u32> {
-        let letter = if self.permissive { letter.to_ascii_uppercase() } else { letter };
-        let at = self.letters.iter().position(|one| *one == letter)?;
-        u32::try_from(at).ok()
+        let value = self.values.get(usize::from(letter)).copied();
+        value.filter(|value| *value != NO_LETTER).map(u32::from)
     }
 }
 

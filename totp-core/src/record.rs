@@ -116,6 +116,16 @@ impl Entry {
         Some(Version { enrollment, content: *content })
     }
 
+    /// A second copy, for where the same text would be read again.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        match self {
+            Self::Enrolled(record) => Self::Enrolled(record.duplicate()),
+            Self::Disabled(tombstone) => Self::Disabled(tombstone.clone()),
+            Self::Pending(pending) => Self::Pending(pending.clone()),
+        }
+    }
+
     /// The enrollment that states belong to; a tombstone has none.
     #[must_use]
     pub fn enrollment(&self) -> Option<EnrollmentId> {
@@ -180,6 +190,16 @@ pub struct Bypass {
 }
 
 impl Record {
+    fn duplicate(&self) -> Self {
+        Self {
+            decision: self.decision.clone(),
+            enrollment: self.enrollment,
+            authenticators: self.authenticators.iter().map(Authenticator::duplicate).collect(),
+            recovery: self.recovery.clone(),
+            bypass: self.bypass,
+        }
+    }
+
     /// A record with nothing besides its authenticators.
     #[must_use]
     pub fn new(

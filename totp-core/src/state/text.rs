@@ -227,8 +227,13 @@ pub fn parse_meter(user: &UserName, block: &[u8]) -> Result<Meter, BlockError> {
 const NONE: &str = "-";
 
 fn line(text: &mut String, words: &[&str]) {
-    text.push_str(&words.join(" "));
-    text.push('\n');
+    for (at, word) in words.iter().enumerate() {
+        if at > 0 {
+            text.push_str(" ");
+        }
+        text.push_str(word);
+    }
+    text.push_str("\n");
 }
 
 /// A text as one word that is never empty.
@@ -279,11 +284,10 @@ fn sealed(mut text: String) -> Option<[u8; BLOCK]> {
 
 /// The text of a block in front of its checksum, once that matches and nothing but line feeds follows.
 fn unsealed(block: &[u8]) -> Result<&str, BlockError> {
-    if block.iter().all(|byte| *byte == 0) {
+    let written = without_end(block, b'\n');
+    if written.first().is_none_or(|byte| *byte == 0) && without_end(block, 0).is_empty() {
         return Err(BlockError::Blank);
     }
-    let used = block.iter().rposition(|byte| *byte != b'\n').map_or(0, |at| at.saturating_add(1));
-    let written = block.get(..used).unwrap_or_default();
     let start =
         written.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at.saturating_add(1));
     let (content, seal) = written.split_at_checked(start).ok_or(BlockError::Checksum)?;
@@ -292,6 +296,17 @@ fn unsealed(block: &[u8]) -> Result<&str, BlockError> {
         return Err(BlockError::Checksum);
     }
     core::str::from_utf8(content).map_err(|_| BlockError::Line(1))
+}
+
+/// Without those bytes at the end that are `filler`. Most of a block is that, so it is compared by the piece.
+fn without_end(block: &[u8], filler: u8) -> &[u8] {
+    let piece = [filler; 64];
+    let mut rest = block;
+    while let Some(shorter) = rest.strip_suffix(&piece) {
+        rest = shorter;
+    }
+    let used = rest.iter().rposition(|byte| *byte != filler).map_or(0, |at| at.saturating_add(1));
+    rest.get(..used).unwrap_or_default()
 }
 
 /// The words of one line, taken from the front.
@@ -311,8 +326,8 @@ impl<'a> Words<'a> {
     /// A number as it is printed: no sign, no leading zeros.
     fn number(&mut self) -> Option<u64> {
         let text = self.one()?;
-        let number: u64 = text.parse().ok()?;
-        (number.to_string() == text).then_some(number)
+        let printed = text == "0" || !text.starts_with(['0', '+']);
+        text.parse().ok().filter(|_| printed)
     }
 
     fn small(&mut self) -> Option<u8> {

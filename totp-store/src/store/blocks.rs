@@ -60,16 +60,19 @@ pub(super) struct Blocks {
 }
 
 impl Blocks {
-    /// Reads `file`, which is `user`'s. A block that can't be read counts as damaged: the others are as good as before.
+    /// Reads `file`, which is `user`'s: at once, or block by block where that fails. A block that can't be read counts as damaged: the others are as good as before.
     /// But an older block alone is not: where neither the newest nor the floors that the meter repeats may have been
     /// read, there is no state.
     pub(super) fn read(user: &UserName, disk: &dyn Disk, file: &File) -> Self {
         let mut bytes = vec![0; SIZE];
+        if let Ok(filled) = read_at(disk, file, 0, &mut bytes) {
+            return Self { short: filled < SIZE, ..Self::parse(user, bytes) };
+        }
         let mut short = false;
         let mut unread = Vec::new();
         for slot in [Slot::A, Slot::B, Slot::Meter] {
             if let Some(space) = bytes.get_mut(slot.range()) {
-                match read_block(disk, file, slot, space) {
+                match read_at(disk, file, slot.offset(), space) {
                     Ok(filled) => short |= filled < BLOCK,
                     Err(_) => {
                         space.fill(0);
@@ -296,12 +299,12 @@ impl Blocks {
     }
 }
 
-/// Reads one block; how many bytes of it there are.
-fn read_block(disk: &dyn Disk, file: &File, slot: Slot, space: &mut [u8]) -> io::Result<usize> {
+/// Fills `space` from `offset` on; how many bytes of it there are.
+fn read_at(disk: &dyn Disk, file: &File, offset: u64, space: &mut [u8]) -> io::Result<usize> {
     let mut filled: usize = 0;
     while let Some(rest) = space.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        let offset = slot.offset().saturating_add(u64::try_from(filled).unwrap_or(u64::MAX));
-        match disk.read(file, rest, offset) {
+        let at = offset.saturating_add(u64::try_from(filled).unwrap_or(u64::MAX));
+        match disk.read(file, rest, at) {
             Ok(0) => break,
             Ok(more) => filled = filled.saturating_add(more),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

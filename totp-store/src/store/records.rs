@@ -1,9 +1,13 @@
 //! The record files: `users/NAME.toml`.
 
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
 use totp_core::name::UserName;
-use totp_core::record::{Entry, MOST_BYTES, parse, parse_as, print, print_renamed};
+use totp_core::record::{Entry, MOST_BYTES, RecordError, parse, parse_as, print, print_renamed};
 use totp_core::store::{Fault, FaultKind};
 use totp_core::time::UnixTime;
+use zeroize::Zeroizing;
 
 use super::fault::{InPlace, fault, in_place, record_fault, unavailable};
 use super::{Listed, decoy};
@@ -13,11 +17,26 @@ use crate::files::{Access, Demand, Directory};
 #[derive(Debug)]
 pub(super) struct Records {
     directory: Directory,
+    last: Mutex<Option<Last>>,
+}
+
+/// The file that was read last. A login reads the same text twice, before the prompt and under the lock; parsing it is
+/// the dearer half of that.
+struct Last {
+    name: String,
+    text: Zeroizing<String>,
+    entry: Entry,
+}
+
+impl fmt::Debug for Last {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Last").field("name", &self.name).finish_non_exhaustive() // the text has secrets in it
+    }
 }
 
 impl Records {
     pub(super) fn new(directory: Directory) -> Self {
-        Self { directory }
+        Self { directory, last: Mutex::new(None) }
     }
 
     /// Locked by whoever administrates; nobody else can open it.
@@ -35,7 +54,8 @@ impl Records {
         // The look that finds nothing, for whoever is found.
         let _ = self.directory.file(decoy::NOBODY, Access::Read, DEMAND);
         let path = self.directory.path().join(&name);
-        let entry = parse_as(&text, |name| name == user).map_err(|error| {
+        let read = |text: &str| parse_as(text, |name| name == user);
+        let entry = self.parsed(&name, text, read).map_err(|error| {
             let detail = format!(
                 "{}: {error}; enroll {user} again with totp-admin enroll --replace {user}",
                 path.display()
@@ -105,7 +125,23 @@ impl Records {
     pub(super) fn read_decoy(&self) {
         let text = self.directory.text(decoy::RECORD, DEMAND).ok().flatten();
         let text = text.unwrap_or_else(decoy::record_text);
-        let _ = std::hint::black_box(parse(&text));
+        let _ = std::hint::black_box(self.parsed(decoy::RECORD, text, parse));
+    }
+
+    /// What `read` makes of the text of a file; or made of it, where it is the one that was read last.
+    fn parsed(
+        &self,
+        name: &str,
+        text: Zeroizing<String>,
+        read: impl FnOnce(&str) -> Result<Entry, RecordError>,
+    ) -> Result<Entry, RecordError> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(last) = last.as_ref().filter(|last| last.name == name && last.text == text) {
+            return Ok(last.entry.duplicate());
+        }
+        let entry = read(&text)?;
+        *last = Some(Last { name: name.to_owned(), text, entry: entry.duplicate() });
+        Ok(entry)
     }
 
     fn read_named(&self, stem: &str) -> Result<Option<Entry>, Fault> {
