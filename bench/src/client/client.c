@@ -6,8 +6,13 @@
  *
  *   login SERVICE USER RHOST ANSWER...   in this process; RHOST may be "-" for none
  *   fork SERVICE USER RHOST ANSWER...    in a child of its own, to which no module is loaded yet
+ *   exec SERVICE USER RHOST ANSWER...    in a program of its own: "CODE WHOLE", from its start to its end
+ *   memory SERVICE USER RHOST ANSWER...  in this process: "CODE BEFORE AFTER BEFORE AFTER", the kilobytes
+ *                                        that are resident, and of those the ones that are its own alone,
+ *                                        before pam_start and before pam_end
  *   sync FILE                            overwrites 512 bytes at the file's beginning, fdatasync
- *   memory                               resident kilobytes of this process
+ *
+ *   client CONFDIR SERVICE USER RHOST ANSWER...   one login, and its code as the exit code
  *
  * A login is pam_start, pam_authenticate, pam_end, and answers "CODE WHOLE STEP...": libpam's code, the
  * time of all three calls, and of pam_authenticate the time up to each prompt and up to its return, so
@@ -19,6 +24,7 @@
 #include <security/pam_appl.h>
 
 #include <fcntl.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,28 +92,70 @@ static void no_pause(int code, unsigned microseconds, void *data)
     (void)code, (void)microseconds, (void)data;
 }
 
-/* words: SERVICE USER RHOST ANSWER... */
-static void log_in(const char *confdir, char **words, int count)
+/* Kilobytes of this process: resident, and of those what no other process maps as well. */
+struct memory {
+    long resident, own;
+};
+
+static struct memory memory(void)
 {
-    struct login login = {.answers = words + 3, .left = count - 3};
-    struct pam_conv conversation = {converse, &login};
+    struct memory sum = {0, 0};
+    char line[256];
+    FILE *maps = fopen("/proc/self/smaps_rollup", "r");
+    while (maps && fgets(line, sizeof line, maps)) {
+        long kilobytes = 0;
+        if (sscanf(line, "Rss: %ld", &kilobytes) == 1)
+            sum.resident = kilobytes;
+        else if (sscanf(line, "Private_Clean: %ld", &kilobytes) == 1 ||
+                 sscanf(line, "Private_Dirty: %ld", &kilobytes) == 1)
+            sum.own += kilobytes;
+    }
+    if (maps)
+        fclose(maps);
+    return sum;
+}
+
+/* words: SERVICE USER RHOST ANSWER...; before_end: measured before pam_end, or NULL */
+static int log_in(const char *confdir, char **words, int count, struct login *login, struct memory *before_end)
+{
+    *login = (struct login){.answers = words + 3, .left = count - 3};
+    struct pam_conv conversation = {converse, login};
     pam_handle_t *pam = NULL;
-    long long begin = now();
     int code = pam_start_confdir(words[0], words[1], &conversation, confdir, &pam);
     if (code == PAM_SUCCESS) {
         pam_set_item(pam, PAM_FAIL_DELAY, (const void *)no_pause);
         pam_set_item(pam, PAM_TTY, "ssh");
         if (strcmp(words[2], "-") != 0)
             pam_set_item(pam, PAM_RHOST, words[2]);
-        login.since = now();
+        login->since = now();
         code = pam_authenticate(pam, 0);
-        step(&login);
+        step(login);
+        if (before_end)
+            *before_end = memory();
         pam_end(pam, code);
     }
+    return code;
+}
+
+static void timed(const char *confdir, char **words, int count)
+{
+    struct login login;
+    long long begin = now();
+    int code = log_in(confdir, words, count, &login, NULL);
     printf("%d %lld", code, now() - begin);
     for (int i = 0; i < login.taken; i++)
         printf(" %lld", login.steps[i]);
     putchar('\n');
+}
+
+static void weighed(const char *confdir, char **words, int count)
+{
+    struct login login;
+    struct memory before = memory(), after = before;
+    /* Once more, because reading is what brings stdio's own pages in. */
+    before = memory();
+    int code = log_in(confdir, words, count, &login, &after);
+    printf("%d %ld %ld %ld %ld\n", code, before.resident, after.resident, before.own, after.own);
 }
 
 static void in_a_child(const char *confdir, char **words, int count)
@@ -115,7 +163,7 @@ static void in_a_child(const char *confdir, char **words, int count)
     fflush(stdout);
     pid_t child = fork();
     if (child == 0) {
-        log_in(confdir, words, count);
+        timed(confdir, words, count);
         fflush(stdout);
         _exit(0);
     }
@@ -137,38 +185,50 @@ static void overwrite(const char *path)
         puts("error overwrite");
 }
 
-static void memory(void)
+/* line: this program's own path and directory, and the words of the login */
+static void in_a_program(char **line)
 {
-    char line[256];
-    FILE *status = fopen("/proc/self/status", "r");
-    while (status && fgets(line, sizeof line, status))
-        if (strncmp(line, "VmRSS:", 6) == 0)
-            printf("0 %ld\n", strtol(line + 6, NULL, 10));
-    if (status)
-        fclose(status);
+    extern char **environ;
+    pid_t child;
+    int status = 0;
+    long long begin = now();
+    if (posix_spawn(&child, line[0], NULL, NULL, line, environ) == 0 && waitpid(child, &status, 0) == child &&
+        WIFEXITED(status))
+        printf("%d %lld\n", WEXITSTATUS(status), now() - begin);
+    else
+        puts("error exec");
 }
 
 int main(int argc, char **argv)
 {
     static char line[LINE];
+    if (argc > 5) {
+        struct login login;
+        return log_in(argv[1], argv + 2, argc - 2, &login, NULL);
+    }
     if (argc != 2) {
-        fputs("usage: client CONFDIR\n", stderr);
+        fputs("usage: client CONFDIR [SERVICE USER RHOST ANSWER...]\n", stderr);
         return 2;
     }
     while (fgets(line, sizeof line, stdin)) {
-        char *words[WORDS], *rest = line;
+        /* A program of its own is given them as they are, behind its name and its directory. */
+        char *program[WORDS + 3] = {argv[0], argv[1]}, **words = program + 1, *rest = line;
         int count = 0;
         line[strcspn(line, "\n")] = 0;
         while (count < WORDS && (words[count] = strsep(&rest, " ")))
             count++;
-        if (strcmp(words[0], "login") == 0 && count >= 4)
-            log_in(argv[1], words + 1, count - 1);
-        else if (strcmp(words[0], "fork") == 0 && count >= 4)
+        const char *command = words[0];
+        words[0] = argv[1];
+        if (strcmp(command, "login") == 0 && count > 4)
+            timed(argv[1], words + 1, count - 1);
+        else if (strcmp(command, "fork") == 0 && count > 4)
             in_a_child(argv[1], words + 1, count - 1);
-        else if (strcmp(words[0], "sync") == 0 && count == 2)
+        else if (strcmp(command, "exec") == 0 && count > 4)
+            in_a_program(program);
+        else if (strcmp(command, "memory") == 0 && count > 4)
+            weighed(argv[1], words + 1, count - 1);
+        else if (strcmp(command, "sync") == 0 && count == 2)
             overwrite(words[1]);
-        else if (strcmp(words[0], "memory") == 0)
-            memory();
         else
             puts("error command");
         fflush(stdout);
