@@ -75,8 +75,8 @@ impl Encoding {
     #[must_use]
     #[allow(clippy::arithmetic_side_effects)] // never more than 7 + 8 bits wait
     pub fn encode(&self, bytes: &[u8]) -> String {
-        // Room at once: a growing String would leave copies behind.
-        let mut text = String::with_capacity(bytes.len().saturating_mul(2).saturating_add(4));
+        // Room at once: a growing text would leave copies behind.
+        let mut text = Vec::with_capacity(bytes.len().saturating_mul(2).saturating_add(4));
         let (mut waiting, mut count) = (0_u32, 0_u32);
         for byte in bytes {
             waiting = waiting << 8 | u32::from(*byte);
@@ -91,14 +91,14 @@ impl Encoding {
             text.push(self.letter(waiting << (self.bits - count)));
         }
         while self.padded && !text.len().is_multiple_of(4) {
-            text.push('=');
+            text.push(b'=');
         }
-        text
+        String::from_utf8(text).unwrap_or_default() // letters are ASCII
     }
 
-    fn letter(&self, value: u32) -> char {
+    fn letter(&self, value: u32) -> u8 {
         let at = usize::try_from(value).unwrap_or_default();
-        self.letters.get(at).map_or('=', |letter| char::from(*letter)) // `bits` bits: always there
+        self.letters.get(at).copied().unwrap_or(b'=') // `bits` bits: always there
     }
 
     /// The bytes of a text.

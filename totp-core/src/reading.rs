@@ -57,6 +57,33 @@ impl de::Error for Error {
     fn custom<T: fmt::Display>(message: T) -> Self {
         Self { message: message.to_string(), span: None }
     }
+
+    fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        Self::custom(format_args!("invalid type: {}, expected {expected}", Shown(unexpected)))
+    }
+
+    fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        Self::custom(format_args!("invalid value: {}, expected {expected}", Shown(unexpected)))
+    }
+}
+
+/// A value as serde shows it, but for fractions: a hundredth of the module could do nothing but print those.
+struct Shown<'a>(Unexpected<'a>);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Unexpected::Str(text) => write!(f, "string {text:?}"),
+            Unexpected::Bool(value) => write!(f, "boolean `{value}`"),
+            Unexpected::Signed(number) => write!(f, "integer `{number}`"),
+            Unexpected::Unsigned(number) => write!(f, "integer `{number}`"),
+            Unexpected::Seq => f.write_str("sequence"),
+            Unexpected::Map => f.write_str("map"),
+            Unexpected::Float(_) => f.write_str("floating point number"),
+            Unexpected::Other(what) => f.write_str(what),
+            _ => f.write_str("another kind of value"),
+        }
+    }
 }
 
 type Table<'a> = &'a DeTable<'a>;

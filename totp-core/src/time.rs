@@ -25,6 +25,30 @@ impl UnixTime {
         Self(self.0.saturating_add(seconds).min(Self::MAX.0))
     }
 
+    /// As it is printed. A login prints and reads a dozen times, so not by way of the formatting of numbers.
+    fn printed(self) -> [u8; 20] {
+        let seconds = self.0.min(Self::MAX.0);
+        let (year, month, day) = civil(seconds / DAY);
+        let (hour, minute, second) = (seconds % DAY / 3600, seconds % 3600 / 60, seconds % 60);
+        let mut text = *b"0000-00-00T00:00:00Z";
+        let fields = [
+            (0..4, year),
+            (5..7, month),
+            (8..10, day),
+            (11..13, hour),
+            (14..16, minute),
+            (17..19, second),
+        ];
+        for (place, number) in fields {
+            let mut rest = number;
+            for digit in text.get_mut(place).unwrap_or_default().iter_mut().rev() {
+                *digit = b'0'.saturating_add(u8::try_from(rest % 10).unwrap_or(0));
+                rest /= 10;
+            }
+        }
+        text
+    }
+
     /// `seconds` earlier, no earlier than 1970.
     #[must_use]
     pub fn minus(self, seconds: u64) -> Self {
@@ -36,10 +60,7 @@ impl fmt::Display for UnixTime {
     /// `2026-03-12T09:20:00Z`. A time past [`Self::MAX`] is written as that.
     #[allow(clippy::arithmetic_side_effects)] // bounded: at most MAX goes in
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.0.min(Self::MAX.0);
-        let (year, month, day) = civil(seconds / DAY);
-        let (hour, minute, second) = (seconds % DAY / 3600, seconds % 3600 / 60, seconds % 60);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+        f.write_str(core::str::from_utf8(&self.printed()).map_err(|_| fmt::Error)?)
     }
 }
 
@@ -69,19 +90,7 @@ impl FromStr for UnixTime {
         let time =
             Self(days_from_civil(year, month, day) * DAY + hour * 3600 + minute * 60 + second);
         // Whatever was out of range, or punctuated in another way, prints differently.
-        let mut same = Same(text.as_bytes());
-        let printed = fmt::write(&mut same, format_args!("{time}"));
-        if printed.is_ok() && same.0.is_empty() { Ok(time) } else { Err(TimeError) }
-    }
-}
-
-/// Accepts exactly the bytes it was given, piece by piece.
-struct Same<'a>(&'a [u8]);
-
-impl fmt::Write for Same<'_> {
-    fn write_str(&mut self, piece: &str) -> fmt::Result {
-        self.0 = self.0.strip_prefix(piece.as_bytes()).ok_or(fmt::Error)?;
-        Ok(())
+        if time.printed() == text.as_bytes() { Ok(time) } else { Err(TimeError) }
     }
 }
 

@@ -309,12 +309,18 @@ fn without_end(block: &[u8], filler: u8) -> &[u8] {
     rest.get(..used).unwrap_or_default()
 }
 
+/// What stands before and after the first `at`, which is ASCII.
+fn cut(text: &str, at: u8) -> Option<(&str, &str)> {
+    let before = text.bytes().position(|byte| byte == at)?;
+    Some((text.get(..before)?, text.get(before.saturating_add(1)..)?))
+}
+
 /// The words of one line, taken from the front.
 struct Words<'a>(&'a str);
 
 impl<'a> Words<'a> {
     fn one(&mut self) -> Option<&'a str> {
-        let (first, rest) = self.0.split_once(' ').unwrap_or((self.0, ""));
+        let (first, rest) = cut(self.0, b' ').unwrap_or((self.0, ""));
         self.0 = rest;
         (!first.is_empty()).then_some(first)
     }
@@ -404,7 +410,7 @@ impl<'a> Lines<'a> {
         key: &str,
         read: impl FnOnce(&mut Words<'a>) -> Option<T>,
     ) -> Result<Option<T>, BlockError> {
-        let Some((line, rest)) = self.rest.split_once('\n') else { return Ok(None) };
+        let Some((line, rest)) = cut(self.rest, b'\n') else { return Ok(None) };
         let mut words = Words(line);
         if words.one() != Some(key) {
             return Ok(None);
