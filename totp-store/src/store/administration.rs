@@ -178,9 +178,10 @@ impl FileStore {
         let state = State { seq, ..state };
         self.write_first(&seat, &opened.file, &blocks, current, &state)?;
         let written = directories.records.write(&entry)?;
-        // Only a note: without it the next login flushes once more.
+        // Only a note: without it the next login flushes once more, the record's directory too.
+        let noted = if written.1.is_none() { seq } else { blocks.noted() };
         let meter = Meter { repeated: Some(state.repeated()), ..meter };
-        let _ = blocks.write_meter(&*self.disk, &opened.file, &meter, seq);
+        let _ = blocks.write_meter(&*self.disk, &opened.file, &meter, noted);
         self.make_decoys(directories);
         lasting(written)
     }
@@ -372,8 +373,9 @@ impl FileStore {
         state: &State,
     ) -> Result<(), Fault> {
         let disk = &*self.disk;
-        let written = blocks
-            .fill(disk, file)
+        let written = self
+            .keep_record(blocks, current)
+            .and_then(|()| blocks.fill(disk, file))
             .and_then(|()| blocks.write_state(disk, file, current, state))
             .and_then(|()| file.sync_all());
         written.map_err(|_| self.unwritable(seat))?;

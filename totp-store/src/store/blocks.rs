@@ -22,7 +22,7 @@ pub(super) const SIZE_ON_DISK: u64 = 12_288;
 
 /// Where in the file a block stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Slot {
+pub(super) enum Slot {
     A,
     B,
     Meter,
@@ -136,7 +136,8 @@ impl Blocks {
             }
         }
         if let Ok(meter) = &self.meter {
-            other.put(Slot::Meter, &print_meter(user, meter));
+            // Nothing is noted of it until its record is there for good.
+            other.put(Slot::Meter, &print_meter(user, &Meter { noted: 0, ..meter.clone() }));
         }
         Self { short: true, ..Self::parse(user, other.bytes) }
     }
@@ -168,7 +169,7 @@ impl Blocks {
         seq(&self.a).max(seq(&self.b)).max(self.noted())
     }
 
-    fn noted(&self) -> u64 {
+    pub(super) fn noted(&self) -> u64 {
         self.meter.as_ref().map_or(0, |meter| meter.noted)
     }
 
@@ -181,6 +182,13 @@ impl Blocks {
             .into_iter()
             .flatten()
             .max_by_key(|(_, state)| state.seq)
+    }
+
+    /// The newest block of an enrollment, where nothing notes that it was flushed. Nor is it known then that its record is
+    /// there for good.
+    pub(super) fn unnoted(&self, enrollment: Option<EnrollmentId>) -> Option<Slot> {
+        let kept = enrollment.and_then(|enrollment| self.newest(enrollment));
+        kept.filter(|(_, kept)| kept.seq > self.noted()).map(|(slot, _)| slot)
     }
 
     /// The last login in the newest block, whatever its enrollment.
@@ -198,19 +206,22 @@ impl Blocks {
     /// Writes a decision to disk, in the order that keeps it: the debit first, unflushed; then the state over the
     /// older block, flushed; then the meter with the note that this block is on disk.
     ///
-    /// `enrollment` is the one whose newest block must survive until the new one is there.
+    /// `enrollment` is the one whose newest block must survive until the new one is there. `keep_record` makes sure of the
+    /// record before a state is written under it: after the debit, for what it does follows a right code, and shows.
     pub(super) fn write(
         &self,
         disk: &dyn Disk,
         file: &File,
         enrollment: Option<EnrollmentId>,
         writes: &Writes,
+        keep_record: &dyn Fn() -> io::Result<()>,
     ) -> io::Result<()> {
         self.fill(disk, file)?;
         if let Some(meter) = &writes.debit {
             self.write_meter(disk, file, meter, self.noted())?;
         }
         if let Some(state) = &writes.state {
+            keep_record()?;
             self.write_state(disk, file, enrollment, state)?;
             let after = writes.settle.as_ref().or(writes.debit.as_ref());
             self.write_meter(disk, file, after.unwrap_or(&self.meter()), state.seq)?;
@@ -233,8 +244,7 @@ impl Blocks {
         enrollment: Option<EnrollmentId>,
         state: &State,
     ) -> io::Result<()> {
-        let kept = enrollment.and_then(|enrollment| self.newest(enrollment));
-        if let Some((slot, _)) = kept.filter(|(_, kept)| kept.seq > self.noted()) {
+        if let Some(slot) = self.unnoted(enrollment) {
             // Its writer was killed before the flush, or the flush failed, and then a second one alone would report success
             // without having written anything (the kernel takes failed pages for clean).
             disk.write(file, block(&self.bytes, slot), slot.offset())?;

@@ -2,6 +2,7 @@
 //! says, on disk or, while that takes nothing, in memory; unlock.
 
 use std::fs::File;
+use std::io;
 
 use totp_core::name::UserName;
 use totp_core::record::{EnrollmentId, Entry};
@@ -192,7 +193,7 @@ impl FileStore {
         f.decide(&view);
         let written = f.commit(&mut |writes| {
             if opened.writable {
-                let written = blocks.write(&*self.disk, &opened.file, enrollment, writes);
+                let written = self.write_blocks(&blocks, opened, enrollment, writes);
                 written.map_err(|_| NotWritten::Disk)?;
             } else if *writes != Writes::default() {
                 return Err(NotWritten::Disk);
@@ -229,7 +230,7 @@ impl FileStore {
         f.decide(&view);
         self.written(
             f.commit(&mut |writes| {
-                let written = memory.write(&RealDisk, file, enrollment, writes);
+                let written = memory.write(&RealDisk, file, enrollment, writes, &|| Ok(()));
                 written.map_err(|e| {
                     NotWritten::Fault(self.failed(&seat.name, "write to memory", &e))
                 })?;
@@ -262,8 +263,8 @@ impl FileStore {
         let on_disk = self.read(seat, &opened.file);
         let writes = on_disk.taking_back(enrollment, memory);
         let disk = &*self.disk;
-        let written = on_disk
-            .write(disk, &opened.file, enrollment, &writes)
+        let written = self
+            .write_blocks(&on_disk, opened, enrollment, &writes)
             .and_then(|()| disk.flush(&opened.file));
         if written.is_err() {
             return Ok(false);
@@ -280,6 +281,33 @@ impl FileStore {
         })?;
         Ok(Volatile { since, first })
     }
+    fn write_blocks(
+        &self,
+        blocks: &Blocks,
+        opened: &Opened,
+        enrollment: Option<EnrollmentId>,
+        writes: &Writes,
+    ) -> io::Result<()> {
+        let keep_record = || self.keep_record(blocks, enrollment);
+        blocks.write(&*self.disk, &opened.file, enrollment, writes, &keep_record)
+    }
+
+    /// Before a state is written that means nothing under any other record. Whoever put this one in place may have been
+    /// killed before the directory was flushed: then a power failure brings the one before back, and with it, after a
+    /// renaming, a state that knows nothing of what is accepted now.
+    pub(super) fn keep_record(
+        &self,
+        blocks: &Blocks,
+        enrollment: Option<EnrollmentId>,
+    ) -> io::Result<()> {
+        match self.directories.get() {
+            Some(directories) if blocks.unnoted(enrollment).is_some() => {
+                directories.records.directory().sync().map_err(io::Error::other)
+            }
+            _ => Ok(()),
+        }
+    }
+
 
     /// The look that finds nothing, for whoever has a state.
     fn look_for_nobody(&self) {

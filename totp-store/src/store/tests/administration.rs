@@ -6,13 +6,13 @@ use std::os::unix::fs::PermissionsExt as _;
 use nix::errno::Errno;
 use totp_core::evaluate::Reason;
 use totp_core::record::{EnrollmentId, Entry};
-use totp_core::store::{Found, StateRead, Store as _};
+use totp_core::store::{Durability, Found, StateRead, Store as _};
 
 use super::house::{
     House, NOW, Trouble, code, expected, first_state, is_accepted, reason, record, tombstone,
     try_code, user, wrong,
 };
-use crate::store::{Expected, NotChanged};
+use crate::store::{Expected, FileStore, NotChanged};
 
 fn enrolled(n: u8) -> Expected {
     expected("alice", n)
@@ -225,11 +225,10 @@ fn every_change_takes_away_what_killed_ones_left() {
     assert!(none_left(&house));
 }
 
-#[test]
-fn a_change_that_may_not_survive_a_power_failure_is_made_whole_and_says_so() {
-    use crate::store::{Directories, NotChanged, Records};
-    let house = House::empty();
-    let another = house.another_store();
+/// A store where a new or renamed record is in place, and a power failure may bring the old one back.
+fn where_records_may_not_last(house: &House) -> FileStore {
+    use crate::store::{Directories, Records};
+    let (store, another) = (house.another_store(), house.another_store());
     another.directories().unwrap();
     let Directories { states, .. } = another.directories.into_inner().unwrap();
     let users = crate::files::Directory::open(
@@ -238,7 +237,44 @@ fn a_change_that_may_not_survive_a_power_failure_is_made_whole_and_says_so() {
         crate::files::Shared::Nobody,
     );
     let records = Records::new(users.unwrap().that_fails_to_sync(Errno::EIO));
-    house.store.directories.set(Directories { records, states }).unwrap();
+    store.directories.set(Directories { records, states }).unwrap();
+    store
+}
+
+#[test]
+fn what_is_accepted_under_a_new_record_is_on_disk_only_once_the_record_is() {
+    let house = House::empty();
+    let store = where_records_may_not_last(&house);
+    let _ = store.install(record("alice", 1), Expected::Absent, &|_| first_state(1));
+    let enter = |store: &FileStore, at| try_code(store, "alice", &code(at), at).unwrap().1;
+    // Whoever installed it couldn't flush it, or was killed before: then its login has to, and can't either.
+    assert_eq!(enter(&store, NOW), Durability::Volatile);
+    let later = NOW.plus(60);
+    assert_eq!(enter(&house.another_store(), later), Durability::Disk);
+    assert!(!house.run("alice").exists());
+    // From then on it is known to be there.
+    assert_eq!(enter(&store, later.plus(60)), Durability::Disk);
+}
+
+#[test]
+fn what_is_accepted_under_a_new_name_is_on_disk_only_once_the_name_is() {
+    let house = House::with_alice();
+    let store = where_records_may_not_last(&house);
+    let enter = |store: &FileStore, name, at| try_code(store, name, &code(at), at).unwrap().1;
+    assert_eq!(enter(&store, "alice", NOW), Durability::Disk);
+    let expected = house.store.expect(&user("alice")).unwrap().0;
+    house.store.rename(&user("alice"), &user("alicia"), expected, 7).unwrap();
+    let later = NOW.plus(60);
+    assert_eq!(enter(&store, "alicia", later), Durability::Volatile);
+    let later = later.plus(60);
+    assert_eq!(enter(&house.another_store(), "alicia", later), Durability::Disk);
+    assert_eq!(enter(&store, "alicia", later.plus(60)), Durability::Disk);
+}
+
+#[test]
+fn a_change_that_may_not_survive_a_power_failure_is_made_whole_and_says_so() {
+    let mut house = House::empty();
+    house.store = where_records_may_not_last(&house);
     let is_in_place = |result: Result<(), NotChanged>| {
         let Err(error @ NotChanged::NotDurable(_)) = result else { panic!("{result:?}") };
         assert!(error.to_string().contains("the change is in place"), "{error}");
