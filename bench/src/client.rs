@@ -73,6 +73,26 @@ pub enum Process {
     Started,
 }
 
+/// One thing to be done and timed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Task<'a> {
+    /// A login.
+    Login(Process, Login<'a>),
+    /// 512 bytes at the beginning of a file, and `fdatasync`.
+    Overwrite(&'a Path),
+}
+
+impl Task<'_> {
+    fn line(&self) -> String {
+        match self {
+            Self::Login(Process::Same, login) => line("login", login),
+            Self::Login(Process::Forked, login) => line("fork", login),
+            Self::Login(Process::Started, login) => line("exec", login),
+            Self::Overwrite(file) => format!("sync {}", file.display()),
+        }
+    }
+}
+
 /// How long something took, in nanoseconds of the monotonic clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timing {
@@ -103,6 +123,27 @@ impl Timing {
         let whole = words.next()?.parse().ok()?;
         let steps = words.map(|word| word.parse().ok()).collect::<Option<_>>()?;
         Some(Self { code, whole, steps })
+    }
+}
+
+/// What a login added to the memory of its process, in KiB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Weight {
+    /// What `pam_authenticate` returned.
+    pub code: i32,
+    /// Resident, shared pages of libraries included.
+    pub resident: i64,
+    /// Of those, what no other process has mapped as well.
+    pub own: i64,
+}
+
+impl Weight {
+    fn read(line: &str) -> Option<Self> {
+        let words = line.split_ascii_whitespace().map(|word| word.parse::<i64>().ok());
+        let [code, before, after, own_before, own_after] =
+            <[i64; 5]>::try_from(words.collect::<Option<Vec<_>>>()?).ok()?;
+        let code = i32::try_from(code).ok()?;
+        Some(Self { code, resident: after - before, own: own_after - own_before })
     }
 }
 
@@ -158,24 +199,36 @@ impl Client {
     ///
     /// If the application dies.
     pub fn login(&mut self, process: Process, login: &Login<'_>) -> Timing {
-        self.ask(&line(process, login));
+        self.ask(&Task::Login(process, *login).line());
         self.timing()
     }
 
-    /// Makes many logins one after another, without a pause for being told of each.
+    /// Does many things one after another, without a pause for being told of each.
     ///
     /// # Panics
     ///
     /// If the application dies.
-    pub fn logins(&mut self, process: Process, logins: &[Login<'_>]) -> Vec<Timing> {
+    pub fn all(&mut self, tasks: &[Task<'_>]) -> Vec<Timing> {
+        let mut timings = Vec::with_capacity(tasks.len());
         // Few enough that neither pipe fills up while the other one is waited for.
-        let mut timings = Vec::with_capacity(logins.len());
-        for some in logins.chunks(200) {
-            let lines: Vec<String> = some.iter().map(|login| line(process, login)).collect();
+        for some in tasks.chunks(200) {
+            let lines: Vec<String> = some.iter().map(Task::line).collect();
             self.ask(&lines.join("\n"));
             timings.extend(some.iter().map(|_| self.timing()));
         }
         timings
+    }
+
+    /// Makes one login in this process, to which no module should have been loaded yet, and says how
+    /// much memory that added until before `pam_end`.
+    ///
+    /// # Panics
+    ///
+    /// If the application dies.
+    pub fn weigh(&mut self, login: &Login<'_>) -> Weight {
+        self.ask(&line("memory", login));
+        let said = self.hear();
+        Weight::read(&said).unwrap_or_else(|| panic!("the client said {said:?}"))
     }
 
     /// Overwrites the first 512 bytes of a file and flushes them.
@@ -184,7 +237,7 @@ impl Client {
     ///
     /// If that fails.
     pub fn overwrite(&mut self, file: &Path) -> u64 {
-        self.ask(&format!("sync {}", file.display()));
+        self.ask(&Task::Overwrite(file).line());
         self.timing().whole
     }
 
@@ -213,12 +266,7 @@ impl Drop for Client {
     }
 }
 
-fn line(process: Process, login: &Login<'_>) -> String {
-    let command = match process {
-        Process::Same => "login",
-        Process::Forked => "fork",
-        Process::Started => "exec",
-    };
+fn line(command: &str, login: &Login<'_>) -> String {
     let mut words = vec![command, login.service, login.user, login.rhost];
     words.extend(login.answers);
     let spaced = |word: &&str| word.is_empty() || word.contains(char::is_whitespace);
@@ -233,13 +281,19 @@ mod tests {
     #[test]
     fn a_login_is_one_line_of_words() {
         let login = Login { service: "code", user: "alice", rhost: "-", answers: &["1", "2"] };
-        assert_eq!(line(Process::Forked, &login), "fork code alice - 1 2");
+        assert_eq!(Task::Login(Process::Forked, login).line(), "fork code alice - 1 2");
     }
 
     #[test]
     fn the_last_step_is_how_long_the_verdict_took() {
         let timing = Timing::read("7 1500 300 200 90\n").unwrap();
         assert_eq!((timing.code, timing.whole, timing.verdict()), (7, 1500, 90));
+    }
+
+    #[test]
+    fn a_weight_is_what_came_to_it() {
+        let weight = Weight::read("0 2000 2100 500 530\n").unwrap();
+        assert_eq!(weight, Weight { code: 0, resident: 100, own: 30 });
     }
 
     #[test]

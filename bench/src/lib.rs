@@ -16,6 +16,10 @@
 )]
 
 mod client;
+mod purse;
+mod rounds;
+pub mod site;
 pub mod statistics;
 
-pub use client::{Client, Login, Process, Programs, SUCCESS, Timing};
+pub use client::{Client, Login, Process, Programs, SUCCESS, Task, Timing, Weight};
+pub use rounds::interleaved;

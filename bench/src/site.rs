@@ -1,0 +1,225 @@
+//! The same people enrolled with all modules under the same keys: what one machine would have on its
+//! disk, several times beside each other, so that there are codes enough without waiting for them.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use data_encoding::{BASE32_NOPAD, HEXLOWER};
+use pam_totp_tests::{House, Phone};
+
+use crate::client::Login;
+use crate::purse::{Purse, unix_time};
+
+/// Of how many names one file is the other one's, where nobody opens it: ext4 allows 65,000.
+const NAMES_A_FILE: usize = 1_000;
+
+/// Whose module answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Module {
+    /// The module of this project.
+    Ours,
+    /// google-authenticator's with `-t -d -w 3`: by time, no code twice, one step to either side.
+    Google,
+    /// The same with `-r 3 -R 30`: at most three logins in half a minute.
+    GoogleLimited,
+    /// `pam_oath`.
+    Oath,
+    /// The module that asks and lets everybody in.
+    Empty,
+}
+
+impl Module {
+    /// All that look at codes.
+    pub const REAL: [Self; 4] = [Self::Ours, Self::Google, Self::GoogleLimited, Self::Oath];
+
+    /// What it is called in tables.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Ours => "pam_totp",
+            Self::Google => "google-authenticator",
+            Self::GoogleLimited => "the same, rate limit",
+            Self::Oath => "pam_oath",
+            Self::Empty => "empty module",
+        }
+    }
+
+    fn service(self, site: &str) -> String {
+        match self {
+            Self::Ours => format!("ours-{site}"),
+            Self::Google => format!("google-{site}"),
+            Self::GoogleLimited => format!("limited-{site}"),
+            Self::Oath => format!("oath-{site}"),
+            Self::Empty => "empty".to_string(),
+        }
+    }
+}
+
+/// Somebody with a record at a site.
+#[derive(Debug)]
+pub struct Enrolled {
+    /// The name of the account.
+    pub user: String,
+    site: String,
+    purse: Purse,
+}
+
+/// One login that is to be made, by whichever module.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ticket {
+    site: String,
+    user: String,
+    code: String,
+}
+
+impl Enrolled {
+    /// A ticket with a right code, waited for where there is none left.
+    pub fn draw(&mut self) -> Ticket {
+        loop {
+            if let Some(code) = self.purse.draw(unix_time()) {
+                return Ticket {
+                    site: self.site.clone(),
+                    user: self.user.clone(),
+                    code: code.to_string(),
+                };
+            }
+            // Codes come by the clock; there is nothing to be woken by.
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+    }
+
+    /// A ticket with these words in the place of the code.
+    #[must_use]
+    pub fn with(&self, words: &str) -> Ticket {
+        Ticket { site: self.site.clone(), user: self.user.clone(), code: words.to_string() }
+    }
+}
+
+impl Ticket {
+    /// The same for another account, which isn't enrolled.
+    #[must_use]
+    pub fn of(&self, user: &str) -> Self {
+        Self { user: user.to_string(), ..self.clone() }
+    }
+
+    /// Hands the login to `with`, for it is made of borrowed words.
+    pub fn as_login<T>(&self, module: Module, with: impl FnOnce(&Login<'_>) -> T) -> T {
+        let answers: Vec<&str> = self.code.split(' ').collect();
+        let service = module.service(&self.site);
+        let rhost = "192.0.2.7";
+        with(&Login { service: &service, user: &self.user, rhost, answers: &answers })
+    }
+}
+
+/// Enrolls `people` at a new site, and as many names more as make `enrolled`.
+///
+/// # Panics
+///
+/// If the disk can't be written.
+#[must_use]
+pub fn settle(house: &House, site: &str, people: &[String], enrolled: usize) -> Vec<Enrolled> {
+    let directory = house.disk().join("sites").join(site);
+    make_directories(&directory, &house.path("/run"), site);
+    let config = directory.join("config.toml");
+    let settings = format!(
+        "[paths]\nstate_dir = \"{0}/state\"\nlog_file = \"{0}/log/notifications.jsonl\"\nrun_dir = \"/run/{site}\"\n",
+        directory.display()
+    );
+    write(&config, &settings);
+    let config = config.to_str().unwrap();
+    let mut oath = String::new();
+    let mut settled = Vec::new();
+    for user in people {
+        let arguments = ["--config", config, "enroll", user, "--json", "--no-confirm"];
+        let document = house.admin_json(&arguments);
+        let phone = Phone::new(document["secret"].as_str().expect("enroll --json gives it"));
+        write(&directory.join("google").join(user), &google_file(&phone, ""));
+        let limit = "\" RATE_LIMIT 3 30\n";
+        write(&directory.join("limited").join(user), &google_file(&phone, limit));
+        oath.push_str(&oath_line(user, phone.secret()));
+        settled.push(Enrolled {
+            user: user.clone(),
+            site: site.to_string(),
+            purse: Purse::of(&phone),
+        });
+    }
+    for nth in people.len()..enrolled {
+        oath.push_str(&oath_line(&filler(nth), "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"));
+    }
+    write(&directory.join("oath/users"), &oath);
+    fill(&directory.join("state"), people.len()..enrolled);
+    make_stacks(house, site, &directory);
+    settled
+}
+
+fn make_directories(directory: &Path, run: &Path, site: &str) {
+    let below = ["users", "state", "outbox", "notices", "remembered"].map(|d| format!("state/{d}"));
+    let here = ["log", "google", "limited", "oath"].map(str::to_string);
+    let mut make = fs::DirBuilder::new();
+    make.mode(0o700).recursive(true);
+    for name in below.into_iter().chain(here) {
+        make.create(directory.join(name)).unwrap();
+    }
+    make.create(run.join(site)).unwrap();
+}
+
+fn make_stacks(house: &House, site: &str, directory: &Path) {
+    let directory = directory.display();
+    let google = "pam_google_authenticator.so user=root";
+    let arguments = |module| match module {
+        Module::Ours => format!("pam_totp.so config={directory}/config.toml"),
+        Module::Google => format!("{google} secret={directory}/google/${{USER}}"),
+        Module::GoogleLimited => format!("{google} secret={directory}/limited/${{USER}}"),
+        Module::Oath => format!("pam_oath.so usersfile={directory}/oath/users window=1 digits=6"),
+        Module::Empty => format!("{}/pam_empty.so", house.disk().display()),
+    };
+    for module in Module::REAL.into_iter().chain([Module::Empty]) {
+        let line = format!("auth required {}\n", arguments(module));
+        house.stack(&module.service(site), &line);
+    }
+}
+
+/// What `google-authenticator` writes, in its order, with five emergency codes.
+fn google_file(phone: &Phone, limit: &str) -> String {
+    let mut text = phone.secret().to_string() + "\n" + limit;
+    text.push_str("\" WINDOW_SIZE 3\n\" DISALLOW_REUSE\n\" TOTP_AUTH\n");
+    for code in 0..5 {
+        writeln!(text, "{}", 31_415_926 + code * 1_234_567).unwrap();
+    }
+    text
+}
+
+fn oath_line(user: &str, secret: &str) -> String {
+    let key = BASE32_NOPAD.decode(secret.as_bytes()).expect("a key in base32");
+    format!("HOTP/T30/6\t{user}\t-\t{}\n", HEXLOWER.encode(&key))
+}
+
+fn filler(nth: usize) -> String {
+    format!("user{nth:06}")
+}
+
+/// Names in the directories of records and states, for people who don't log in. A login opens files by
+/// name and never lists a directory, so what is behind the other names can be the same file for many.
+fn fill(state: &Path, further: std::ops::Range<usize>) {
+    for (directory, ending, length) in [("users", ".toml", 400), ("state", "", 12_288)] {
+        let mut original = PathBuf::new();
+        for nth in further.clone() {
+            let file = state.join(directory).join(filler(nth) + ending);
+            if (nth - further.start).is_multiple_of(NAMES_A_FILE) {
+                write(&file, &"#".repeat(length));
+                original = file;
+            } else {
+                fs::hard_link(&original, file).unwrap();
+            }
+        }
+    }
+}
+
+fn write(file: &Path, text: &str) {
+    let mut options = fs::OpenOptions::new();
+    let mut file = options.write(true).create_new(true).mode(0o600).open(file).unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+}
