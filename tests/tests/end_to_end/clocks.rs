@@ -7,7 +7,7 @@ use pam_totp_tests::{Application, FirstFactor, House, Outcome, PASSWORD, Pam, Ph
 use crate::{CODE, NEXT};
 
 /// Noon of a day long ago or far away: the tests' own time stands still there.
-const NOON: i64 = 1_900_000_000;
+pub const NOON: i64 = 1_900_000_000;
 const HOUR: i64 = 3600;
 
 /// Where libfaketime reads what time it is: not told by a variable, because sshd clears them before PAM.
@@ -27,7 +27,7 @@ pub fn variables() -> [(&'static str, &'static str); 5] {
     ]
 }
 
-fn set_clock(house: &House, time: i64) {
+pub fn set_clock(house: &House, time: i64) {
     fs::write(house.path(CLOCK), format!("{time}\n")).unwrap();
 }
 

@@ -37,6 +37,7 @@
 mod account_phase;
 mod administration;
 mod bypass;
+mod chance;
 mod clocks;
 mod disks;
 mod doors;
@@ -45,6 +46,10 @@ mod faults;
 mod hosts;
 mod houses;
 mod installation;
+mod killed_commands;
+mod kills;
+mod limits;
+mod misfortune;
 mod names;
 mod notifications;
 mod policies;
