@@ -36,11 +36,14 @@ pub(crate) fn built() -> &'static Built {
     })
 }
 
-/// `target/debug` or its like: the test program itself lies in `deps` below it.
+/// `target/debug` or its like: a test program lies in `deps` below it, any other in itself.
 fn target_directory() -> PathBuf {
     let program = env::current_exe().expect("this program has a path");
-    let deps = program.parent().expect("it lies in a directory");
-    deps.parent().expect("which lies in the target directory").to_path_buf()
+    let mut directory = program.parent().expect("it lies in a directory");
+    if directory.ends_with("deps") {
+        directory = directory.parent().expect("which lies in the target directory");
+    }
+    directory.to_path_buf()
 }
 
 fn build_workspace(directory: &Path) {
