@@ -14,6 +14,7 @@ use totp_core::store::{
 };
 use totp_core::text_message::{Limits, Message, request};
 use totp_core::time::UnixTime;
+use totp_store::clock::Moment;
 use totp_store::{clock, entropy, limits};
 
 /// Against what answers are evaluated.
@@ -46,6 +47,8 @@ pub(crate) struct Judged {
     pub(crate) begun_anew: bool,
     /// A fault of the user's own files that came up only now; the verdict is a refusal then.
     pub(crate) fault: Option<Fault>,
+    /// When the codes were computed. From then on, what is done depends on whose files there are.
+    pub(crate) begun: Moment,
 }
 
 impl<S: Store> Judge<'_, S> {
@@ -66,6 +69,7 @@ impl<S: Store> Judge<'_, S> {
         let now = clock::now();
         let entropy = random_bits()?;
         let codebook = self.codebook(answers, now);
+        let begun = Moment::now();
         let attempt = |pretext| Attempt {
             answers,
             codebook: &codebook,
@@ -95,7 +99,7 @@ impl<S: Store> Judge<'_, S> {
                 };
                 match self.store.transact(self.user, &decide) {
                     Ok(committed) => {
-                        return Ok(Judged { begun_anew: lost.get(), ..judged(committed) });
+                        return Ok(Judged { begun_anew: lost.get(), ..judged(committed, begun) });
                     }
                     // The same work as for everybody; from now on nobody is let in here.
                     Err(fault) if fault.kind.is_the_users_own() => {
@@ -108,7 +112,7 @@ impl<S: Store> Judge<'_, S> {
         if let Some(fault) = &fault {
             self.against = Against::Decoy(Reason::Store(fault.kind));
         }
-        Ok(Judged { fault, ..judged(committed) })
+        Ok(Judged { fault, ..judged(committed, begun) })
     }
 
     /// Asks for a text message; where `asked` is false or there is nobody to send it to, does as much for nothing.
@@ -159,10 +163,10 @@ impl<S: Store> Judge<'_, S> {
     }
 }
 
-fn judged(committed: Committed<Verdict>) -> Judged {
+fn judged(committed: Committed<Verdict>, begun: Moment) -> Judged {
     let durability = committed.durability();
     let verdict = committed.into_outcome();
-    Judged { verdict, durability, begun_anew: false, fault: None }
+    Judged { verdict, durability, begun_anew: false, fault: None, begun }
 }
 
 fn is_lost(view: &View) -> bool {

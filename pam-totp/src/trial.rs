@@ -8,6 +8,7 @@ use totp_core::evaluate::{Accepted, By, Reason, Refusal, Verdict};
 use totp_core::log::{self, Failure};
 use totp_core::policy::Config;
 use totp_core::store::{Durability, Fault, Store};
+use totp_store::clock::Moment;
 use totp_store::notices::Shown;
 use totp_store::permanent::PermanentRecord;
 use totp_store::{clock, host_name};
@@ -90,6 +91,10 @@ impl<S: Store> Trial<'_, S> {
                         refused = Some(refusal.clone());
                     }
                     self.note(&judged);
+                    if let Verdict::Refused(_) = judged.verdict {
+                        // Whatever it took to find out, and to write to the log.
+                        judged.begun.wait_for_a_whole_millisecond();
+                    }
                     login.judged(judged.verdict);
                 }
                 Next::Done(end) => return Ok((end, login.wants_new())),
@@ -99,6 +104,7 @@ impl<S: Store> Trial<'_, S> {
 
     /// A text message, if one was asked for and there is somebody to send it to; the same work if not.
     fn text_message(&mut self, word: Word) -> Result<(), Broken> {
+        let begun = Moment::now();
         let limits = self.config.sms.limits();
         let asked = word == Word::Sms && limits.is_some();
         let message = self.judge.text(limits, asked).map_err(Broken::Fault)?;
@@ -112,6 +118,7 @@ impl<S: Store> Trial<'_, S> {
             // The same is said and done on: what is seen must not tell whether there is a number.
             self.host.log(Priority::Warning, &format!("{error}; no text message is sent"));
         }
+        begun.wait_for_a_whole_millisecond();
         Ok(())
     }
 

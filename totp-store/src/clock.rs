@@ -1,7 +1,8 @@
 //! The only place that asks what time it is. Everywhere else time is a parameter.
 
 use std::fs;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::{SysconfVar, sysconf};
@@ -13,6 +14,30 @@ use totp_core::time::UnixTime;
 pub fn now() -> UnixTime {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     UnixTime(since.map_or(0, |passed| passed.as_secs())).min(UnixTime::MAX)
+}
+
+/// A moment that a while is counted from, whatever becomes of the system's clock.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment(Instant);
+
+impl Moment {
+    /// This one.
+    #[must_use]
+    pub fn now() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Waits until a whole number of milliseconds has passed since, at least one. Who sees when it is over doesn't see
+    /// how long what was done in that time took.
+    pub fn wait_for_a_whole_millisecond(self) {
+        thread::sleep(rest_of_millisecond(self.0.elapsed()));
+    }
+}
+
+/// How much longer until a whole number of milliseconds has passed.
+fn rest_of_millisecond(passed: Duration) -> Duration {
+    const WHOLE: u32 = 1_000_000;
+    Duration::from_nanos(u64::from(WHOLE.saturating_sub(passed.subsec_nanos() % WHOLE)))
 }
 
 /// When process 1 started, by today's clock: before that, nothing in `/run` can have been written.
@@ -39,6 +64,14 @@ fn start_ticks(stat: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_took_less_than_a_millisecond_ends_with_it_and_what_took_longer_with_a_later_one() {
+        for (passed, rest) in [(0, 1000), (1, 999), (999, 1), (1000, 1000), (2_000_300, 700)] {
+            let rest = Duration::from_micros(rest);
+            assert_eq!(rest_of_millisecond(Duration::from_micros(passed)), rest, "{passed}");
+        }
+    }
 
     #[test]
     fn process_1_started_before_now() {

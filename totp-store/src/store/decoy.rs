@@ -1,19 +1,12 @@
 //! What stands in for the files of somebody who has none, so that a login takes the same time and leaves the same
 //! traces: a record that is read and thrown away, and sixteen states.
 
-use totp_core::contact::Contact;
 use totp_core::event::Place;
 use totp_core::name::{AuthenticatorName, UserName};
-use totp_core::onetime::{LENGTH, OneTimeCode};
 use totp_core::origin::Origin;
-use totp_core::otp::Totp;
-use totp_core::record::{
-    Authenticator, Decision, EnrollmentId, Entry, Kind, Record, Recovery, print,
-};
-use totp_core::secret::Secret;
+use totp_core::record::EnrollmentId;
 use totp_core::state::{Spent, State, TotpSpent, Visit};
 use totp_core::time::UnixTime;
-use zeroize::Zeroizing;
 
 use super::blocks::Blocks;
 
@@ -41,56 +34,35 @@ fn named(n: u8, fallback: &UserName) -> UserName {
     UserName::new(&format!(".decoy-{n:02}")).unwrap_or_else(|_| fallback.clone())
 }
 
+/// As long in text as any time of today's.
+const LONG_AGO: UnixTime = UnixTime(1_767_225_600);
+
 /// What a decoy begins with: about as much as the state of somebody who logs in now and then.
 pub(super) fn first_blocks(decoy: &UserName) -> Blocks {
-    let spent = Spent::Totp(TotpSpent { used: Some(UnixTime(0)), ..TotpSpent::default() });
+    let spent = Spent::Totp(TotpSpent { used: Some(LONG_AGO), ..TotpSpent::default() });
     let authenticator = AuthenticatorName::new(AuthenticatorName::DEFAULT);
     let spent = authenticator.map(|name| (name, spent)).into_iter().collect();
     let mut state = State::new(EnrollmentId::fresh([0; 8]), 1, spent);
-    state.last_login = Some(Visit { time: UnixTime(0), place: Place::new("sshd", "192.0.2.1") });
-    state.remember(Origin::Net4([192, 0, 2]), UnixTime(0));
+    state.last_login = Some(Visit { time: LONG_AGO, place: Place::new("sshd", "192.0.2.1") });
+    state.remember(Origin::Net4([192, 0, 2]), LONG_AGO);
     Blocks::first(decoy, &state)
 }
 
-/// An ordinary record with a secret that is good for nothing.
-pub(super) fn record_text() -> Zeroizing<String> {
-    let made = || {
-        let name = AuthenticatorName::new(AuthenticatorName::DEFAULT).ok()?;
-        let totp = Totp {
-            secret: Secret::fresh(&[0x5a; Secret::FRESH]),
-            algorithm: totp_core::otp::Algorithm::Sha1,
-            digits: totp_core::otp::Digits::Six,
-            period: totp_core::time::Period::DEFAULT,
-        };
-        let decision = Decision {
-            user: UserName::new("decoy").ok()?,
-            uid: Some(0),
-            since: UnixTime(0),
-            by: "root".to_owned(),
-            seq: 0,
-            contact: Contact::default(),
-        };
-        let authenticators =
-            vec![Authenticator { name, added: UnixTime(0), kind: Kind::Totp(totp) }];
-        let enrollment = EnrollmentId::fresh([0; 8]);
-        // As many recovery codes as an enrollment issues by default.
-        let codes = (0..5).map(|n| OneTimeCode::fresh(&[n; LENGTH]).hash()).collect();
-        let recovery = Some(Recovery { rotating: false, issued: UnixTime(0), codes });
-        let record = Record { recovery, ..Record::new(decision, enrollment, authenticators) };
-        print(&Entry::Enrolled(record)).ok()
-    };
-    made().unwrap_or_default()
-}
+/// An ordinary record with a secret that is good for nothing, and as many recovery codes as an enrollment issues by
+/// default.
+pub(super) const RECORD_TEXT: &str = include_str!("decoy.toml");
 
 #[cfg(test)]
 mod tests {
-    use totp_core::record::parse;
+    use totp_core::record::{Entry, parse, print};
 
     use super::*;
 
     #[test]
     fn a_decoy_is_read_like_anybody_elses_files() {
-        assert!(matches!(parse(&record_text()), Ok(Entry::Enrolled(_))));
+        let record = parse(RECORD_TEXT).unwrap();
+        assert!(matches!(record, Entry::Enrolled(_)));
+        assert_eq!(print(&record).unwrap().as_str(), RECORD_TEXT);
         let decoy = of(&UserName::new("mallory").unwrap());
         let blocks = first_blocks(&decoy);
         assert_eq!(blocks.highest(), 1);

@@ -1,6 +1,7 @@
 //! The record files: `users/NAME.toml`.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use totp_core::name::UserName;
@@ -18,6 +19,10 @@ use crate::files::{Access, Demand, Directory};
 pub(super) struct Records {
     directory: Directory,
     last: Mutex<Option<Last>>,
+    /// The same, of the decoy's record.
+    last_decoy: Mutex<Option<Last>>,
+    /// The decoy's record was looked for and wasn't there.
+    no_decoy: AtomicBool,
 }
 
 /// The file that was read last. A login reads the same text twice, before the prompt and under the lock; parsing it is
@@ -36,7 +41,12 @@ impl fmt::Debug for Last {
 
 impl Records {
     pub(super) fn new(directory: Directory) -> Self {
-        Self { directory, last: Mutex::new(None) }
+        Self {
+            directory,
+            last: Mutex::new(None),
+            last_decoy: Mutex::new(None),
+            no_decoy: AtomicBool::new(false),
+        }
     }
 
     /// Locked by whoever administrates; nobody else can open it.
@@ -44,18 +54,34 @@ impl Records {
         &self.directory
     }
 
-    /// What is decided about a user. `None` is a proven absence, and takes as long as a presence.
+    /// What is decided about a user. Absence is a proven one. It takes as long as a presence, and so does a record that is
+    /// short, as those of people who aren't enrolled are, or damaged.
     pub(super) fn read(&self, user: &UserName) -> Result<Option<Entry>, Fault> {
         let name = file_name(user);
-        let Some(text) = self.directory.text(&name, DEMAND).map_err(record_fault)? else {
-            self.read_decoy();
-            return Ok(None);
+        let text = match self.directory.text(&name, DEMAND) {
+            Ok(Some(text)) => text,
+            absent_or_refused => {
+                self.read_decoy();
+                return absent_or_refused.map(|_| None).map_err(record_fault);
+            }
         };
-        // The look that finds nothing, for whoever is found.
-        let _ = self.directory.file(decoy::NOBODY, Access::Read, DEMAND);
-        let path = self.directory.path().join(&name);
+        self.look_for_nobody();
+        let entry = self.understood(user, &name, text);
+        if !matches!(entry, Ok(Entry::Enrolled(_))) {
+            self.parse_decoy(decoy::RECORD_TEXT.to_owned().into());
+        }
+        entry.map(Some)
+    }
+
+    fn understood(
+        &self,
+        user: &UserName,
+        name: &str,
+        text: Zeroizing<String>,
+    ) -> Result<Entry, Fault> {
+        let path = self.directory.path().join(name);
         let read = |text: &str| parse_as(text, |name| name == user);
-        let entry = self.parsed(&name, text, read).map_err(|error| {
+        let entry = parsed(&self.last, name, text, read).map_err(|error| {
             let detail = format!(
                 "{}: {error}; enroll {user} again with totp-admin enroll --replace {user}",
                 path.display()
@@ -70,7 +96,7 @@ impl Records {
             );
             return Err(fault(FaultKind::RecordRefused, detail));
         }
-        Ok(Some(entry))
+        Ok(entry)
     }
 
     /// The commit point of an administrative change.
@@ -116,32 +142,33 @@ impl Records {
 
     /// Makes the decoy's record if it isn't there. That it can't be made only shows in how long a look takes.
     pub(super) fn make_decoy(&self) {
-        if matches!(self.directory.file(decoy::RECORD, Access::Read, DEMAND), Ok(None)) {
-            let _ = self.directory.replace(decoy::RECORD, decoy::record_text().as_bytes());
+        let there = self.directory.file(decoy::RECORD, Access::Read, DEMAND);
+        self.no_decoy.store(matches!(there, Ok(None)), Ordering::Relaxed);
+        self.make_missed_decoy();
+    }
+
+    /// Makes the decoy's record if it wasn't there when it was last read.
+    pub(super) fn make_missed_decoy(&self) {
+        if self.no_decoy.swap(false, Ordering::Relaxed) {
+            let _ = self.directory.replace(decoy::RECORD, decoy::RECORD_TEXT.as_bytes());
         }
     }
 
-    /// The work of reading a record, for whoever has none.
+    /// The work of reading a record, for whoever has none that could be opened.
     pub(super) fn read_decoy(&self) {
-        let text = self.directory.text(decoy::RECORD, DEMAND).ok().flatten();
-        let text = text.unwrap_or_else(decoy::record_text);
-        let _ = std::hint::black_box(self.parsed(decoy::RECORD, text, parse));
+        let text = self.directory.text(decoy::RECORD, DEMAND);
+        self.no_decoy.store(matches!(text, Ok(None)), Ordering::Relaxed);
+        let text = text.ok().flatten();
+        self.parse_decoy(text.unwrap_or_else(|| decoy::RECORD_TEXT.to_owned().into()));
     }
 
-    /// What `read` makes of the text of a file; or made of it, where it is the one that was read last.
-    fn parsed(
-        &self,
-        name: &str,
-        text: Zeroizing<String>,
-        read: impl FnOnce(&str) -> Result<Entry, RecordError>,
-    ) -> Result<Entry, RecordError> {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(last) = last.as_ref().filter(|last| last.name == name && last.text == text) {
-            return Ok(last.entry.duplicate());
-        }
-        let entry = read(&text)?;
-        *last = Some(Last { name: name.to_owned(), text, entry: entry.duplicate() });
-        Ok(entry)
+    /// The look that finds nothing, for whoever is found.
+    pub(super) fn look_for_nobody(&self) {
+        let _ = self.directory.file(decoy::NOBODY, Access::Read, DEMAND);
+    }
+
+    fn parse_decoy(&self, text: Zeroizing<String>) {
+        let _ = std::hint::black_box(parsed(&self.last_decoy, decoy::RECORD, text, parse));
     }
 
     fn read_named(&self, stem: &str) -> Result<Option<Entry>, Fault> {
@@ -160,6 +187,22 @@ impl Records {
         let detail = format!("{}: it is the record of {whose}; move it away", path.display());
         Err(fault(FaultKind::RecordRefused, detail))
     }
+}
+
+/// What `read` makes of the text of a file; or made of it, where it is the one that was read last.
+fn parsed(
+    last: &Mutex<Option<Last>>,
+    name: &str,
+    text: Zeroizing<String>,
+    read: impl FnOnce(&str) -> Result<Entry, RecordError>,
+) -> Result<Entry, RecordError> {
+    let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(last) = last.as_ref().filter(|last| last.name == name && last.text == text) {
+        return Ok(last.entry.duplicate());
+    }
+    let entry = read(&text)?;
+    *last = Some(Last { name: name.to_owned(), text, entry: entry.duplicate() });
+    Ok(entry)
 }
 
 const EXTENSION: &str = ".toml";

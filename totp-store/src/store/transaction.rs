@@ -92,7 +92,14 @@ impl FileStore {
         self.room_for_files(&own.name)?;
         let mut made = None;
         for _ in 0..TRIES {
-            let turn = match record_of.map(|_| self.open_state(&own.name)).transpose()?.flatten() {
+            let opened = match record_of {
+                Some(_) => self.open_state(&own.name)?,
+                None => {
+                    self.look_for_nobody();
+                    None
+                }
+            };
+            let turn = match opened {
                 Some(opened) => {
                     self.look_for_nobody();
                     self.under_lock(&own, Some(opened), f)?
@@ -167,12 +174,13 @@ impl FileStore {
         let entry = match seat.record_of {
             Some(user) => records.read(user)?,
             None => {
+                records.look_for_nobody();
                 records.read_decoy();
                 None
             }
         };
         if seat.is_decoy {
-            records.make_decoy();
+            records.make_missed_decoy();
             if enrollment(entry.as_ref()).is_some() {
                 return Ok(None);
             }
@@ -273,14 +281,6 @@ impl FileStore {
         Ok(true)
     }
 
-    fn volatile(&self, first: bool) -> Result<Volatile, Fault> {
-        let since = (self.started)().ok_or_else(|| {
-            let detail = "the disk can't be written, and without /proc/1/stat it can't be told since when \
-                          memory remembers; mount /proc";
-            fault(FaultKind::Unavailable, detail.to_owned())
-        })?;
-        Ok(Volatile { since, first })
-    }
     fn write_blocks(
         &self,
         blocks: &Blocks,
@@ -308,8 +308,16 @@ impl FileStore {
         }
     }
 
+    fn volatile(&self, first: bool) -> Result<Volatile, Fault> {
+        let since = (self.started)().ok_or_else(|| {
+            let detail = "the disk can't be written, and without /proc/1/stat it can't be told since when \
+                          memory remembers; mount /proc";
+            fault(FaultKind::Unavailable, detail.to_owned())
+        })?;
+        Ok(Volatile { since, first })
+    }
 
-    /// The look that finds nothing, for whoever has a state.
+    /// The look that finds nothing, for whoever has a state or is only pretended to be looked for.
     fn look_for_nobody(&self) {
         if let Some(directories) = self.directories.get() {
             let _ = directories.states.file(decoy::NOBODY, Access::Write, DEMAND);
