@@ -229,6 +229,8 @@ impl FileStore {
             return Err(NotChanged::Meanwhile(old.clone()));
         };
         let blocks = self.ready_to_change(&from, &source, current)?;
+        // Else a power failure might bring back a record under the new name, with a half-written copy.
+        self.keep_record(&blocks, current).map_err(|_| self.unwritable(&from))?;
         // What was left under the new name is nobody's: the record that it was of is gone.
         self.memory.remove(&to.name)?;
         let copied = blocks.under(new).fill(&*self.disk, &target.file);
@@ -237,8 +239,10 @@ impl FileStore {
         entry.decision_mut().user = new.clone();
         entry.decision_mut().seq = seq;
         let renamed = directories.records.rename(old, &entry)?;
-        // What is left of the old name is nobody's now. A login that waits for its lock finds it gone.
-        let _ = directories.states.remove(&from.name);
+        // What is left of the old name is nobody's now, if that is for good. A login that waits for its lock finds it gone.
+        if renamed.1.is_none() {
+            let _ = directories.states.remove(&from.name);
+        }
         self.take_along(old, new);
         lasting(renamed)
     }

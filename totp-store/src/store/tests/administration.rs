@@ -265,10 +265,22 @@ fn what_is_accepted_under_a_new_name_is_on_disk_only_once_the_name_is() {
     let expected = house.store.expect(&user("alice")).unwrap().0;
     house.store.rename(&user("alice"), &user("alicia"), expected, 7).unwrap();
     let later = NOW.plus(60);
+    let (alicia, alina) = (user("alicia"), user("alina"));
+    let expected = house.store.expect(&alicia).unwrap().0;
+    assert!(store.rename(&alicia, &alina, expected, 8).is_err());
     assert_eq!(enter(&store, "alicia", later), Durability::Volatile);
     let later = later.plus(60);
     assert_eq!(enter(&house.another_store(), "alicia", later), Durability::Disk);
     assert_eq!(enter(&store, "alicia", later.plus(60)), Durability::Disk);
+}
+
+#[test]
+fn a_state_is_kept_under_the_old_name_until_the_new_one_is_on_disk() {
+    let house = House::with_alice();
+    let store = where_records_may_not_last(&house);
+    let renamed = store.rename(&user("alice"), &user("alicia"), enrolled(1), 7);
+    assert!(matches!(renamed, Err(NotChanged::NotDurable(_))));
+    assert!(house.state_file().exists() && house.lib("state/alicia").exists());
 }
 
 #[test]
