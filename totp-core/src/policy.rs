@@ -361,7 +361,7 @@ mod tests {
             ("[totp]\nalgorithm = \"md5\"", "line 2, column 13: the algorithm is"),
             (
                 "[guessing]\nyearly_chance = 0.5",
-                "line 2, column 17: 0.5 is not from 0.0001 to 0.01",
+                "line 2, column 17: a chance is from 0.0001 to 0.01",
             ),
             ("[paths]\nstate_dir = \"x\"", "line 2, column 13: a path begins with /"),
         ];

@@ -159,7 +159,7 @@ impl<'de> Deserialize<'de> for Chance {
         let chance = f64::deserialize(deserializer)?;
         match YearlyChance::new(chance, 1) {
             Some(_) => Ok(Self(chance)),
-            None => Err(de::Error::custom(alloc::format!("{chance} is not from 0.0001 to 0.01"))),
+            None => Err(de::Error::custom("a chance is from 0.0001 to 0.01")),
         }
     }
 }
