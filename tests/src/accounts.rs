@@ -24,6 +24,21 @@ pub struct Person {
     pub uid: u32,
 }
 
+/// Makes this thread, and all that it starts, as if nobody had logged in: a login uid counts as that of whoever acts
+/// (`/proc/self/loginuid`, which sudo leaves as it is), and would be that of the person at the test.
+///
+/// # Panics
+///
+/// Where the kernel holds on to it (`auditctl --loginuid-immutable`).
+pub(crate) fn forget_who_logged_in() {
+    const FILE: &str = "/proc/thread-self/loginuid";
+    const NOBODY: &str = "4294967295";
+    if fs::read_to_string(FILE).is_ok_and(|uid| uid.trim_end() != NOBODY) {
+        fs::write(FILE, NOBODY)
+            .expect("the login uid can be unset (else: systemd-run --pty make test)");
+    }
+}
+
 /// Writes the accounts and the name service's files below `root`, the view of the house from outside.
 pub(crate) fn settle(root: &Path, names: &[String]) -> Vec<Person> {
     let people: Vec<Person> =

@@ -102,6 +102,7 @@ impl House {
     #[must_use]
     pub fn from_plan(plan: &Plan) -> Self {
         assert!(geteuid().is_root(), "this test needs root: run `sudo make test`");
+        accounts::forget_who_logged_in();
         let built = built();
         let disk = tempfile::Builder::new().prefix("pam-totp-house.").tempdir().unwrap();
         let syslog = Syslog::listen(&disk.path().join("log"));

@@ -90,6 +90,12 @@ mod tests {
     }
 
     #[test]
+    fn who_logged_in_counts_whoever_sudo_says_it_is() {
+        let actor = Actor { uid: Some(2000), loginuid: Some(1000), ..Actor::default() };
+        assert_eq!(actor.person(), Some(1000));
+    }
+
+    #[test]
     fn a_root_shell_without_a_login_is_nobodys_own() {
         let actor = |uid, loginuid| Actor { uid, loginuid, ..Actor::default() };
         assert_eq!(actor(Some(0), None).person(), None);

@@ -54,6 +54,49 @@ fn behind_a_wrong_password_the_code_is_asked_for_and_spent_and_lets_nobody_in() 
     assert!(house.syslog().lines().iter().any(replayed));
 }
 
+#[test]
+fn a_program_without_rights_lets_nobody_in_and_learns_nothing() {
+    let house = House::build();
+    let phone = house.enroll("alice");
+    // Whoever is not asked is let in here.
+    let stack = "auth required pam_permit.so\nauth required pam_totp.so nodelay nullok\n";
+    house.stack("locker", &format!("{stack}account required pam_permit.so\n"));
+    let uid = house.person("alice").uid.to_string();
+    let as_alice = ["--reuid", &uid, "--regid", &uid, "--clear-groups", "--"];
+    let mut application = house.application_under("setpriv", &as_alice);
+    let mut reasons = Vec::new();
+    for user in ["alice", "bob", "mallory"] {
+        house.syslog().clear();
+        let outcome = application.login("locker", user).authenticate([&phone.now(), "123456"]);
+        assert_eq!((outcome.code, outcome.prompts()), (Pam::SystemErr, vec![]), "{user}");
+        reasons.push(house.syslog().module_lines().join("\n").replace(user, "USER"));
+    }
+    assert!(reasons[0].contains("reason=unavailable user=USER"), "{}", reasons[0]);
+    assert!(reasons.iter().all(|lines| *lines == reasons[0]), "{reasons:?}");
+}
+
+#[test]
+fn whoever_logged_in_stays_who_they_are_behind_su_and_sudo() {
+    let house = House::build();
+    let _phone = house.enroll("alice");
+    let uid = |name| house.person(name).uid;
+    let disable = |logged_in: u32, behind_sudo: u32| {
+        let script = format!(
+            "echo {logged_in} >/proc/self/loginuid && SUDO_UID={behind_sudo} exec totp-admin --yes disable alice"
+        );
+        house.attempt("sh", &["-c", &script])
+    };
+    // As alice, who has become bob by now.
+    let output = disable(uid("alice"), uid("bob"));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && said.contains("Another administrator"), "{said}");
+    assert_eq!(house.admin_json(&["show", "alice", "--json"])["status"], "active");
+    // As bob, whatever the environment says.
+    let output = disable(uid("bob"), uid("alice"));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(house.records()[1]["actor"]["loginuid"], uid("bob"));
+}
+
 /// Brings a login of `user` to its first prompt.
 fn at_the_prompt<'a>(application: &'a mut Application, user: &str) -> Login<'a> {
     let mut login = application.login("code", user);

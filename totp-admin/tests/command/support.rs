@@ -27,6 +27,17 @@ pub const USER: &str = "daemon";
 /// Another.
 pub const OTHER: &str = "bin";
 
+/// Makes this thread, and all that it starts, as if nobody had logged in: the login uid counts as that of whoever acts,
+/// and would be that of the person at the test.
+fn forget_who_logged_in() {
+    const FILE: &str = "/proc/thread-self/loginuid";
+    const NOBODY: &str = "4294967295";
+    if fs::read_to_string(FILE).is_ok_and(|uid| uid.trim_end() != NOBODY) {
+        fs::write(FILE, NOBODY)
+            .expect("the login uid can be unset (else: systemd-run --pty make test)");
+    }
+}
+
 pub struct House {
     dir: TempDir,
 }
@@ -37,6 +48,7 @@ impl House {
         if !nix::unistd::Uid::effective().is_root() {
             return None;
         }
+        forget_who_logged_in();
         // Not below TMPDIR: every directory above must be root's alone or sticky.
         let house = Self { dir: tempfile::Builder::new().prefix("totp-admin-").tempdir().unwrap() };
         for dir in ["", "/users", "/state", "/outbox", "/notices", "/remembered"]
