@@ -22,6 +22,7 @@
 //! | `notifications` | that people are told by mail, whatever fails meanwhile |
 //! | `text_messages` | that a text message arrives, and what becomes of one that can't |
 //! | `remembered` | that a remembered key isn't asked for a code, and nothing else is let off |
+//! | `secrets` | that none is left in the memory of a program once a login is over |
 //! | `screens` | the QR code as the terminal shows it |
 //! | `words` | `sms` and `new` at the prompt, whoever types them |
 
@@ -58,6 +59,8 @@ mod races;
 mod recovery;
 mod remembered;
 mod screens;
+mod secrets;
+mod surroundings;
 mod text_messages;
 mod words;
 
