@@ -58,7 +58,7 @@ pub struct Login<'a> {
     pub user: &'a str,
     /// Where it comes from; `-` for nowhere.
     pub rhost: &'a str,
-    /// What is answered, prompt by prompt; further prompts fail the conversation. No spaces.
+    /// What is answered, prompt by prompt; further prompts fail the conversation.
     pub answers: &'a [&'a str],
 }
 
@@ -267,11 +267,20 @@ impl Drop for Client {
 }
 
 fn line(command: &str, login: &Login<'_>) -> String {
-    let mut words = vec![command, login.service, login.user, login.rhost];
-    words.extend(login.answers);
-    let spaced = |word: &&str| word.is_empty() || word.contains(char::is_whitespace);
+    let mut words = [command, login.service, login.user, login.rhost].map(str::to_string).to_vec();
+    words.extend(login.answers.iter().map(|answer| escaped(answer)));
+    let spaced = |word: &String| word.is_empty() || word.contains(char::is_whitespace);
     assert!(!words.iter().any(spaced), "the client's words can't have spaces: {words:?}");
     words.join(" ")
+}
+
+/// An answer as one word: what isn't a visible ASCII character is `%XX`.
+fn escaped(answer: &str) -> String {
+    let byte = |byte: u8| match byte {
+        b'!'..=b'~' if byte != b'%' => char::from(byte).to_string(),
+        _ => format!("%{byte:02x}"),
+    };
+    answer.bytes().map(byte).collect()
 }
 
 #[cfg(test)]
@@ -282,6 +291,12 @@ mod tests {
     fn a_login_is_one_line_of_words() {
         let login = Login { service: "code", user: "alice", rhost: "-", answers: &["1", "2"] };
         assert_eq!(Task::Login(Process::Forked, login).line(), "fork code alice - 1 2");
+    }
+
+    #[test]
+    fn an_answer_can_be_any_bytes() {
+        assert_eq!(escaped("\u{8}\n\r\u{7f}INCORRECT"), "%08%0a%0d%7fINCORRECT");
+        assert_eq!(escaped("1 2%"), "1%202%25");
     }
 
     #[test]

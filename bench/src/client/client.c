@@ -17,7 +17,7 @@
  * A login is pam_start, pam_authenticate, pam_end, and answers "CODE WHOLE STEP...": libpam's code, the
  * time of all three calls, and of pam_authenticate the time up to each prompt and up to its return, so
  * that the last step is how long a refusal or an acceptance took after the last answer. Words are
- * separated by single spaces; an answer can't have any. Prompts beyond the last answer get PAM_CONV_ERR.
+ * separated by single spaces; in an answer, %XX is a byte. Prompts beyond the last answer get PAM_CONV_ERR.
  * The pause after a failure is left out: it is libpam's.
  */
 #define _GNU_SOURCE
@@ -55,6 +55,23 @@ static void step(struct login *login)
         login->steps[login->taken++] = now() - login->since;
 }
 
+/* What a word of the command stands for: %XX is a byte. */
+static char *typed(const char *word)
+{
+    char *answer = strdup(word), *to = answer;
+    for (; answer && *word; word++) {
+        unsigned byte;
+        if (*word == '%' && word[1] && word[2] && sscanf(word + 1, "%2x", &byte) == 1)
+            word += 2;
+        else
+            byte = (unsigned char)*word;
+        *to++ = (char)byte;
+    }
+    if (answer)
+        *to = 0;
+    return answer;
+}
+
 static int converse(int count, const struct pam_message **messages, struct pam_response **replies, void *data)
 {
     struct login *login = data;
@@ -73,7 +90,7 @@ static int converse(int count, const struct pam_message **messages, struct pam_r
             break;
         }
         login->left--;
-        array[i].resp = strdup(*login->answers++);
+        array[i].resp = typed(*login->answers++);
     }
     if (!array || result != PAM_SUCCESS) {
         for (int i = 0; i < count && array; i++)
