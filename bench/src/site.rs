@@ -64,6 +64,7 @@ pub struct Enrolled {
     /// The name of the account.
     pub user: String,
     site: String,
+    phone: Phone,
     purse: Purse,
 }
 
@@ -72,6 +73,7 @@ pub struct Enrolled {
 pub struct Ticket {
     site: String,
     user: String,
+    /// What is answered, prompt by prompt, with spaces between.
     code: String,
 }
 
@@ -91,10 +93,11 @@ impl Enrolled {
         }
     }
 
-    /// A ticket with these words in the place of the code.
+    /// A ticket with wrong codes for the first prompt and for a second one.
     #[must_use]
-    pub fn with(&self, words: &str) -> Ticket {
-        Ticket { site: self.site.clone(), user: self.user.clone(), code: words.to_string() }
+    pub fn mistake(&self, nth: u32) -> Ticket {
+        let code = format!("{} {}", self.phone.wrong(2 * nth), self.phone.wrong(2 * nth + 1));
+        Ticket { site: self.site.clone(), user: self.user.clone(), code }
     }
 }
 
@@ -105,12 +108,35 @@ impl Ticket {
         Self { user: user.to_string(), ..self.clone() }
     }
 
-    /// Hands the login to `with`, for it is made of borrowed words.
-    pub fn as_login<T>(&self, module: Module, with: impl FnOnce(&Login<'_>) -> T) -> T {
-        let answers: Vec<&str> = self.code.split(' ').collect();
-        let service = module.service(&self.site);
-        let rhost = "192.0.2.7";
-        with(&Login { service: &service, user: &self.user, rhost, answers: &answers })
+    /// The login by this module, as words that can be borrowed.
+    #[must_use]
+    pub fn words(&self, module: Module) -> Words<'_> {
+        Words {
+            service: module.service(&self.site),
+            user: &self.user,
+            answers: self.code.split(' ').collect(),
+        }
+    }
+}
+
+/// What a login is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Words<'a> {
+    service: String,
+    user: &'a str,
+    answers: Vec<&'a str>,
+}
+
+impl Words<'_> {
+    /// The login.
+    #[must_use]
+    pub fn login(&self) -> Login<'_> {
+        Login {
+            service: &self.service,
+            user: self.user,
+            rhost: "192.0.2.7",
+            answers: &self.answers,
+        }
     }
 }
 
@@ -144,6 +170,7 @@ pub fn settle(house: &House, site: &str, people: &[String], enrolled: usize) -> 
             user: user.clone(),
             site: site.to_string(),
             purse: Purse::of(&phone),
+            phone,
         });
     }
     for nth in people.len()..enrolled {

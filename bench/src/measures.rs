@@ -1,0 +1,107 @@
+//! What is measured: one file for each of the questions, in the order in which they are asked.
+
+mod durable;
+mod memory;
+mod object;
+mod parallel;
+mod users;
+mod wrong;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use pam_totp_bench::site::{Enrolled, Module, Ticket, settle};
+use pam_totp_bench::{Client, Process, Programs, SUCCESS, Timing};
+use pam_totp_tests::{House, Plan};
+
+use crate::report::Report;
+
+/// Accounts, which all are at the beginning of a short `/etc/passwd`: how the name service looks for
+/// them is not what is measured.
+const PEOPLE: usize = 30;
+
+/// An account that is enrolled nowhere.
+const STRANGER: &str = "stranger";
+
+/// Where it is measured.
+#[derive(Debug)]
+pub(crate) struct Scene {
+    pub(crate) house: House,
+    pub(crate) programs: Programs,
+    pub(crate) people: Vec<String>,
+}
+
+impl Scene {
+    pub(crate) fn build() -> Self {
+        let people: Vec<String> = (0..PEOPLE).map(|nth| format!("person{nth:02}")).collect();
+        let everybody = people.iter().cloned().chain([STRANGER.to_string()]).collect();
+        let house = House::from_plan(&Plan { people: everybody, ..Plan::default() });
+        let programs = Programs::compile(&house);
+        Self { house, programs, people }
+    }
+
+    /// Everybody, enrolled at as many sites.
+    fn settle(&self, name: &str, sites: usize) -> Vec<Enrolled> {
+        let site = |nth| settle(&self.house, &format!("{name}{nth}"), &self.people, PEOPLE);
+        (0..sites).flat_map(site).collect()
+    }
+
+    fn client(&self) -> Client {
+        Client::start(&self.house, &self.programs)
+    }
+
+    /// A file to be overwritten, on the disk on which the state lies.
+    fn scratch(&self, nth: usize) -> PathBuf {
+        self.house.disk().join(format!("scratch{nth}"))
+    }
+}
+
+/// Asks them all.
+pub(crate) fn all(scene: &Scene, report: &mut Report) {
+    type Measure = fn(&Scene, &mut Report);
+    let measures: [(&str, Measure); 6] = [
+        ("durable logins", durable::measure),
+        ("wrong codes", wrong::measure),
+        ("enrolled users", users::measure),
+        ("processes at once", parallel::measure),
+        ("memory", memory::measure),
+        ("objects", object::measure),
+    ];
+    for (name, measure) in measures {
+        let begin = Instant::now();
+        measure(scene, report);
+        // A house that fails shows its last lines; those of the measures before would only bury them.
+        scene.house.syslog().clear();
+        eprintln!("{name}: {:.0} s", begin.elapsed().as_secs_f64());
+    }
+}
+
+/// One client for each of the modules, so that none is in the other's memory.
+struct Lane {
+    module: Module,
+    client: Client,
+}
+
+impl Lane {
+    fn new(scene: &Scene, module: Module) -> Self {
+        Self { module, client: scene.client() }
+    }
+
+    /// A login that must be let in.
+    fn accepted(&mut self, process: Process, ticket: &Ticket) -> Timing {
+        let timing = self.login(process, ticket);
+        assert_eq!(timing.code, SUCCESS, "{:?} did not let {ticket:?} in", self.module);
+        timing
+    }
+
+    /// A login that must not.
+    fn refused(&mut self, process: Process, ticket: &Ticket) -> Timing {
+        let timing = self.login(process, ticket);
+        assert_ne!(timing.code, SUCCESS, "{:?} let {ticket:?} in", self.module);
+        timing
+    }
+
+    fn login(&mut self, process: Process, ticket: &Ticket) -> Timing {
+        self.client.login(process, &ticket.words(self.module).login())
+    }
+}

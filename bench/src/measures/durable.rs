@@ -1,0 +1,79 @@
+//! One login with a right code, after which it is on stable storage that the code is spent, in each of
+//! the three kinds of process; beside it the floor.
+
+use pam_totp_bench::site::{Module, Ticket};
+use pam_totp_bench::statistics::{ratios, sums};
+use pam_totp_bench::{Process, interleaved};
+
+use super::{Lane, Scene};
+use crate::report::{Report, Wanted, times};
+
+/// Times everybody, so that three codes each are enough for all rounds.
+const SITES: usize = 12;
+
+const KINDS: [(Process, usize, &str); 3] = [
+    (Process::Same, 480, "in one process"),
+    (Process::Forked, 300, "in a fork without modules, as sshd"),
+    (Process::Started, 300, "in a program of its own, as su"),
+];
+
+pub(crate) fn measure(scene: &Scene, report: &mut Report) {
+    let mut enrolled = scene.settle("durable", SITES);
+    let people = enrolled.len();
+    let mut drawn = 0;
+    let mut lines = Vec::new();
+    for (process, rounds, name) in KINDS {
+        let mut next = || {
+            drawn += 1;
+            enrolled[(drawn - 1) % people].draw()
+        };
+        let samples = logins(scene, process, rounds, &mut next);
+        claims(report, name, &samples);
+        lines.push((format!("right code, {name}"), samples));
+    }
+    let mut head = vec!["p50 / p99, µs"];
+    head.extend(Module::REAL.map(Module::title));
+    head.extend([Module::Empty.title(), "overwrite + fdatasync"]);
+    let table = report.table("Whole logins, from `pam_start` to the end of `pam_end`:", &head);
+    for (name, samples) in lines {
+        table.line(name, samples.iter().map(|sample| times(sample)));
+    }
+}
+
+/// The modules in the order of [`Module::REAL`], the empty one, the flush.
+fn logins(
+    scene: &Scene,
+    process: Process,
+    rounds: usize,
+    next: &mut dyn FnMut() -> Ticket,
+) -> Vec<Vec<f64>> {
+    let modules = Module::REAL.into_iter().chain([Module::Empty]);
+    let mut lanes: Vec<Lane> = modules.map(|module| Lane::new(scene, module)).collect();
+    let mut flusher = scene.client();
+    let scratch = scene.scratch(0);
+    flusher.overwrite(&scratch);
+    let tickets = std::iter::repeat_with(next).take(rounds);
+    interleaved(tickets, lanes.len() + 1, |kind, ticket| match lanes.get_mut(kind) {
+        Some(lane) => lane.accepted(process, ticket).whole,
+        None => flusher.overwrite(&scratch),
+    })
+}
+
+fn claims(report: &mut Report, name: &str, samples: &[Vec<f64>]) {
+    let [ours, google, limited, oath, empty, flush] = samples else {
+        unreachable!("one for each module and the flush")
+    };
+    let floor = ratios(ours, &sums(empty, flush));
+    report.claim_ratio(
+        format!("durable login {name} : empty module + overwrite and fdatasync"),
+        &floor,
+        Wanted::AtMost(1.5),
+    );
+    for (peer, wanted, title) in [
+        (google, Wanted::AtLeast(2.0), "google-authenticator"),
+        (limited, Wanted::Nothing, "google-authenticator with rate limit"),
+        (oath, Wanted::Nothing, "pam_oath"),
+    ] {
+        report.claim_ratio(format!("{title} : ours, {name}"), &ratios(peer, ours), wanted);
+    }
+}

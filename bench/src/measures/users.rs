@@ -1,0 +1,54 @@
+//! Whether a login takes longer where more users are enrolled.
+
+use pam_totp_bench::site::{Enrolled, Module, Ticket, settle};
+use pam_totp_bench::statistics::ratios;
+use pam_totp_bench::{Process, interleaved};
+
+use super::{Lane, Scene};
+use crate::report::{Report, Wanted, times};
+
+/// Codes of each: all there are at once.
+const EACH: usize = 3;
+
+const MODULES: [Module; 2] = [Module::Ours, Module::Oath];
+
+pub(crate) fn measure(scene: &Scene, report: &mut Report) {
+    // With one user a site there have to be as many sites.
+    let alone = |(nth, user): (usize, &String)| {
+        settle(&scene.house, &format!("alone{nth}"), std::slice::from_ref(user), 1)
+    };
+    let mut sizes: Vec<Vec<Enrolled>> = vec![
+        scene.people.iter().enumerate().flat_map(alone).collect(),
+        settle(&scene.house, "thousand", &scene.people, 1_000),
+        settle(&scene.house, "many", &scene.people, 100_000),
+    ];
+    // What was written just now isn't to be flushed by the logins.
+    assert!(std::process::Command::new("sync").status().is_ok_and(|status| status.success()));
+    let count = sizes.len();
+    let people = scene.people.len();
+    let mut draw = |nth: usize| -> Vec<Ticket> {
+        sizes.iter_mut().map(|enrolled| enrolled[nth % people].draw()).collect()
+    };
+    let mut lanes: Vec<Lane> = MODULES.map(|module| Lane::new(scene, module)).into();
+    let rounds = (0..EACH * people).map(&mut draw);
+    let samples = interleaved(rounds, MODULES.len() * count, |kind, tickets| {
+        lanes[kind / count].accepted(Process::Same, &tickets[kind % count]).whole
+    });
+    let (ours, oath) = samples.split_at(count);
+    report.claim_ratio(
+        "100,000 enrolled users : 1, ours",
+        &ratios(&ours[2], &ours[0]),
+        Wanted::AtMost(1.1),
+    );
+    report.claim_ratio(
+        "100,000 enrolled users : 1, pam_oath",
+        &ratios(&oath[2], &oath[0]),
+        Wanted::Nothing,
+    );
+    let head = ["p50 / p99, µs", "1 enrolled", "1,000", "100,000"];
+    let table =
+        report.table("Durable logins in one process, by the number of enrolled users:", &head);
+    for (module, samples) in MODULES.iter().zip([ours, oath]) {
+        table.line(module.title(), samples.iter().map(|sample| times(sample)));
+    }
+}
