@@ -10,7 +10,7 @@ SECURITYDIR ?= $(shell scripts/security-directory)
 CARGO      ?= cargo
 TARGET     := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: all test demo install uninstall clean
+.PHONY: all test bench demo install uninstall clean
 
 all:
 	$(CARGO) build --release --package pam-totp --package totp-admin --package totp-agent
@@ -18,6 +18,10 @@ all:
 # Everything, end-to-end tests as root included; without root what needs none.
 test:
 	@scripts/test
+
+# Logins beside other modules' and beside nothing; writes the tables of docs/performance.md.
+bench:
+	@scripts/bench
 
 # One enrollment and four logins over a real sshd on loopback, in a house of its own.
 demo:

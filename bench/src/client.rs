@@ -133,17 +133,17 @@ pub struct Weight {
     pub code: i32,
     /// Resident, shared pages of libraries included.
     pub resident: i64,
-    /// Of those, what no other process has mapped as well.
-    pub own: i64,
+    /// Of those, what was written to, so that nobody can share it.
+    pub written: i64,
 }
 
 impl Weight {
     fn read(line: &str) -> Option<Self> {
         let words = line.split_ascii_whitespace().map(|word| word.parse::<i64>().ok());
-        let [code, before, after, own_before, own_after] =
+        let [code, before, after, written_before, written_after] =
             <[i64; 5]>::try_from(words.collect::<Option<Vec<_>>>()?).ok()?;
         let code = i32::try_from(code).ok()?;
-        Some(Self { code, resident: after - before, own: own_after - own_before })
+        Some(Self { code, resident: after - before, written: written_after - written_before })
     }
 }
 
@@ -217,6 +217,16 @@ impl Client {
             timings.extend(some.iter().map(|_| self.timing()));
         }
         timings
+    }
+
+    /// Makes many logins one after another, as [`Self::all`] does.
+    ///
+    /// # Panics
+    ///
+    /// If the application dies.
+    pub fn logins(&mut self, process: Process, logins: &[Login<'_>]) -> Vec<Timing> {
+        let tasks: Vec<_> = logins.iter().map(|login| Task::Login(process, *login)).collect();
+        self.all(&tasks)
     }
 
     /// Makes one login in this process, to which no module should have been loaded yet, and says how
@@ -308,7 +318,7 @@ mod tests {
     #[test]
     fn a_weight_is_what_came_to_it() {
         let weight = Weight::read("0 2000 2100 500 530\n").unwrap();
-        assert_eq!(weight, Weight { code: 0, resident: 100, own: 30 });
+        assert_eq!(weight, Weight { code: 0, resident: 100, written: 30 });
     }
 
     #[test]

@@ -4,6 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+/// The packages of the other modules.
+const PEERS: [&str; 2] = ["libpam-google-authenticator", "libpam-oath"];
+
 /// Date, processors, kernel, and where the state lies. Without a full stop, for more to be said.
 pub(crate) fn describe(disk: &Path) -> String {
     let date = said("date", &["-u", "+%Y-%m-%d %H:%M UTC"]);
@@ -14,9 +17,10 @@ pub(crate) fn describe(disk: &Path) -> String {
     let (kind, device) = (mount("FSTYPE"), mount("SOURCE"));
     assert!(kind != "tmpfs", "{} is in memory: set TMPDIR to a folder on a disk", disk.display());
     format!(
-        "Measured {date} on {}, {system}, {kernel}; the state on {kind} ({})",
+        "Measured {date} on {}, {system}, {kernel}; the state on {kind} ({}); beside {}",
         processors(),
-        disk_of(&device)
+        disk_of(&device),
+        PEERS.map(version).join(" and ")
     )
 }
 
@@ -46,6 +50,10 @@ fn disk_of(device: &str) -> String {
     let kind =
         if turning == "1" { "turning, or a virtual disk that says so" } else { "solid state" };
     if model.is_empty() { format!("{device}, {kind}") } else { format!("{model}, {kind}") }
+}
+
+fn version(package: &str) -> String {
+    format!("{package} {}", said("dpkg-query", &["-W", "-f", "${Version}", package]))
 }
 
 /// What a command printed, or nothing where there is none such.

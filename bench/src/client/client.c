@@ -8,7 +8,7 @@
  *   fork SERVICE USER RHOST ANSWER...    in a child of its own, to which no module is loaded yet
  *   exec SERVICE USER RHOST ANSWER...    in a program of its own: "CODE WHOLE", from its start to its end
  *   memory SERVICE USER RHOST ANSWER...  in this process: "CODE BEFORE AFTER BEFORE AFTER", the kilobytes
- *                                        that are resident, and of those the ones that are its own alone,
+ *                                        that are resident, and of those the ones it has written to,
  *                                        before pam_start and before pam_end
  *   sync FILE                            overwrites 512 bytes at the file's beginning, fdatasync
  *
@@ -109,9 +109,9 @@ static void no_pause(int code, unsigned microseconds, void *data)
     (void)code, (void)microseconds, (void)data;
 }
 
-/* Kilobytes of this process: resident, and of those what no other process maps as well. */
+/* Kilobytes of this process: resident, and of those what it has written to and nobody can share. */
 struct memory {
-    long resident, own;
+    long resident, written;
 };
 
 static struct memory memory(void)
@@ -123,9 +123,8 @@ static struct memory memory(void)
         long kilobytes = 0;
         if (sscanf(line, "Rss: %ld", &kilobytes) == 1)
             sum.resident = kilobytes;
-        else if (sscanf(line, "Private_Clean: %ld", &kilobytes) == 1 ||
-                 sscanf(line, "Private_Dirty: %ld", &kilobytes) == 1)
-            sum.own += kilobytes;
+        else if (sscanf(line, "Private_Dirty: %ld", &kilobytes) == 1)
+            sum.written = kilobytes;
     }
     if (maps)
         fclose(maps);
@@ -172,7 +171,7 @@ static void weighed(const char *confdir, char **words, int count)
     /* Once more, because reading is what brings stdio's own pages in. */
     before = memory();
     int code = log_in(confdir, words, count, &login, &after);
-    printf("%d %ld %ld %ld %ld\n", code, before.resident, after.resident, before.own, after.own);
+    printf("%d %ld %ld %ld %ld\n", code, before.resident, after.resident, before.written, after.written);
 }
 
 static void in_a_child(const char *confdir, char **words, int count)

@@ -28,7 +28,7 @@ pub(crate) fn measure(scene: &Scene, report: &mut Report) {
         median(&weights.iter().map(|weight| which(weight) as f64).collect::<Vec<_>>())
     };
     let resident = weights.each_ref().map(|weights| middle(weights, |weight| weight.resident));
-    let own = weights.each_ref().map(|weights| middle(weights, |weight| weight.own));
+    let written = weights.each_ref().map(|weights| middle(weights, |weight| weight.written));
     let [ours, .., empty] = resident;
     report.claim(
         "resident memory that the module adds to its process, above the empty one",
@@ -43,5 +43,5 @@ pub(crate) fn measure(scene: &Scene, report: &mut Report) {
         &head,
     );
     table.line("resident", resident.map(grouped));
-    table.line("of that, no other process's", own.map(grouped));
+    table.line("of that, written to, and so shared with nobody", written.map(grouped));
 }
