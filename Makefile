@@ -10,7 +10,7 @@ SECURITYDIR ?= $(shell scripts/security-directory)
 CARGO      ?= cargo
 TARGET     := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: all test bench demo install uninstall clean
+.PHONY: all test bench torture demo install uninstall clean
 
 all:
 	$(CARGO) build --release --package pam-totp --package totp-admin --package totp-agent
@@ -22,6 +22,10 @@ test:
 # Logins beside other modules' and beside nothing; writes the tables of docs/performance.md.
 bench:
 	@scripts/bench
+
+# Logins and commands killed at random instants, and every call that can fail: docs/reliability.md.
+torture:
+	@scripts/torture
 
 # One enrollment and four logins over a real sshd on loopback, in a house of its own.
 demo:
