@@ -5,7 +5,9 @@ use std::fs;
 use std::path::Path;
 
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
-use pam_totp_tests::{Answer, Application, House, Login, Outcome, PASSWORD, Pam, Phone, Plan};
+use pam_totp_tests::{
+    Answer, Application, House, Login, Outcome, PASSWORD, Pam, Phone, Plan, program,
+};
 
 use crate::{CODE, NEXT};
 
@@ -210,6 +212,44 @@ fn with_debug_no_code_password_or_secret_is_logged() {
         let told = |line: &&String| line.contains(text) || line.contains(&bare);
         assert!(!lines.iter().any(|line| told(&line)), "{text:?} in {lines:?}");
     }
+}
+
+/// All texts of a document that log somebody in, as they are shown and without what groups them.
+fn keys_to_a_login(document: &serde_json::Value) -> Vec<String> {
+    let one = ["secret", "code", "enrollment_code"].map(|key| document[key].as_str());
+    let several = document["recovery_codes"].as_array().into_iter().flatten();
+    let texts = one.into_iter().chain(several.map(serde_json::Value::as_str)).flatten();
+    texts.flat_map(|text| [text.to_string(), text.replace('-', "")]).collect()
+}
+
+#[test]
+fn what_logs_in_is_in_no_mail_log_or_file_but_the_record() {
+    let house = House::build();
+    let sendmail = program(&house, "cat >>/run/mails");
+    house.configure(&format!(
+        "[mail]\nsendmail = \"{sendmail}\"\ndefault_to = \"{{user}}@example.com\"\n"
+    ));
+    let mut keys = Vec::new();
+    for arguments in [
+        &["enroll", "alice", "--no-confirm"][..],
+        &["bypass-code", "alice"],
+        &["recovery-codes", "alice"],
+        &["reset", "alice", "--reason", "a new phone"],
+        &["enroll", "bob", "--at-login"],
+    ] {
+        let given = keys_to_a_login(&house.admin_json(&[arguments, &["--json", "--yes"]].concat()));
+        assert!(!given.is_empty(), "{arguments:?}");
+        keys.extend(given);
+    }
+    let mails = fs::read_to_string(house.path("/run/mails")).unwrap();
+    assert!(mails.contains("alice@example.com") && mails.contains("bob@example.com"), "{mails}");
+    // alice's secret was in her record, which the reset has replaced.
+    let mut search = vec!["-rlF", "/var/lib/pam-totp", "/var/log/pam-totp", "/run"];
+    search.extend(keys.iter().flat_map(|key| ["-e", key]));
+    let found = String::from_utf8(house.attempt("grep", &search).stdout).unwrap();
+    assert_eq!(found, "");
+    let lines = house.syslog().lines();
+    assert!(!lines.iter().any(|line| keys.iter().any(|key| line.contains(key))), "{lines:?}");
 }
 
 /// Files that other modules read or write in people's homes.
