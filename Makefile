@@ -10,10 +10,10 @@ SECURITYDIR ?= $(shell scripts/security-directory)
 CARGO      ?= cargo
 TARGET     := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: all test bench torture demo install uninstall clean
+.PHONY: all test bench torture attack deny reproducible demo install uninstall clean
 
 all:
-	$(CARGO) build --release --package pam-totp --package totp-admin --package totp-agent
+	@scripts/build-release
 
 # Everything, end-to-end tests as root included; without root what needs none.
 test:
@@ -26,6 +26,18 @@ bench:
 # Logins and commands killed at random instants, and every call that can fail: docs/reliability.md.
 torture:
 	@scripts/torture
+
+# Years of guessing on the pure floor, and days through libpam: docs/attack.md.
+attack:
+	@scripts/attack
+
+# Licences, sources, duplicates and known faults of everything that comes in from outside. Needs cargo-deny.
+deny:
+	@scripts/deny
+
+# The last commit, built in two folders, has the same bytes: docs/reproducible-builds.md.
+reproducible:
+	@scripts/check-reproducible
 
 # One enrollment and four logins over a real sshd on loopback, in a house of its own.
 demo:
