@@ -87,6 +87,23 @@ fn a_clock_set_forward_and_back_again_needs_no_administrator() {
 }
 
 #[test]
+fn a_clock_that_was_years_ahead_denies_who_logged_in_then_but_for_a_recovery_code() {
+    let house = House::build();
+    let document = house.admin_json(&["enroll", "alice", "--json", "--no-confirm"]);
+    let phone = Phone::new(document["secret"].as_str().unwrap());
+    let recovery = document["recovery_codes"][0].as_str().unwrap().to_owned();
+    let ahead = NOON + 10 * 365 * 24 * HOUR;
+    assert_eq!(log_in(&house, ahead, [phone.at(ahead)]).code, Pam::Success);
+    let denied = log_in(&house, NOON, [phone.at(NOON), phone.at(NOON + 30)]);
+    assert_eq!(denied.code, Pam::AuthErr, "{denied:?}");
+    let line = house.syslog().expect("reason=clock user=alice");
+    let seconds = line.rsplit_once("seconds=").unwrap().1.parse::<i64>().unwrap();
+    assert!((seconds - (ahead - NOON)).abs() <= 120, "{line}");
+    assert_eq!(log_in(&house, NOON, [recovery.clone()]).code, Pam::Success);
+    assert_eq!(log_in(&house, NOON, [recovery.clone(), recovery]).code, Pam::AuthErr);
+}
+
+#[test]
 fn a_phone_8_minutes_off_comes_in_with_two_codes_and_then_with_one() {
     for off in [8 * 60, -8 * 60] {
         let (house, phone) = house_at_noon();
