@@ -10,7 +10,7 @@ SECURITYDIR ?= $(shell scripts/security-directory)
 CARGO      ?= cargo
 TARGET     := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: all test bench torture attack deny reproducible demo install uninstall clean
+.PHONY: all test bench observe torture attack deny reproducible demo install uninstall clean
 
 all:
 	@scripts/build-release
@@ -19,9 +19,14 @@ all:
 test:
 	@scripts/test
 
-# Logins beside other modules' and beside nothing; writes the tables of docs/performance.md.
+# Logins beside other modules' and beside nothing; writes the tables of docs/performance.md and docs/observer.md.
 bench:
 	@scripts/bench
+	@scripts/observe
+
+# The second of these alone: what an observer learns from how long a refusal takes.
+observe:
+	@scripts/observe
 
 # Logins and commands killed at random instants, and every call that can fail: docs/reliability.md.
 torture:
