@@ -19,6 +19,10 @@ all:
 test:
 	@scripts/test
 
+# Every parser, guided by coverage, a minute each. make fuzz TARGET=record TIME=600: that one, for so many seconds.
+fuzz:
+	@TIME="$(TIME)" scripts/fuzz $(if $(filter command,$(firstword $(origin TARGET))),$(TARGET))
+
 # Logins beside other modules' and beside nothing; writes the tables of docs/performance.md and docs/observer.md.
 bench:
 	@scripts/bench

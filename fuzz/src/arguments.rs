@@ -1,0 +1,75 @@
+//! The words behind `pam_totp.so` in `/etc/pam.d`, one a line. The module is a shared object and no library, so that its
+//! parser is read in here.
+
+use std::ffi::{CStr, CString};
+use std::os::unix::ffi::OsStrExt as _;
+
+use self::parser::{ArgumentError, Arguments, FirstPass};
+
+#[path = "../../pam-totp/src/arguments.rs"]
+#[allow(dead_code, unexpected_cfgs, missing_docs)]
+// read for another crate, with a feature of its own
+mod parser;
+
+/// Every word is one that is documented, or all are refused; what is understood is said again, and understood the same.
+pub fn check(data: &[u8]) {
+    let words: Vec<CString> =
+        data.split(|byte| *byte == b'\n').filter_map(|word| CString::new(word).ok()).collect();
+    let words: Vec<&CStr> = words.iter().map(CString::as_c_str).collect();
+    let known = words.iter().all(|word| is_documented(word.to_bytes()));
+    let parsed = Arguments::parse(&words);
+    assert_eq!(parsed.is_ok(), known, "{words:?}");
+    match parsed {
+        Ok(arguments) => {
+            let printed = print(&arguments);
+            let printed: Vec<&CStr> = printed.iter().map(CString::as_c_str).collect();
+            assert_eq!(Arguments::parse(&printed), Ok(arguments));
+        }
+        Err(error) => is_one_printable_line(&error),
+    }
+}
+
+/// Into the log.
+fn is_one_printable_line(error: &ArgumentError) {
+    assert!(error.to_string().bytes().all(|byte| byte.is_ascii_graphic() || byte == b' '));
+}
+
+/// As docs/man/pam_totp.8 has them.
+fn is_documented(word: &[u8]) -> bool {
+    let flags: [&[u8]; 8] = [
+        b"debug",
+        b"nullok",
+        b"nodelay",
+        b"echo",
+        b"prompts=1",
+        b"try_first_pass",
+        b"use_first_pass",
+        b"forward_pass",
+    ];
+    let prompt = word.strip_prefix(b"prompt=");
+    flags.contains(&word)
+        || word.starts_with(b"config=/")
+        || prompt.is_some_and(|text| !text.is_empty() && str::from_utf8(text).is_ok())
+}
+
+fn print(arguments: &Arguments) -> Vec<CString> {
+    let mut words: Vec<Vec<u8>> = Vec::new();
+    if let Some(path) = &arguments.config {
+        words.push([b"config=", path.as_os_str().as_bytes()].concat());
+    }
+    if let Some(prompt) = &arguments.prompt {
+        words.push([b"prompt=", prompt.as_bytes()].concat());
+    }
+    let flags: [(bool, &[u8]); 8] = [
+        (arguments.debug, b"debug"),
+        (arguments.nullok, b"nullok"),
+        (arguments.nodelay, b"nodelay"),
+        (arguments.echo, b"echo"),
+        (arguments.one_prompt, b"prompts=1"),
+        (arguments.first_pass == FirstPass::Tried, b"try_first_pass"),
+        (arguments.first_pass == FirstPass::Only, b"use_first_pass"),
+        (arguments.forward_pass, b"forward_pass"),
+    ];
+    words.extend(flags.iter().filter(|(is, _)| *is).map(|(_, word)| word.to_vec()));
+    words.into_iter().map(|word| CString::new(word).unwrap()).collect()
+}
