@@ -1,6 +1,6 @@
 //! Where a login comes from, as the guess budget tells the owner's usual places from everywhere else.
 
-use alloc::string::String;
+use alloc::string::{String, ToString as _};
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::str::FromStr;
@@ -57,10 +57,11 @@ impl FromStr for Net {
 
     fn from_str(text: &str) -> Result<Self, NotAnOrigin> {
         let (base, bits) = text.split_once('/').ok_or(NotAnOrigin)?;
-        match (base.parse().map_err(|_| NotAnOrigin)?, bits) {
-            (base @ IpAddr::V4(_), "24") | (base @ IpAddr::V6(_), "64") => Ok(Self::around(base)),
-            _ => Err(NotAnOrigin),
-        }
+        let net = match (base.parse().map_err(|_| NotAnOrigin)?, bits) {
+            (base @ IpAddr::V4(_), "24") | (base @ IpAddr::V6(_), "64") => Self::around(base),
+            _ => return Err(NotAnOrigin),
+        };
+        if net.to_string() == text { Ok(net) } else { Err(NotAnOrigin) }
     }
 }
 
@@ -143,6 +144,8 @@ impl FromStr for Origin {
             "uid" => rest.parse().ok().map(Self::Caller),
             _ => None,
         }
+        // Nothing else is read than is written.
+        .filter(|origin| origin.to_string() == text)
         .ok_or(NotAnOrigin)
     }
 }

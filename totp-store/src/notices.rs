@@ -211,7 +211,8 @@ impl Content {
         let whole = text.rfind('\n').map_or(0, |at| at.saturating_add(1));
         let text = text.get(..whole).unwrap_or_default();
         let (mut lines, mut more, mut seen) = (String::new(), 0, VecDeque::new());
-        for line in text.lines() {
+        // Not `lines`, which would take a carriage return away each time.
+        for line in text.split_terminator('\n') {
             match line.split_once(' ') {
                 Some((MORE, count)) => more = count.parse().unwrap_or(1),
                 Some((SEEN, key)) => seen.push_back(key.to_owned()),

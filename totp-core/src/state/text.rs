@@ -245,8 +245,10 @@ fn field(text: &str) -> String {
     }
 }
 
+/// What [`field`] wrote. Nothing else is read: it could be longer once it is written, and a block has so much room.
 fn unfield(word: &str) -> Option<String> {
-    if word == NONE { Some(String::new()) } else { unword(word) }
+    let text = if word == NONE { String::new() } else { unword(word)? };
+    (field(&text) == word).then_some(text)
 }
 
 fn visit(text: &mut String, key: &str, visit: Option<&Visit>) {
@@ -341,7 +343,9 @@ impl<'a> Words<'a> {
     }
 
     fn signed(&mut self, most: i64) -> Option<i64> {
-        self.one()?.parse().ok().filter(|n: &i64| n.checked_abs().is_some_and(|n| n <= most))
+        let text = self.one()?;
+        let number: i64 = text.parse().ok()?;
+        (number.checked_abs()? <= most && number.to_string() == text).then_some(number)
     }
 }
 
@@ -437,7 +441,7 @@ impl<'a> Lines<'a> {
             Some(QueuedEvent {
                 id: w
                     .one()
-                    .filter(|id| id.len() == 16)
+                    .filter(|id| id.len() == 16 && !id.starts_with('+'))
                     .and_then(|id| u64::from_str_radix(id, 16).ok())?,
                 time: w.one()?.parse().ok()?,
                 kind: w.one()?.parse().ok()?,
