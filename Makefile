@@ -10,7 +10,7 @@ SECURITYDIR ?= $(shell scripts/security-directory)
 CARGO      ?= cargo
 TARGET     := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: all test bench observe torture attack deny reproducible demo install uninstall clean
+.PHONY: all test fuzz bench observe torture attack deny reproducible demo install uninstall clean
 
 all:
 	@scripts/build-release
