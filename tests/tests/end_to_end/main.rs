@@ -8,6 +8,7 @@
 //! | `account_phase` | what comes behind a login: who is asked and shown what, and what is worthless afterwards |
 //! | `enrollment_at_login` | the same with ssh, sudo, su and login, as people see it |
 //! | `administration` | the command beside logins: disable, replace, unlock, the permanent record |
+//! | `attack` | a day of guessing, here and at other modules |
 //! | `recovery`, `bypass` | codes that are good once: used, void, expired, and many at once |
 //! | `policies` | who is asked at all; the arguments on a PAM line |
 //! | `prior_vulnerabilities` | what other modules got wrong |
@@ -37,6 +38,7 @@
 
 mod account_phase;
 mod administration;
+mod attack;
 mod bypass;
 mod chance;
 mod clocks;
@@ -53,6 +55,7 @@ mod limits;
 mod misfortune;
 mod names;
 mod notifications;
+mod observer;
 mod policies;
 mod prior_vulnerabilities;
 mod races;

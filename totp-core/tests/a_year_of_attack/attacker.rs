@@ -54,7 +54,7 @@ impl Attacker {
     fn note(&mut self, debit: &Debit, times: u64) {
         let units = |price: Price| (price.as_fraction() * 1e18).round() as u64;
         let standing = usize::from(debit.standing == Standing::Known);
-        self.tally.singles[standing] += u64::from(!debit.single.is_free());
+        self.tally.singles[standing] += if debit.single.is_free() { 0 } else { times };
         self.tally.pairs += if debit.pair.is_free() { 0 } else { times };
         self.tally.triples += if debit.triple.is_free() { 0 } else { times };
         self.tally.chance += times * units(debit.total());
@@ -76,8 +76,16 @@ impl Attacker {
         is_long() || self.dice.roll(40) == 0
     }
 
-    /// Single codes, in whole dialogues, until none is evaluated any more.
+    /// Single codes, in whole dialogues, until none is evaluated any more; of the thousands of longer ones, most in bulk.
     fn singles(&mut self, world: &mut World, origin: &Origin) {
+        if world.digits() != Digits::Six {
+            let price = Price::of(3, world.digits(), 1, world.authenticators());
+            let standing = Self::standing(world, origin);
+            let again = Debit { single: price, ..Debit::none(standing) };
+            // Some are left for the dialogues.
+            let dearest = Price::of(30, world.digits(), 1, world.authenticators());
+            self.bulk(world, again, Kind::Single(standing), dearest);
+        }
         while self.hopes_for_singles(world, origin) || self.insists() {
             let manner = self.dice.roll(4);
             let first = self.guess(world.digits());
@@ -104,10 +112,14 @@ impl Attacker {
         }
     }
 
+    fn standing(world: &World, origin: &Origin) -> Standing {
+        let is_known = world.state().knows(origin, world.now);
+        if is_known { Standing::Known } else { Standing::Unknown }
+    }
+
     /// Whether the share can pay for one more: also known outside, by arithmetic.
     fn hopes_for_singles(&self, world: &World, origin: &Origin) -> bool {
-        let known = world.state().knows(origin, world.now);
-        let standing = if known { Standing::Known } else { Standing::Unknown };
+        let standing = Self::standing(world, origin);
         let price = Price::of(3, world.digits(), 1, world.authenticators());
         let spending = world.view.meter.spending.refilled(world.rules.chance, world.now);
         spending.can_pay(world.rules.chance, Kind::Single(standing), price)
@@ -187,9 +199,10 @@ impl Attacker {
     }
 }
 
-/// A debit so many times, pair or triple alone.
+/// A debit so many times.
 fn multiple(debit: Debit, times: u64) -> Debit {
     Debit {
+        single: price_times(debit.single, times),
         pair: price_times(debit.pair, times),
         triple: price_times(debit.triple, times),
         ..Debit::none(debit.standing)

@@ -12,7 +12,7 @@
 //! | `bound` | what was debited in a year stays within the promise, and the owner gets in |
 //! | `count` | what is accepted is what was priced: by counting, and by guessing |
 //!
-//! Long versions: `PAM_TOTP_LONG=1 cargo test --release --package totp-core --test a_year_of_attack -- --nocapture`.
+//! Long versions: `make attack`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
