@@ -152,7 +152,7 @@ impl Torture {
     /// One login that is killed at some instant, and what comes after it. `codes` begin at the victim's own.
     fn round(&mut self, victim: Victim, clock: i64, codes: &[String]) {
         set_clock(&self.house, clock);
-        let recovery = self.chance.once_in(40).then(|| {
+        let recovery = self.chance.once_in(10).then(|| {
             if self.recovery_codes.is_empty() {
                 self.issue_recovery_codes();
             }

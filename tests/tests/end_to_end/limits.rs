@@ -174,6 +174,44 @@ fn a_login_killed_at_any_call_on_files_uses_no_code_twice_and_keeps_nobody_out()
     assert_eq!(tally.let_in, 0);
 }
 
+/// New recovery codes of alice's.
+fn recovery_codes(house: &House) -> Vec<String> {
+    let arguments = ["recovery-codes", "alice", "--count", "16", "--json", "--yes"];
+    let document = house.admin_json(&arguments);
+    let codes = document["recovery_codes"].as_array().unwrap();
+    codes.iter().map(|code| code.as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn the_event_of_a_login_killed_at_any_call_on_files_is_on_record_once() {
+    let bench = Bench::new();
+    let misfortune = Misfortune::befalls(&bench.house);
+    let mut codes = recovery_codes(&bench.house);
+    let unharmed = bench.log_in(&Misfortune::variables("files", &[]), &codes.pop().unwrap());
+    assert_eq!(unharmed, End::LetIn);
+    let all = misfortune.counted();
+    let mut used = 1;
+    for at in (1..=all).step_by(all.div_ceil(rounds(30, usize::MAX))) {
+        if codes.len() < 2 {
+            codes = recovery_codes(&bench.house);
+        }
+        let (code, another) = (codes.pop().unwrap(), codes.pop().unwrap());
+        let at = at.to_string();
+        let how = [("MISFORTUNE_HOW", "kill"), ("MISFORTUNE_AT", &at)];
+        assert_eq!(bench.log_in(&Misfortune::variables("files", &how), &code), End::Died);
+        // Used by it, or by this one.
+        let _ = bench.log_in(&[], &code);
+        assert_eq!(bench.log_in(&[], &code), End::Refused(Pam::AuthErr as i32), "one code twice");
+        // Whoever gets in next records what the state had to tell.
+        assert_eq!(bench.log_in(&[], &another), End::LetIn);
+        used += 2;
+        let events = bench.house.events();
+        let on_record = events.iter().filter(|event| *event == "recovery-code-used").count();
+        assert_eq!(on_record, used, "killed at {at} of {all}");
+    }
+    bench.ends_well();
+}
+
 #[test]
 fn whichever_allocation_fails_a_code_is_good_once_and_nothing_is_damaged() {
     for lasting in [&[][..], &[("MISFORTUNE_LASTING", "1")]] {
