@@ -199,6 +199,38 @@ impl Application {
         self.command(&format!("limit-file-size {bytes}"));
     }
 
+    /// Calls `openlog` with this name and takes the locale of its environment, as daemons do when they start.
+    pub fn take_identity(&mut self, name: &str) {
+        self.command(&format!("identity {name}"));
+    }
+
+    /// Sends a line of the program's own to syslog.
+    pub fn log(&mut self, text: &str) {
+        self.command(&format!("log {}", encode(text)));
+    }
+
+    /// The locale of the process.
+    ///
+    /// # Panics
+    ///
+    /// If it doesn't say so.
+    pub fn locale(&mut self) -> String {
+        self.send("manner");
+        let Heard::Tell { text, .. } = self.hear() else { panic!("it says its locale") };
+        assert_eq!(self.hear(), Heard::Returned(Pam::Success));
+        text
+    }
+
+    /// Lets the program itself forget what it was told and has said: what is found in its memory then is somebody else's.
+    pub fn wipe(&mut self) {
+        self.command("wipe");
+    }
+
+    /// Has it wait, before each `pam_authenticate` and after each answer, while somebody else holds the flock on `path`.
+    pub fn wait_at(&mut self, path: &str) {
+        self.command(&format!("gate {}", encode(path)));
+    }
+
     /// The process, for `/proc` and signals.
     #[must_use]
     pub fn pid(&self) -> u32 {

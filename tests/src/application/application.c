@@ -5,6 +5,9 @@
  *   start SERVICE USER      pam_start             item rhost|tty|ruser VALUE   pam_set_item
  *   putenv NAME=VALUE       pam_putenv            limit-file-size BYTES        setrlimit, SIGXFSZ ignored
  *   auth|acct|cred FLAGS    the calls             end                          pam_end
+ *   gate PATH               from now on, before a call and after each answer, waits while somebody else holds flock on PATH
+ *   identity NAME           openlog, setlocale    log TEXT                     a line of the program's own to syslog
+ *   manner                  says its locale       wipe                         forgets what it was told and has said
  *
  * Each command ends in "= CODE TEXT". During a call there may come "ask on|off TEXT" (echo), which waits
  * for an answer, and "tell info|error TEXT", and "delay MICROSECONDS" in place of the pause. Answers:
@@ -15,15 +18,23 @@
  */
 #include <security/pam_appl.h>
 
+#include <locale.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
+#include <syslog.h>
 
 #define LINE 65536
 
 static pam_handle_t *pam;
+static int gate = -1;
+
+/* All that ever holds what somebody typed, or was shown: wiped on demand. */
+static char command_line[LINE], answer_line[LINE], input_buffer[LINE], output_buffer[LINE];
 
 static int hex(char c)
 {
@@ -68,6 +79,20 @@ static char *next_line(char *line)
     return line;
 }
 
+/* Many processes wait at one gate, and go on together. */
+static void pass_gate(void)
+{
+    if (gate >= 0 && (flock(gate, LOCK_SH) || flock(gate, LOCK_UN)))
+        exit(3);
+}
+
+static int open_gate(char *path)
+{
+    decode(path);
+    gate = open(path, O_RDONLY | O_CLOEXEC);
+    return gate >= 0 ? PAM_SUCCESS : PAM_SYSTEM_ERR;
+}
+
 static void wipe_replies(struct pam_response *replies, int count)
 {
     for (int i = 0; i < count; i++)
@@ -77,7 +102,7 @@ static void wipe_replies(struct pam_response *replies, int count)
 
 static int converse(int count, const struct pam_message **messages, struct pam_response **out, void *data)
 {
-    static char line[LINE];
+    char *line = answer_line;
     struct pam_response *replies = calloc((size_t)(count > 0 ? count : 1), sizeof *replies);
     (void)data;
     if (!replies)
@@ -98,6 +123,7 @@ static int converse(int count, const struct pam_message **messages, struct pam_r
         next_line(line);
         if (!strncmp(line, "say ", 4)) {
             decode(line + 4);
+            pass_gate();
             replies[i].resp = strdup(line + 4);
         } else if (!strcmp(line, "no-array")) {
             wipe_replies(replies, count);
@@ -156,10 +182,39 @@ static int limit_file_size(const char *bytes)
     return setrlimit(RLIMIT_FSIZE, &limit) ? PAM_SYSTEM_ERR : PAM_SUCCESS;
 }
 
+static int identity(const char *name)
+{
+    static char kept[64];
+    snprintf(kept, sizeof kept, "%s", name);
+    openlog(kept, LOG_PID, LOG_AUTHPRIV);
+    return setlocale(LC_ALL, "") ? PAM_SUCCESS : PAM_SYSTEM_ERR;
+}
+
+static int manner(void)
+{
+    printf("tell info ");
+    print_encoded(setlocale(LC_ALL, NULL));
+    printf("\n");
+    return PAM_SUCCESS;
+}
+
+static int wipe(void)
+{
+    fflush(stdout);
+    /* Whoever gives commands waits for the answer: nothing is left unread. */
+    explicit_bzero(input_buffer, sizeof input_buffer);
+    explicit_bzero(output_buffer, sizeof output_buffer);
+    explicit_bzero(command_line, sizeof command_line);
+    explicit_bzero(answer_line, sizeof answer_line);
+    return PAM_SUCCESS;
+}
+
 int main(void)
 {
-    static char line[LINE];
+    char *line = command_line;
     int last = PAM_SUCCESS;
+    setvbuf(stdin, input_buffer, _IOFBF, sizeof input_buffer);
+    setvbuf(stdout, output_buffer, _IOFBF, sizeof output_buffer);
     for (;;) {
         char *word = strtok(next_line(line), " ");
         char *first = strtok(NULL, " ");
@@ -175,7 +230,10 @@ int main(void)
             last = pam_putenv(pam, first);
         } else if (!strcmp(word, "limit-file-size")) {
             last = limit_file_size(first);
+        } else if (!strcmp(word, "gate")) {
+            last = open_gate(first);
         } else if (!strcmp(word, "auth")) {
+            pass_gate();
             last = pam_authenticate(pam, atoi(first));
         } else if (!strcmp(word, "acct")) {
             last = pam_acct_mgmt(pam, atoi(first));
@@ -184,6 +242,16 @@ int main(void)
         } else if (!strcmp(word, "end")) {
             last = pam_end(pam, last);
             pam = NULL;
+        } else if (!strcmp(word, "identity")) {
+            last = identity(first);
+        } else if (!strcmp(word, "log")) {
+            decode(first);
+            syslog(LOG_NOTICE, "%s", first);
+            last = PAM_SUCCESS;
+        } else if (!strcmp(word, "manner")) {
+            last = manner();
+        } else if (!strcmp(word, "wipe")) {
+            last = wipe();
         } else {
             fprintf(stderr, "unknown command %s\n", word);
             return 2;
