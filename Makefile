@@ -10,7 +10,7 @@ SECURITYDIR ?= $(shell scripts/security-directory)
 CARGO      ?= cargo
 TARGET     := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: all test fuzz bench observe torture attack deny reproducible demo install uninstall clean
+.PHONY: all test race fuzz bench observe torture attack deny reproducible demo install uninstall clean
 
 all:
 	@scripts/build-release
@@ -47,6 +47,10 @@ deny:
 # The last commit, built in two folders, has the same bytes: docs/reproducible-builds.md.
 reproducible:
 	@scripts/check-reproducible
+
+# One code in 32 processes, a thousand rounds of each kind, other modules beside it, and the large scenes of the model.
+race:
+	@scripts/race
 
 # One enrollment and four logins over a real sshd on loopback, in a house of its own.
 demo:

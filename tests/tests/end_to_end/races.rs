@@ -1,70 +1,31 @@
-//! Many at once: one code in 32 processes, 32 users with a code each, and a flood of wrong codes from
-//! elsewhere beside the owner's right one.
+//! Many at once: one code of each kind in up to 32 processes (`kinds`, in an `arena`; `peers` is the same with other
+//! modules), 32 users with a code each, and a flood of wrong codes from elsewhere beside the owner's right one.
+
+mod arena;
+mod kinds;
+mod peers;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 
-use pam_totp_tests::{Application, House, Login, Outcome, Pam, Phone, Plan};
+use pam_totp_tests::{House, Pam, Phone, Plan};
 
+use self::arena::{Arena, MOST};
 use crate::{CODE, NEXT};
-
-const PROCESSES: usize = 32;
-const ROUNDS: usize = 200;
-
-fn names(prefix: &str, count: usize) -> Vec<String> {
-    (0..count).map(|n| format!("{prefix}{n}")).collect()
-}
-
-fn house_with(people: Vec<String>) -> House {
-    House::from_plan(&Plan { people, ..Plan::default() })
-}
-
-/// Brings a login of the service `code` to its first prompt.
-fn at_the_prompt<'a>(application: &'a mut Application, user: &str) -> Login<'a> {
-    let mut login = application.login("code", user);
-    assert_eq!(login.begin("auth 0").hear().prompt(), Some(CODE));
-    login
-}
-
-/// Hears a login that was given its code to the end, giving up at the second prompt.
-fn result(mut login: Login<'_>) -> Pam {
-    let outcome: Outcome = login.rest([] as [&str; 0]);
-    outcome.code
-}
-
-#[test]
-fn of_32_processes_with_one_code_exactly_one_is_let_in() {
-    let users = names("user", ROUNDS);
-    let house = house_with(users.clone());
-    let mut applications: Vec<Application> = (0..PROCESSES).map(|_| house.application()).collect();
-    for (round, user) in users.iter().enumerate() {
-        let phone = house.enroll(user);
-        let mut logins: Vec<Login<'_>> =
-            applications.iter_mut().map(|application| at_the_prompt(application, user)).collect();
-        let code = phone.now();
-        for login in &mut logins {
-            login.answer(&code);
-        }
-        let results: Vec<Pam> = logins.into_iter().map(result).collect();
-        let let_in = results.iter().filter(|&&code| code == Pam::Success).count();
-        assert_eq!(let_in, 1, "round {round}: {results:?}");
-    }
-}
 
 #[test]
 fn of_32_users_with_their_own_codes_all_are_let_in() {
-    let users = names("user", PROCESSES);
-    let house = house_with(users.clone());
-    let phones: Vec<Phone> = users.iter().map(|user| house.enroll(user)).collect();
-    let mut applications: Vec<Application> = users.iter().map(|_| house.application()).collect();
-    let mut logins: Vec<Login<'_>> =
-        applications.iter_mut().zip(&users).map(|(app, user)| at_the_prompt(app, user)).collect();
-    let codes: Vec<String> = phones.iter().map(Phone::now).collect();
-    for (login, code) in logins.iter_mut().zip(&codes) {
-        login.answer(code);
+    let people: Vec<String> = (0..MOST).map(|n| format!("user{n}")).collect();
+    let house = House::from_plan(&Plan { people: people.clone(), ..Plan::default() });
+    let phones: Vec<Phone> = people.iter().map(|user| house.enroll(user)).collect();
+    let mut arena = Arena::in_house(&house);
+    // One step after the other, so that each is above the floor of the one before.
+    for step in -1..=1 {
+        let codes: Vec<String> = phones.iter().map(|phone| phone.in_steps(step)).collect();
+        let each: Vec<(&str, &str)> =
+            people.iter().zip(&codes).map(|(user, code)| (user.as_str(), code.as_str())).collect();
+        assert_eq!(arena.race("code", &each), vec![Pam::Success; MOST]);
     }
-    let results: Vec<Pam> = logins.into_iter().map(result).collect();
-    assert_eq!(results, vec![Pam::Success; PROCESSES]);
 }
 
 /// Wrong codes for alice from ever new addresses, as fast as two processes can, while `owner` runs; gives
