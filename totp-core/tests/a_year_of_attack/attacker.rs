@@ -187,7 +187,7 @@ impl Attacker {
         }
         // The most after which one more is paid for, and that one.
         let mut times = 0u64;
-        for bit in (0..40).rev() {
+        for bit in (0..48).rev() {
             if is_open(times | 1 << bit) {
                 times |= 1 << bit;
             }

@@ -73,7 +73,7 @@ fn of_all_triples_the_5759_consecutive_ones_of_a_day_are_right() {
     world.view.meter.spending = spending;
     let shown = codes_around(&world, 0, 2885);
     // All in the long version; else some, and all at both ends.
-    let chosen = |i: &usize| is_long() || i % 211 == 0 || !(10..5758).contains(i);
+    let chosen = |i: &usize| is_long() || i.is_multiple_of(211) || !(10..5758).contains(i);
     let right = |i: usize| is_right(&world, &shown[i..i + 3]);
     for i in (0..shown.len() - 2).filter(chosen) {
         assert_eq!(right(i), (5..5764).contains(&i), "{i}");
