@@ -10,6 +10,7 @@ use pam::module::PamHandle;
 
 use super::guard;
 use super::handle::Handle;
+use super::residue;
 use crate::host::{Host, Priority, ReturnCode};
 use crate::{account, auth};
 
@@ -90,6 +91,7 @@ unsafe fn enter(
             guard::quietly(|| unsafe { pamh.as_mut() }.map(|handle| report(handle, place)));
         reported.ok().flatten().unwrap_or(ReturnCode::SystemErr)
     });
+    residue::wipe();
     pam_code(code) as c_int
 }
 

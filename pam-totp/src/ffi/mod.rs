@@ -7,12 +7,16 @@
 //! - `entry`: the symbols libpam looks up.
 //! - `guard`: no panic leaves the module, and none prints.
 //! - `handle`: a handle as a `Host`.
+//! - `heap`: what is freed is wiped.
 //! - `libpam`: the functions of libpam that pam-bindings does not declare.
+//! - `residue`: what calls leave on the stack, written over.
 //! - `text`: what may be sent to a terminal or a log.
 
 mod conversation;
 mod entry;
 mod guard;
 mod handle;
+mod heap;
 mod libpam;
+mod residue;
 mod text;
