@@ -76,6 +76,15 @@ impl UserName {
         let digest = Sha256::digest(&self.0);
         digest.first().copied().unwrap_or(0).checked_rem(n).unwrap_or(0)
     }
+
+    /// A number of this name's own, as far as 64 bits can be: nobody finds another name with the same one by chance.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        let digest = Sha256::digest(&self.0);
+        let mut bytes = [0; 8];
+        bytes.iter_mut().zip(digest.iter().skip(1)).for_each(|(to, byte)| *to = *byte);
+        u64::from_be_bytes(bytes)
+    }
 }
 
 impl fmt::Display for UserName {

@@ -2,6 +2,7 @@
 
 mod holder;
 mod patience;
+mod place;
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::thread::sleep;
@@ -13,6 +14,7 @@ use rustix::io::Errno;
 pub(crate) use patience::{
     NoLock, lock, lock_of_the_patient, lock_of_the_patient_within, lock_unless_at_work, lock_within,
 };
+pub(crate) use place::Place;
 
 /// How long a lock may be waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,7 +16,7 @@ pub(super) const RECORD: &str = ".decoy.toml";
 /// A file that is never there.
 pub(super) const NOBODY: &str = ".nobody";
 
-/// So many states, so that strangers rarely wait for each other.
+/// So many states, so that strangers rarely write the same one at once.
 const STATES: u8 = 16;
 
 /// The name of the state that stands in for `user`'s: its file's and the one inside.

@@ -23,16 +23,25 @@ pub(super) struct Seat<'a> {
     /// Whose record counts. `None`: nobody's, whatever there is.
     pub(super) record_of: Option<&'a UserName>,
     pub(super) is_decoy: bool,
+    /// Where the file is many users': this one's number.
+    pub(super) shared: Option<u64>,
 }
 
 impl<'a> Seat<'a> {
     pub(super) fn own(user: &UserName, record_of: Option<&'a UserName>) -> Self {
-        Self { whose: user.clone(), name: user.file_name(), record_of, is_decoy: false }
+        Self {
+            whose: user.clone(),
+            name: user.file_name(),
+            record_of,
+            is_decoy: false,
+            shared: None,
+        }
     }
 
     pub(super) fn decoy(user: &UserName, record_of: Option<&'a UserName>) -> Self {
         let whose = decoy::of(user);
-        Self { name: whose.as_str().to_owned(), whose, record_of, is_decoy: true }
+        let shared = Some(user.number());
+        Self { name: whose.as_str().to_owned(), whose, record_of, is_decoy: true, shared }
     }
 }
 

@@ -14,7 +14,7 @@ use super::fault::{fault, state_fault};
 use super::states::{DEMAND, Made, Opened, Seat};
 use super::{FileStore, decoy, enrollment, found};
 use crate::files::Access;
-use crate::flock::lock;
+use crate::flock::{Held, Place, lock};
 
 /// How often a transaction begins again because a file was replaced while its lock was waited for.
 const TRIES: u32 = 16;
@@ -56,6 +56,13 @@ impl<T> Decision for Deciding<'_, T> {
         self.committed = Some(change.commit(write)?);
         Ok(())
     }
+}
+
+/// What is held while a transaction runs.
+#[expect(dead_code)] // it is enough that they are there
+enum Locked<'a> {
+    File(Held<'a>),
+    Place(Place<'a>),
 }
 
 /// How an attempt at a transaction ended.
@@ -130,7 +137,7 @@ impl FileStore {
         let Some(opened) = opened else {
             return self.in_memory_alone(seat, f);
         };
-        let _held = lock(&opened.file).map_err(|no| self.no_lock(&seat.name, no))?;
+        let _held = self.lock(seat, &opened.file)?;
         if !directories.states.names(&seat.name, &opened.file).map_err(state_fault)? {
             return Ok(Turn::Again);
         }
@@ -139,7 +146,7 @@ impl FileStore {
         let Some(in_memory) = self.memory.open(&seat.name, Access::Write)? else {
             return self.on_disk(seat, &opened, entry, f);
         };
-        let _held = lock(&in_memory).map_err(|no| self.no_lock(&seat.name, no))?;
+        let _held = self.lock(seat, &in_memory)?;
         if !self.memory.names(&seat.name, &in_memory)? {
             return Ok(Turn::Again);
         }
@@ -150,13 +157,22 @@ impl FileStore {
         self.in_memory(seat, &in_memory, &memory, entry, f)
     }
 
+    /// The user's lock. A decoy's file is many users': one that waits there waits for a login of the same name, as with a
+    /// file of its own, or who waits for whom would tell that neither has one.
+    fn lock<'a>(&self, seat: &Seat<'_>, file: &'a File) -> Result<Locked<'a>, Fault> {
+        if let Some(number) = seat.shared {
+            return Ok(Locked::Place(Place::lock(file, number)));
+        }
+        lock(file).map(Locked::File).map_err(|no| self.no_lock(&seat.name, no))
+    }
+
     /// Where the disk has no state and takes none.
     fn in_memory_alone(&self, seat: &Seat<'_>, f: &mut dyn Decision) -> Result<Turn, Fault> {
         let Some(file) = self.memory.open(&seat.name, Access::Write)? else {
             self.memory.make(&seat.name)?;
             return Ok(Turn::Again);
         };
-        let _held = lock(&file).map_err(|no| self.no_lock(&seat.name, no))?;
+        let _held = self.lock(seat, &file)?;
         let current = self.memory.names(&seat.name, &file)?;
         if !current || self.open_state(&seat.name)?.is_some() {
             return Ok(Turn::Again);

@@ -5,13 +5,14 @@ use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 
 use nix::errno::Errno;
 use totp_core::evaluate::Reason;
+use totp_core::name::UserName;
 use totp_core::store::{Durability, FaultKind, Found, StateRead, Store as _, View};
 use totp_core::upkeep::read;
 
 use super::house::{
     Done, House, NOW, Trouble, code, first_state, is_accepted, try_code, user, wrong,
 };
-use crate::flock::Held;
+use crate::flock::{Held, Place};
 use crate::store::Expected;
 use crate::store::blocks::SIZE_ON_DISK;
 
@@ -180,16 +181,28 @@ fn one_code_typed_by_many_at_once_is_accepted_once() {
 #[test]
 fn nobody_else_has_the_lock_while_it_is_decided() {
     let house = House::with_alice();
-    let _ = house.try_code("bob", &code(NOW), NOW).unwrap(); // makes bob's decoy
-    let decoy = crate::store::decoy::of(&user("bob"));
-    for (name, file) in
-        [("alice", house.state_file()), ("bob", house.lib("state").join(decoy.as_str()))]
-    {
-        let other = fs::File::open(file).unwrap();
-        let free = |_: &View| read(Held::take(&other).unwrap().is_some());
-        assert!(!house.store.transact(&user(name), &free).unwrap().into_outcome(), "{name}");
-        assert!(Held::take(&other).unwrap().is_some(), "{name}: given up afterwards");
-    }
+    let other = fs::File::open(house.state_file()).unwrap();
+    let free = |_: &View| read(Held::take(&other).unwrap().is_some());
+    assert!(!house.store.transact(&user("alice"), &free).unwrap().into_outcome());
+    assert!(Held::take(&other).unwrap().is_some(), "given up afterwards");
+}
+
+#[test]
+fn a_stranger_waits_for_logins_of_the_same_name_and_for_no_other_stranger() {
+    let house = House::empty();
+    let bob = user("bob");
+    let decoy = crate::store::decoy::of(&bob);
+    let _ = house.try_code("bob", &code(NOW), NOW).unwrap(); // makes it
+    let neighbour = (0..).map(|n| user(&format!("stranger-{n}")));
+    let neighbour = neighbour.into_iter().find(|n| crate::store::decoy::of(n) == decoy).unwrap();
+    let file = house.lib("state").join(decoy.as_str());
+    let other = fs::OpenOptions::new().write(true).open(file).unwrap();
+    let free = |name: &UserName| Place::try_lock(&other, name.number()).is_some();
+    let seen = house.store.transact(&bob, &|_: &View| read(free(&bob))).unwrap();
+    assert!(!seen.into_outcome());
+    let seen = house.store.transact(&bob, &|_: &View| read(free(&neighbour))).unwrap();
+    assert!(seen.into_outcome());
+    assert!(free(&bob), "given up afterwards");
 }
 
 #[test]
