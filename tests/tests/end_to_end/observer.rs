@@ -1,0 +1,103 @@
+//! Invariant 7, as far as it can be seen without a clock: from an answer to what comes next, the kernel is asked for the
+//! same, so many times, whoever it is. Needs strace. What a clock shows is measured by `make observe`.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use pam_totp_tests::{House, Pam, Plan};
+
+const CONFIG: &str =
+    "[policy]\ndisabled = \"denied\"\n[sms]\ncommand = [\"/bin/true\", \"{phone}\"]\n";
+
+const PEOPLE: [&str; 7] =
+    ["enrolled", "stranger", "guessed", "disabled", "damaged", "invited", "several"];
+
+/// One name more, and no account.
+const NOBODY: &str = "nobodyis";
+
+/// What sshd sends in the place of an answer for whom it refuses.
+const JUNK: &str = "\u{8}\n\r\u{7f}INCORRECT";
+
+/// Somebody of each kind that nobody may tell from the others.
+fn house() -> House {
+    let people = PEOPLE.map(str::to_string).to_vec();
+    let house = House::from_plan(&Plan { people, config: Some(CONFIG.into()), ..Plan::default() });
+    for user in ["enrolled", "guessed", "disabled", "damaged", "several"] {
+        let _phone = house.enroll(user);
+    }
+    let _ = house.admin_json(&["disable", "disabled", "--reason", "left", "--yes", "--json"]);
+    fs::write(house.path("/var/lib/pam-totp/users/damaged.toml"), "garbage").unwrap();
+    let _ = house.admin_json(&["enroll", "invited", "--at-login", "--json"]);
+    let add = ["enroll", "several", "--add", "--name", "tablet", "--json", "--no-confirm"];
+    let _ = house.admin_json(&add);
+    let mut application = house.application();
+    for nth in 0..80 {
+        let (one, other) = (format!("{:06}", 2 * nth), format!("{:06}", 2 * nth + 1));
+        let _ = application.login("code", "guessed").authenticate([&one, &other]);
+    }
+    house
+}
+
+/// How often the kernel is asked for what.
+type Calls = BTreeMap<String, usize>;
+
+/// Logs in with wrong answers, twice in one process; of the second time, what the kernel is asked for between one prompt
+/// or message and the next.
+fn calls(house: &House, user: &str, answers: &[&str]) -> Vec<Calls> {
+    let file = house.disk().join(format!("calls-of-{user}"));
+    let mut application =
+        house.application_under("strace", &["-s", "8", "-o", file.to_str().unwrap()]);
+    let mut seen = 0;
+    for _ in 0..2 {
+        let outcome = application.login("code", user).authenticate(answers.iter().copied());
+        assert_eq!(outcome.code, Pam::AuthErr, "{user}: {outcome:?}");
+        seen = outcome.prompts().len();
+    }
+    assert_eq!(application.finish(), 0);
+    let traced = fs::read_to_string(file).unwrap();
+    let said: Vec<&str> = traced.split("\nwrite(1, ").collect();
+    // Asked, told and returned, of two logins: behind each prompt comes what its answer made the module do.
+    let steps = said.iter().skip(1).filter(|step| step.starts_with("\"ask "));
+    let steps: Vec<Calls> = steps
+        .map(|step| {
+            step.lines().skip(1).filter_map(call).fold(Calls::new(), |mut calls, call| {
+                *calls.entry(call).or_default() += 1;
+                calls
+            })
+        })
+        .collect();
+    assert_eq!(steps.len(), 2 * seen, "{traced}");
+    steps[seen..].to_vec()
+}
+
+/// One call: its name, and how many bytes of a state it moved. Not those that write the log, or ask for memory, or list
+/// the outbox, which is the same one for all and longer each time; nor what the application does itself.
+fn call(line: &str) -> Option<String> {
+    let (name, rest) = line.split_once('(')?;
+    let (_, result) = rest.rsplit_once(" = ")?;
+    let left_out = ["brk", "mmap", "munmap", "mremap", "madvise", "sendto", "getdents64"];
+    let ours = !rest.starts_with("0, ") && !left_out.contains(&name);
+    // A file that strangers share is locked by the name, place by place.
+    let name = if name == "flock" || rest.contains("F_OFD_SETLK") { "lock" } else { name };
+    let bytes = if ["pread64", "pwrite64"].contains(&name) { result } else { "" };
+    ours.then(|| format!("{name} {bytes}"))
+}
+
+#[test]
+fn a_wrong_answer_makes_the_same_system_calls_whoever_it_is() {
+    let house = house();
+    let answers: [&[&str]; 4] = [
+        &["123456", "234567"],
+        &[JUNK, JUNK],
+        &["123456 234567", "K7QM-2XVA-9TRC-HW4E"],
+        &["sms", "123456", "234567"],
+    ];
+    for answers in answers {
+        let expected = calls(&house, "enrolled", answers);
+        assert!(expected[0].contains_key("pwrite64 4096"), "{expected:?}");
+        assert!(expected[0].contains_key("clock_nanosleep "), "{expected:?}");
+        for user in PEOPLE.into_iter().chain([NOBODY]) {
+            assert_eq!(calls(&house, user, answers), expected, "{user}: {answers:?}");
+        }
+    }
+}
