@@ -1,5 +1,6 @@
 //! What is measured: one file for each of the questions, in the order in which they are asked.
 
+mod calls;
 mod durable;
 mod memory;
 mod object;
@@ -59,8 +60,9 @@ impl Scene {
 /// Asks them all.
 pub(crate) fn all(scene: &Scene, report: &mut Report) {
     type Measure = fn(&Scene, &mut Report);
-    let measures: [(&str, Measure); 6] = [
+    let measures: [(&str, Measure); 7] = [
         ("durable logins", durable::measure),
+        ("system calls", calls::measure),
         ("wrong codes", wrong::measure),
         ("enrolled users", users::measure),
         ("processes at once", parallel::measure),
