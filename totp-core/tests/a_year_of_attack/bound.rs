@@ -124,7 +124,7 @@ fn a_year_without_pause_has_at_most_the_promised_chance_whatever_the_user_has() 
         show(&format!("{digits:?} x {authenticators}, {hosts} hosts, nearby"), &year, chance);
         let promised = 0.001 / hosts as f64;
         assert!(chance <= promised, "{chance} > {promised}");
-        assert!(hosts == 200 || chance > promised * 0.96, "all that there is is spent: {chance}");
+        assert!(hosts == 200 || chance > promised * 0.9, "all that there is is spent: {chance}");
         assert!(year.codes[2] > 0, "and the owner is let in: {:?}", year.codes);
     }
 }
