@@ -17,6 +17,7 @@ fn rounds() -> usize {
 }
 
 /// Races with one code after the other; when all are used, `again` makes them good again and gives them.
+#[allow(clippy::print_stdout)] // what `make race` shows
 fn race(
     kind: &str,
     arena: &mut Arena<'_>,

@@ -16,6 +16,7 @@ const KEY: (&str, &str) =
 
 #[test]
 #[ignore = "a measurement: make race"]
+#[allow(clippy::print_stdout)] // it is the result
 fn how_many_the_others_let_in_with_one_code() {
     let rounds: usize = std::env::var("PAM_TOTP_RACE_ROUNDS").map_or(12, |n| n.parse().unwrap());
     let house = House::build();
