@@ -72,7 +72,7 @@ fn valgrind_finds_no_error_and_nothing_lost() {
 }
 
 /// What a module could leave behind in a process, except for memory.
-fn shape(pid: u32) -> BTreeMap<String, String> {
+pub(crate) fn shape(pid: u32) -> BTreeMap<String, String> {
     let process = format!("/proc/{pid}");
     let mut shape = BTreeMap::new();
     let status = fs::read_to_string(format!("{process}/status")).unwrap();

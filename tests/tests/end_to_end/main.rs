@@ -10,6 +10,7 @@
 //! | `administration` | the command beside logins: disable, replace, unlock, the permanent record |
 //! | `attack` | a day of guessing, here and at other modules |
 //! | `recovery`, `bypass` | codes that are good once: used, void, expired, and many at once |
+//! | `observer` | what a wrong answer asks of the kernel, the same whoever it is |
 //! | `policies` | who is asked at all; the arguments on a PAM line |
 //! | `prior_vulnerabilities` | what other modules got wrong |
 //! | `races` | many at once: one code, many users, a flood |
@@ -19,6 +20,7 @@
 //! | `hosts` | what the program around the module notices: panics, leaks, descriptors |
 //! | `houses` | that nothing of a test is seen outside of its house |
 //! | `installation` | what `make install` puts where |
+//! | `long_lived` | that hundreds of logins use nothing up in a program, and change nothing about it |
 //! | `names` | accounts with odd names |
 //! | `notifications` | that people are told by mail, whatever fails meanwhile |
 //! | `text_messages` | that a text message arrives, and what becomes of one that can't |
@@ -52,6 +54,7 @@ mod installation;
 mod killed_commands;
 mod kills;
 mod limits;
+mod long_lived;
 mod misfortune;
 mod names;
 mod notifications;
