@@ -12,7 +12,7 @@ pub(crate) const CONFIG: &str =
 /// One of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Case {
-    /// With one authenticator, never logged in.
+    /// With one authenticator, logged in once.
     Enrolled,
     /// An account that isn't enrolled.
     NotEnrolled,
@@ -20,7 +20,9 @@ pub(crate) enum Case {
     NoAccount,
     /// Enrolled, and the guess budget for single codes is used up.
     UsedUp,
-    /// Enrolled, and was logged in from several addresses.
+    /// Enrolled, and never logged in.
+    Fresh,
+    /// Enrolled, and logged in from two addresses.
     History,
     /// Switched off, where policy denies that.
     Disabled,
@@ -42,8 +44,9 @@ impl Case {
         [Self::Enrolled, Self::NotEnrolled, Self::NoAccount, Self::UsedUp];
 
     /// All others, beside the first of those.
-    pub(crate) const FURTHER: [Self; 8] = [
+    pub(crate) const FURTHER: [Self; 9] = [
         Self::Enrolled,
+        Self::Fresh,
         Self::History,
         Self::Disabled,
         Self::Damaged,
@@ -60,7 +63,8 @@ impl Case {
             Self::NotEnrolled => "not enrolled",
             Self::NoAccount => "no account",
             Self::UsedUp => "budget used up",
-            Self::History => "enrolled, with a history",
+            Self::Fresh => "never logged in",
+            Self::History => "logged in from two places",
             Self::Disabled => "disabled, policy denies",
             Self::Damaged => "damaged record",
             Self::Open => "open enrollment",
@@ -77,6 +81,7 @@ impl Case {
             Self::NotEnrolled => "bystande",
             Self::NoAccount => "nobodyis",
             Self::UsedUp => "usedupxx",
+            Self::Fresh => "freshxxx",
             Self::History => "historyx",
             Self::Disabled => "disabled",
             Self::Damaged => "damagedx",
@@ -95,46 +100,46 @@ impl Case {
     pub(crate) fn settle(self, house: &House, client: &mut Client, service: &str) {
         let user = self.user();
         let admin = |arguments: &[&str]| drop(house.admin_json(arguments));
+        if self.has_record() {
+            if self == Self::NoRecovery {
+                house.configure(&format!("{CONFIG}[recovery]\nmode = \"off\"\n"));
+            }
+            let phone = house.enroll(user);
+            house.configure(CONFIG);
+            for (nth, address) in self.logged_in_from().iter().enumerate() {
+                let code = phone.in_steps(i64::try_from(nth).unwrap());
+                let login = Login { service, user, rhost: address, answers: &[&code] };
+                assert_eq!(client.login(Process::Same, &login).code, SUCCESS);
+            }
+        }
         match self {
-            Self::NotEnrolled | Self::NoAccount => {}
-            Self::Enrolled => drop(house.enroll(user)),
-            Self::UsedUp => {
-                drop(house.enroll(user));
-                use_up(house, client, service, user);
-            }
-            Self::History => {
-                let phone = house.enroll(user);
-                for (address, step) in [("203.0.113.1", 0), ("198.51.100.1", 1)] {
-                    let code = phone.in_steps(step);
-                    let login = Login { service, user, rhost: address, answers: &[&code] };
-                    assert_eq!(client.login(Process::Same, &login).code, SUCCESS);
-                }
-            }
-            Self::Disabled => {
-                drop(house.enroll(user));
-                admin(&["disable", user, "--reason", "left", "--yes", "--json"]);
-            }
+            Self::UsedUp => use_up(house, client, service, user),
+            Self::Disabled => admin(&["disable", user, "--reason", "left", "--yes", "--json"]),
             Self::Damaged => {
-                drop(house.enroll(user));
                 let record = format!("/var/lib/pam-totp/users/{user}.toml");
                 fs::write(house.path(record), "garbage").unwrap();
             }
             Self::Open => admin(&["enroll", user, "--at-login", "--json"]),
             Self::Four => {
-                drop(house.enroll(user));
                 for name in ["tablet", "token", "spare"] {
                     admin(&["enroll", user, "--add", "--name", name, "--json", "--no-confirm"]);
                 }
             }
-            Self::NoRecovery => {
-                house.configure(&format!("{CONFIG}[recovery]\nmode = \"off\"\n"));
-                drop(house.enroll(user));
-                house.configure(CONFIG);
-            }
-            Self::Bypass => {
-                drop(house.enroll(user));
-                admin(&["bypass-code", user, "--json"]);
-            }
+            Self::Bypass => admin(&["bypass-code", user, "--json"]),
+            _ => {}
+        }
+    }
+
+    /// Whether it begins with an ordinary enrollment.
+    fn has_record(self) -> bool {
+        !matches!(self, Self::NotEnrolled | Self::NoAccount | Self::Open)
+    }
+
+    fn logged_in_from(self) -> &'static [&'static str] {
+        match self {
+            Self::Fresh => &[],
+            Self::History => &["203.0.113.1", "198.51.100.1"],
+            _ => &["203.0.113.1"],
         }
     }
 }
