@@ -1,6 +1,12 @@
 //! The short run: every seed of every target, and changes of them as a fuzzer makes them, always the same ones.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::arithmetic_side_effects)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
 
 use std::fs;
 use std::panic::catch_unwind;
