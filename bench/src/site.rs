@@ -93,6 +93,13 @@ impl Enrolled {
         }
     }
 
+    /// A ticket whose code is good for half a minute or more, not for a moment.
+    pub fn draw_lasting(&mut self) -> Ticket {
+        // Behind the first one, which is of the time before, comes that of now.
+        self.draw();
+        self.draw()
+    }
+
     /// A ticket with wrong codes for the first prompt and for a second one.
     #[must_use]
     pub fn mistake(&self, nth: u32) -> Ticket {

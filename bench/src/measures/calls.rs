@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use pam_totp_bench::site::Module;
+use pam_totp_bench::site::{Enrolled, Module, Ticket, settle};
 use pam_totp_bench::{Client, Process};
 
 use super::{Lane, Scene};
@@ -20,15 +20,17 @@ const LINES: [(&str, &[&str]); 5] = [
 ];
 
 pub(crate) fn measure(scene: &Scene, report: &mut Report) {
-    let mut enrolled = scene.settle("calls", 1);
+    let mut enrolled = settle(&scene.house, "calls", &scene.people[..2], 2);
+    let tickets: Vec<Ticket> = enrolled.iter_mut().map(Enrolled::draw_lasting).collect();
     let calls = MODULES.map(|module| {
         let file = scene.house.disk().join(format!("calls-{module:?}"));
         let strace = ["strace", "-o", file.to_str().expect("UTF-8")];
         let client = Client::start_under(&scene.house, &scene.programs, &strace);
         let mut lane = Lane { module, client };
         // The first one loads what stays loaded. When the flush is over, both logins have been written down.
-        lane.accepted(Process::Same, &enrolled[0].draw());
-        lane.accepted(Process::Same, &enrolled[1].draw());
+        for ticket in &tickets {
+            lane.accepted(Process::Same, ticket);
+        }
         lane.client.overwrite(&scene.scratch(0));
         second_login(&fs::read_to_string(file).expect("strace has written it"))
     });

@@ -1,6 +1,6 @@
 //! What the first login adds to the memory of its process, until before `pam_end`.
 
-use pam_totp_bench::site::Module;
+use pam_totp_bench::site::{Enrolled, Module, Ticket, settle};
 use pam_totp_bench::statistics::median;
 use pam_totp_bench::{SUCCESS, Weight};
 
@@ -12,16 +12,17 @@ const TRIES: usize = 5;
 const MODULES: [Module; 4] = [Module::Ours, Module::Google, Module::Oath, Module::Empty];
 
 pub(crate) fn measure(scene: &Scene, report: &mut Report) {
-    let mut enrolled = scene.settle("memory", 1);
+    let people = &scene.people[..TRIES];
+    let mut enrolled = settle(&scene.house, "memory", people, people.len());
+    let tickets: Vec<Ticket> = enrolled.iter_mut().map(Enrolled::draw_lasting).collect();
     let weights = MODULES.map(|module| {
-        let weigh = |nth: usize| -> Weight {
-            let ticket = enrolled[nth].draw();
+        let weigh = |ticket: &Ticket| -> Weight {
             // A new process each, to which no module was ever loaded.
             let weight = scene.client().weigh(&ticket.words(module).login());
             assert_eq!(weight.code, SUCCESS, "{module:?} did not let {ticket:?} in");
             weight
         };
-        (0..TRIES).map(weigh).collect::<Vec<_>>()
+        tickets.iter().map(weigh).collect::<Vec<_>>()
     });
     #[allow(clippy::cast_precision_loss)]
     let middle = |weights: &[Weight], which: fn(&Weight) -> i64| {
