@@ -229,11 +229,11 @@ const NONE: &str = "-";
 fn line(text: &mut String, words: &[&str]) {
     for (at, word) in words.iter().enumerate() {
         if at > 0 {
-            text.push_str(" ");
+            text.push(' ');
         }
         text.push_str(word);
     }
-    text.push_str("\n");
+    text.push('\n');
 }
 
 /// A text as one word that is never empty.
