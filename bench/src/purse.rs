@@ -12,7 +12,7 @@ const LEEWAY: i64 = 6;
 const CODES: u32 = 20;
 
 /// One user's codes for one record.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Purse {
     /// The time step of the first code.
     first: i64,

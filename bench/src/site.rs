@@ -58,8 +58,8 @@ impl Module {
     }
 }
 
-/// Somebody with a record at a site.
-#[derive(Debug)]
+/// Somebody with a record at a site. A clone has the same codes, for another module.
+#[derive(Debug, Clone)]
 pub struct Enrolled {
     /// The name of the account.
     pub user: String,
