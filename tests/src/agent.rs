@@ -23,8 +23,8 @@ impl Agent {
     /// The same with variables in its environment, as a supervisor sets them.
     #[must_use]
     pub fn begin_with(house: &House, variables: &[(&str, &str)]) -> Self {
-        let mut command = house.command("totp-agent");
-        command.envs(variables.iter().copied());
+        let mut command = house.command_with(variables);
+        command.arg("totp-agent");
         command.stdout(Stdio::null()).stderr(Stdio::null());
         Self { child: command.spawn().expect("nsenter (util-linux) is needed") }
     }

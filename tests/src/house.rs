@@ -184,6 +184,15 @@ impl House {
         command
     }
 
+    /// Sends in a program, which is still to be named as the first argument, with variables for it alone: what is preloaded
+    /// is preloaded to nothing that runs outside of the house.
+    #[must_use]
+    pub fn command_with(&self, variables: &[(&str, &str)]) -> Command {
+        let mut command = self.command("env");
+        command.args(variables.iter().map(|(name, value)| format!("{name}={value}")));
+        command
+    }
+
     /// The same as the user `name`, with that uid alone.
     #[must_use]
     pub fn command_as(&self, name: &str, program: &str) -> Command {
@@ -247,8 +256,8 @@ impl House {
     /// The same with variables in its environment.
     #[must_use]
     pub fn application_with(&self, variables: &[(&str, &str)]) -> Application {
-        let mut command = self.command("pam-application");
-        command.envs(variables.iter().copied());
+        let mut command = self.command_with(variables);
+        command.arg("pam-application");
         Application::start(command)
     }
 

@@ -75,9 +75,8 @@ impl<'a> Sshd<'a> {
                 .unwrap();
             let log = fs::File::create(house.disk().join("sshd.log")).unwrap();
             let child = house
-                .command("/usr/sbin/sshd")
-                .args(["-D", "-e", "-f", "/etc/ssh/sshd_config"])
-                .envs(variables.iter().copied())
+                .command_with(variables)
+                .args(["/usr/sbin/sshd", "-D", "-e", "-f", "/etc/ssh/sshd_config"])
                 .stdout(Stdio::null())
                 .stderr(log)
                 .spawn()

@@ -15,7 +15,7 @@ use totp_core::remembered::{Arrival, Devices, Fingerprint, MOST_BYTES, NotAList,
 use crate::Wait;
 use crate::files::{Demand, Directory, FileError, Owner, Shared};
 use crate::flock::{NoLock, lock_within};
-use crate::limits;
+use crate::{clock, limits};
 
 /// What the directory is called in the state directory.
 const NAME: &str = "remembered";
@@ -118,6 +118,7 @@ impl Remembered {
     ) -> Result<bool, RememberedError> {
         let directory = self.directory()?;
         let _lock = locked(&directory, wait)?;
+        let _ = directory.sweep(clock::now()); // what killed logins left half written harms nobody
         let mut devices = read(&directory, user)?;
         if !devices.forget(key) {
             return Ok(false);
@@ -135,6 +136,7 @@ impl Remembered {
     pub fn forget_all(&self, user: &UserName, wait: Wait) -> Result<bool, RememberedError> {
         let directory = self.directory()?;
         let _lock = locked(&directory, wait)?;
+        let _ = directory.sweep(clock::now());
         Ok(directory.remove(&user.file_name())?)
     }
 
@@ -236,6 +238,17 @@ mod tests {
         assert!(remembered.forget_all(&alice(), Wait::No).unwrap());
         assert!(!remembered.forget_all(&alice(), Wait::No).unwrap());
         assert!(!knows(&remembered, 1));
+    }
+
+    #[test]
+    fn what_a_killed_login_left_half_written_goes_with_the_next_forgetting() {
+        let (temp, remembered) = house();
+        let left = temp.path().join(NAME).join(".new-0123456789abcdef");
+        fs::write(&left, "half").unwrap();
+        let long_ago = std::time::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        fs::File::options().write(true).open(&left).unwrap().set_modified(long_ago).unwrap();
+        assert!(!remembered.forget_all(&alice(), Wait::No).unwrap());
+        assert!(!left.exists());
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use pam_totp_tests::{Application, House, Pam, Phone};
 
+use crate::chance::tell;
 use crate::clocks::variables;
 
 /// Noon of a day far away.
@@ -162,10 +163,10 @@ fn a_day_of_guessing_gets_what_the_budget_pays_for_and_the_owner_gets_in_eight_t
     let (wrong, budget) = (count("reason=wrong user=alice"), count("reason=budget user=alice"));
     assert_eq!(wrong + budget, 2 * dialogues, "every answer has its line");
     let [known, unknown, pairs, triples] = spent(&house);
-    println!(
+    tell(&format!(
         "{dialogues} dialogues in a day; answers evaluated {wrong}, asked for more {budget}; spent: known {known}, \
          unknown {unknown}, pairs {pairs}, triples {triples} in 10^18"
-    );
+    ));
     assert_eq!((known, triples), (0, 0));
     // The last of the 75 was paid for within the first hour; a day brings back a fifth of one.
     let singles = (unknown + refilled(4502)) as f64 / SINGLE as f64;
@@ -293,12 +294,12 @@ fn where_the_rate_is_limited_the_year_is_long_enough_to_guess() {
     let (_, tick) = pace();
     // Computed from what was measured: as many tries in every 30 seconds as at every tick of the clock.
     let a_day = evaluated as f64 / (DAY / tick + 1) as f64 * (DAY / 30) as f64;
-    println!(
+    tell(&format!(
         "google-authenticator: {right} codes right at a time; {dialogues} dialogues, {evaluated} evaluated, {accepted} let in; \
          the owner refused {refused} times of 8; computed: {a_day:.0} tries and {:.1} % a day, {:.2} % a year",
         100.0 * chance(a_day, right),
         100.0 * chance(a_day * 365.25, right)
-    );
+    ));
     assert_eq!(right, 3);
     assert!(evaluated >= 3, "{evaluated} of {dialogues}");
     assert!(chance(a_day * 365.25, right) > 0.99);
@@ -311,12 +312,12 @@ fn a_module_without_a_limit_is_guessed_within_the_hour() {
     let began = Instant::now();
     let (dialogues, evaluated, accepted, refused) = peer.day(None);
     let a_second = evaluated as f64 / began.elapsed().as_secs_f64();
-    println!(
+    tell(&format!(
         "pam_oath: {right} codes right at a time; {dialogues} dialogues, all evaluated, {accepted} let in, {a_second:.0} a \
          second here; the owner refused {refused} times of 8; computed: {:.1} % an hour, {:.1} % at one try a second for a day",
         100.0 * chance(a_second * 3600.0, right),
         100.0 * chance(86_400.0, right)
-    );
+    ));
     assert!(right >= 3, "{right}");
     assert_eq!(evaluated, dialogues);
 }

@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read as _, Write as _};
-use std::path::Path;
 use std::process::{Child, ChildStdout, Stdio};
 use std::time::{Duration, Instant};
 
@@ -29,8 +28,8 @@ struct Victim {
 impl Victim {
     /// Starts a process; it has not begun to log in.
     fn start(house: &House) -> Self {
-        let mut command = house.command("pam-application");
-        command.envs(variables()).stdin(Stdio::piped());
+        let mut command = house.command_with(&variables());
+        command.arg("pam-application").stdin(Stdio::piped());
         let mut child = command.spawn().expect("the application can be started");
         let output = BufReader::new(child.stdout.take().unwrap());
         let mut victim = Self { child, output };
@@ -60,12 +59,10 @@ impl Victim {
     fn end(mut self, house: &House) -> bool {
         let _ = self.child.kill();
         let _ = self.child.wait();
-        // What libfaketime leaves of a killed process, and of nsenter before it, keeps the next one of that number from
-        // starting.
-        for directory in [&house.path("/dev/shm"), Path::new("/dev/shm")] {
-            for left in ["faketime_shm", "sem.faketime_sem"] {
-                let _ = fs::remove_file(directory.join(format!("{left}_{}", self.child.id())));
-            }
+        // What libfaketime leaves of a killed process keeps the next one of that number from starting.
+        let directory = house.path("/dev/shm");
+        for left in ["faketime_shm", "sem.faketime_sem"] {
+            let _ = fs::remove_file(directory.join(format!("{left}_{}", self.child.id())));
         }
         let mut said = String::new();
         self.output.read_to_string(&mut said).unwrap();
@@ -137,8 +134,13 @@ impl Torture {
     }
 
     fn admin(&self, arguments: &[&str]) -> String {
-        let output =
-            self.house.command("totp-admin").envs(variables()).args(arguments).output().unwrap();
+        let output = self
+            .house
+            .command_with(&variables())
+            .arg("totp-admin")
+            .args(arguments)
+            .output()
+            .unwrap();
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{arguments:?}: {output:?}");
         said

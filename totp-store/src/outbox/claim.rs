@@ -2,17 +2,18 @@
 
 use std::fs::File;
 use std::io::Read as _;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 
 use nix::errno::Errno;
 use rustix::fs::{FlockOperation, flock};
+use totp_core::time::UnixTime;
 use zeroize::Zeroizing;
 
 use super::message::SIZE;
 use super::{DECOY, DEMAND, Item, Mail, Message, Outbox, OutboxError};
 use crate::files::{Access, FileError};
 use crate::flock::lock_unless_at_work;
-use crate::limits;
+use crate::{clock, limits};
 
 /// An open file with its lock, which ends with this value; a program that is started meanwhile doesn't prolong it.
 #[derive(Debug)]
@@ -164,7 +165,15 @@ impl Outbox {
             self.directory.unlink(name)?; // overwritten, and then in the way of nobody
             return Ok(None);
         }
-        let message = Message::parse(&text).map_err(|error| self.format(name, error))?;
+        let message = match Message::parse(&text) {
+            Ok(message) => message,
+            // Its writer doesn't flush: a power failure may have cut it. The code in it is void since long.
+            Err(_) if is_old(&locked.0, clock::now()) => {
+                self.directory.unlink(name)?;
+                return Ok(None);
+            }
+            Err(error) => return Err(self.format(name, error)),
+        };
         Ok(Some(ClaimedMessage { outbox: self, name: name.to_owned(), locked, message }))
     }
 
@@ -172,7 +181,7 @@ impl Outbox {
     ///
     /// # Errors
     /// Where the directory can't be read, or a decoy not be removed.
-    pub fn sweep(&self, now: totp_core::time::UnixTime) -> Result<(), OutboxError> {
+    pub fn sweep(&self, now: UnixTime) -> Result<(), OutboxError> {
         for name in self.directory.names_that(|name| name.starts_with(DECOY))? {
             self.directory.unlink(&name)?;
         }
@@ -215,4 +224,11 @@ impl Outbox {
     pub fn message_names(&self) -> Result<Vec<String>, OutboxError> {
         Ok(self.directory.names_that(|name| name.starts_with(super::TEXT))?)
     }
+}
+
+/// Whether a file was last written more than an hour ago: longer than any code of a text message is good.
+fn is_old(file: &File, now: UnixTime) -> bool {
+    const OLD: u64 = 3600;
+    let written = file.metadata().ok().and_then(|found| u64::try_from(found.mtime()).ok());
+    written.is_some_and(|written| now.since(UnixTime(written)) > OLD)
 }

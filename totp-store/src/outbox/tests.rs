@@ -383,3 +383,18 @@ fn a_missing_directory_is_an_error_that_says_so() {
     let error = Outbox::open(house.temp.path(), Owner::this_process()).unwrap_err().to_string();
     assert!(error.contains("notices: no such directory"), "{error}");
 }
+
+#[test]
+fn a_text_message_that_a_power_failure_cut_is_an_error_for_an_hour_and_then_gone() {
+    let house = House::new();
+    let name = "text-0123456789abcdef";
+    let file = house.path("outbox").join(name);
+    fs::write(&file, "to = +420").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    assert!(house.outbox.claim_message(name).is_err());
+    assert!(file.exists());
+    let long_ago = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000);
+    fs::File::options().write(true).open(&file).unwrap().set_modified(long_ago).unwrap();
+    assert!(house.outbox.claim_message(name).unwrap().is_none());
+    assert!(!file.exists());
+}
