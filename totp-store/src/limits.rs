@@ -8,12 +8,19 @@ use nix::sys::resource::{Resource, getrlimit};
 /// system for each piece alone (mmap), so that what was free once stays with the process.
 const ROOM: usize = 96 * 1024;
 
-/// Whether there is memory for a login or a change. A limit (`ulimit -v`) that is reached later would end the process, and
-/// when depends on what is computed. Ask before computing codes, too; a transaction asks by itself.
+/// Bytes of stack that a process must be allowed: a quarter of it is what a login takes, with what is written over afterwards.
+const STACK: u64 = 256 * 1024;
+
+/// Whether there is memory for a login or a change. A limit (`ulimit -v`, `ulimit -s`) that is reached later would end the
+/// process, and when depends on what is computed. Ask before computing codes, too; a transaction asks by itself.
 ///
 /// # Errors
 /// `ENOMEM` where not.
 pub fn room_in_memory() -> Result<(), Errno> {
+    let (stack, _) = getrlimit(Resource::RLIMIT_STACK).map_err(|_| Errno::ENOMEM)?;
+    if stack < STACK {
+        return Err(Errno::ENOMEM);
+    }
     let mut room = Vec::<u8>::new();
     room.try_reserve_exact(ROOM).map_err(|_| Errno::ENOMEM)?;
     // What nobody looks at need not be asked for.

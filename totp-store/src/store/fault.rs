@@ -87,7 +87,7 @@ impl FileStore {
         limits::room_in_memory().map_err(|_| {
             let path = self.path.display();
             let detail = format!(
-                "{path}: the process has no memory for a login; its limit (ulimit -v) may be too low"
+                "{path}: the process has no memory for a login; its limits (ulimit -v, ulimit -s) may be too low"
             );
             fault(FaultKind::Unavailable, detail)
         })
