@@ -146,7 +146,7 @@ targets! {
     answers_are_read_as_they_are_typed: "answer", 2000;
     arguments_are_known_or_refused: "arguments", 2000;
     a_configuration_reads_back: "configuration", 1000;
-    nobody_gets_in_without_a_valid_code: "login", 60;
+    nobody_gets_in_without_a_valid_code: "login", 400;
     names_lead_nowhere_else: "names", 2000;
     notices_are_printable: "notice", 300;
     an_otpauth_address_reads_back: "otpauth", 1000;
