@@ -46,16 +46,23 @@ impl Built {
     }
 }
 
-/// The module as people get it.
+/// The module as people get it: the one that `PAM_TOTP_MODULE` names, or one that is built as `scripts/build-release` does.
 pub fn release_module() -> PathBuf {
     static MODULE: OnceLock<PathBuf> = OnceLock::new();
-    MODULE.get_or_init(|| cargo_module("release", &["--release"])).clone()
+    let named = || std::env::var_os("PAM_TOTP_MODULE").map(PathBuf::from);
+    MODULE
+        .get_or_init(|| named().unwrap_or_else(|| cargo_module("release", &["--release"])))
+        .clone()
 }
 
 /// Cargo does not build a cdylib for the tests of its crate, so they do, where it is built anyway.
 fn cargo_module(profile: &str, arguments: &[&str]) -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("module");
-    let status = Command::new(env!("CARGO"))
+    let mut cargo = Command::new(env!("CARGO"));
+    if profile == "release" {
+        cargo.env("CARGO_ENCODED_RUSTFLAGS", "--cfg=sha2_backend_soft=\"compact\"");
+    }
+    let status = cargo
         .args(["build", "--quiet", "--lib"])
         .args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")])
         .arg("--target-dir")
