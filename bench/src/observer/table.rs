@@ -33,6 +33,11 @@ impl Comparison {
         Apart { all: welch_t(other, base), kept }
     }
 
+    /// How often each case was tried, at least.
+    fn tries(&self) -> usize {
+        self.samples.iter().map(|sample| sample.steps[0].len()).min().unwrap_or(0)
+    }
+
     /// The greatest t of a step, over all cases and both ways of looking.
     fn greatest(&self, step: usize) -> f64 {
         let t = |nth| {
@@ -45,7 +50,7 @@ impl Comparison {
 
 impl fmt::Display for Comparison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tries = self.samples.iter().map(|sample| sample.steps[0].len()).min().unwrap_or(0);
+        let tries = self.tries();
         writeln!(
             f,
             "**{}**: {tries} tries each; median in µs, t over all, t without the slowest tenth\n",
@@ -75,15 +80,20 @@ pub(crate) struct Told(String);
 impl Told {
     pub(crate) fn of(comparisons: &[Comparison], threshold: f64) -> Self {
         let mut lines = vec![
-            "| greatest t of any case | the first prompt | everything behind it | |".to_string(),
+            "| greatest t of any case | tries | the first prompt | | everything behind it | |"
+                .to_string(),
         ];
-        lines.push("|---|---|---|---|".to_string());
+        lines.push("|---|---|---|---|---|---|".to_string());
+        let told = |t| if t < threshold { "not told apart" } else { "**told apart**" };
         for comparison in comparisons {
             let first = comparison.greatest(0);
             let behind = (1..comparison.steps.len()).map(|step| comparison.greatest(step));
             let behind = behind.fold(0.0, f64::max);
-            let told = if behind < threshold { "not told apart" } else { "**told apart**" };
-            lines.push(format!("| {} | {first:.1} | {behind:.1} | {told} |", comparison.title));
+            let (title, tries) = (comparison.title, comparison.tries());
+            let (before, after) = (told(first), told(behind));
+            lines.push(format!(
+                "| {title} | {tries} | {first:.1} | {before} | {behind:.1} | {after} |"
+            ));
         }
         Self(lines.join("\n"))
     }
