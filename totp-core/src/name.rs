@@ -77,12 +77,14 @@ impl UserName {
         digest.first().copied().unwrap_or(0).checked_rem(n).unwrap_or(0)
     }
 
-    /// A number of this name's own, as far as 64 bits can be: nobody finds another name with the same one by chance.
+    /// A number of this name's own, as far as 64 bits can be: nobody finds another name with the same one by chance, or
+    /// the name by its number, without the key.
     #[must_use]
-    pub fn number(&self) -> u64 {
-        let digest = Sha256::digest(&self.0);
+    pub fn number(&self, key: &[u8; 32]) -> u64 {
+        // All keys are of one length, so that no key and name are another key and name together.
+        let digest = Sha256::new().chain_update(key).chain_update(&self.0).finalize();
         let mut bytes = [0; 8];
-        bytes.iter_mut().zip(digest.iter().skip(1)).for_each(|(to, byte)| *to = *byte);
+        bytes.iter_mut().zip(digest.iter()).for_each(|(to, byte)| *to = *byte);
         u64::from_be_bytes(bytes)
     }
 }

@@ -163,8 +163,8 @@ pub trait Store {
         f: &dyn Fn(&View) -> Change<T>,
     ) -> Result<Committed<T>, Fault>;
 
-    /// As [`Store::transact`] on the decoy, whatever is known of the user: for somebody whose files are at
-    /// fault. `f` sees [`Found::Absent`].
+    /// As [`Store::transact`] of somebody about whom nothing is decided, whoever it is: for what nobody can be let in by.
+    /// `f` sees [`Found::Absent`]. Whoever has a state waits for its lock here, too, and finds it unchanged.
     ///
     /// # Errors
     /// As [`Store::transact`].

@@ -264,6 +264,14 @@ impl Blocks {
         disk.write(file, &self.meter_block(meter, noted), Slot::Meter.offset())
     }
 
+    /// Writes the meter as it is, where there is one.
+    pub(super) fn write_meter_again(&self, disk: &dyn Disk, file: &File) -> io::Result<()> {
+        match &self.meter {
+            Ok(meter) if !self.short => self.write_meter(disk, file, meter, meter.noted),
+            _ => Ok(()),
+        }
+    }
+
     /// What the file would be after `writes`, for a place where it is written at once.
     pub(super) fn after(&self, enrollment: Option<EnrollmentId>, writes: &Writes) -> Self {
         let mut after = self.clone();

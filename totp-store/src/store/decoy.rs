@@ -1,14 +1,18 @@
 //! What stands in for the files of somebody who has none, so that a login takes the same time and leaves the same
 //! traces: a record that is read and thrown away, and sixteen states.
 
+use sha2::{Digest as _, Sha256};
 use totp_core::event::Place;
 use totp_core::name::{AuthenticatorName, UserName};
 use totp_core::origin::Origin;
 use totp_core::record::EnrollmentId;
+use totp_core::secret::Secret;
 use totp_core::state::{Spent, State, TotpSpent, Visit};
 use totp_core::time::UnixTime;
+use zeroize::Zeroizing;
 
 use super::blocks::Blocks;
+use crate::entropy;
 
 /// The record that is read for whoever has none.
 pub(super) const RECORD: &str = ".decoy.toml";
@@ -52,6 +56,24 @@ pub(super) fn first_blocks(decoy: &UserName) -> Blocks {
 /// default.
 pub(super) const RECORD_TEXT: &str = include_str!("decoy.toml");
 
+/// The same with another secret, as it is put in place: no two machines have the same. `None` where there is no entropy.
+pub(super) fn fresh_record_text() -> Option<Zeroizing<String>> {
+    let secret = Secret::fresh(&*entropy::secret::<{ Secret::FRESH }>().ok()?);
+    Some(RECORD_TEXT.replace(SECRET, &secret.to_base32()).into())
+}
+
+/// The secret of the text above.
+const SECRET: &str = "LJNFUWS2LJNFUWS2LJNFUWS2LJNFUWS2";
+
+/// What the places of strangers' locks are computed with, besides the name: everybody sees them in `/proc/locks`, and may
+/// neither try names on them nor make up a name with the place of another.
+pub(super) type PlacesKey = [u8; 32];
+
+/// The key that comes with a decoy's record.
+pub(super) fn places_key(record: &str) -> PlacesKey {
+    Sha256::digest(record).into()
+}
+
 #[cfg(test)]
 mod tests {
     use totp_core::record::{Entry, parse, print};
@@ -67,6 +89,17 @@ mod tests {
         let blocks = first_blocks(&decoy);
         assert_eq!(blocks.highest(), 1);
         assert_eq!(blocks.meter().noted, 1);
+    }
+
+    #[test]
+    fn each_decoy_that_is_put_in_place_is_as_long_as_the_others_and_has_a_key_of_its_own() {
+        let [one, two] = [(); 2].map(|()| fresh_record_text().unwrap());
+        for text in [&one, &two] {
+            assert_eq!(text.len(), RECORD_TEXT.len());
+            assert_eq!(print(&parse(text).unwrap()).unwrap().as_str(), text.as_str());
+            assert_ne!(places_key(text), places_key(RECORD_TEXT));
+        }
+        assert_ne!(places_key(&one), places_key(&two));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use totp_core::name::UserName;
 use totp_core::record::{Entry, MOST_BYTES, RecordError, parse, parse_as, print, print_renamed};
@@ -10,6 +10,7 @@ use totp_core::store::{Fault, FaultKind};
 use totp_core::time::UnixTime;
 use zeroize::Zeroizing;
 
+use super::decoy::PlacesKey;
 use super::fault::{InPlace, fault, in_place, record_fault, unavailable};
 use super::{Listed, decoy};
 use crate::files::{Access, Demand, Directory};
@@ -23,6 +24,8 @@ pub(super) struct Records {
     last_decoy: Mutex<Option<Last>>,
     /// The decoy's record was looked for and wasn't there.
     no_decoy: AtomicBool,
+    /// Of the decoy's record that was read first.
+    places_key: OnceLock<PlacesKey>,
 }
 
 /// The file that was read last. A login reads the same text twice, before the prompt and under the lock; parsing it is
@@ -46,6 +49,7 @@ impl Records {
             last: Mutex::new(None),
             last_decoy: Mutex::new(None),
             no_decoy: AtomicBool::new(false),
+            places_key: OnceLock::new(),
         }
     }
 
@@ -149,8 +153,10 @@ impl Records {
 
     /// Makes the decoy's record if it wasn't there when it was last read.
     pub(super) fn make_missed_decoy(&self) {
-        if self.no_decoy.swap(false, Ordering::Relaxed) {
-            let _ = self.directory.replace(decoy::RECORD, decoy::RECORD_TEXT.as_bytes());
+        if self.no_decoy.swap(false, Ordering::Relaxed)
+            && let Some(text) = decoy::fresh_record_text()
+        {
+            let _ = self.directory.replace(decoy::RECORD, text.as_bytes());
         }
     }
 
@@ -159,7 +165,18 @@ impl Records {
         let text = self.directory.text(decoy::RECORD, DEMAND);
         self.no_decoy.store(matches!(text, Ok(None)), Ordering::Relaxed);
         let text = text.ok().flatten();
+        if let Some(text) = &text {
+            self.places_key.get_or_init(|| decoy::places_key(text));
+        }
         self.parse_decoy(text.unwrap_or_else(|| decoy::RECORD_TEXT.to_owned().into()));
+    }
+
+    /// What strangers' places are computed with. Before there is a decoy's record, for one login, it is known to everybody.
+    pub(super) fn places_key(&self) -> PlacesKey {
+        if self.places_key.get().is_none() {
+            self.read_decoy();
+        }
+        self.places_key.get().copied().unwrap_or_else(|| decoy::places_key(decoy::RECORD_TEXT))
     }
 
     /// The look that finds nothing, for whoever is found.

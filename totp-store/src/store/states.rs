@@ -23,8 +23,8 @@ pub(super) struct Seat<'a> {
     /// Whose record counts. `None`: nobody's, whatever there is.
     pub(super) record_of: Option<&'a UserName>,
     pub(super) is_decoy: bool,
-    /// Where the file is many users': this one's number.
-    pub(super) shared: Option<u64>,
+    /// Where the file is many users': this one.
+    pub(super) shared_by: Option<UserName>,
 }
 
 impl<'a> Seat<'a> {
@@ -34,14 +34,19 @@ impl<'a> Seat<'a> {
             name: user.file_name(),
             record_of,
             is_decoy: false,
-            shared: None,
+            shared_by: None,
         }
     }
 
     pub(super) fn decoy(user: &UserName, record_of: Option<&'a UserName>) -> Self {
         let whose = decoy::of(user);
-        let shared = Some(user.number());
-        Self { name: whose.as_str().to_owned(), whose, record_of, is_decoy: true, shared }
+        let shared_by = Some(user.clone());
+        Self { name: whose.as_str().to_owned(), whose, record_of, is_decoy: true, shared_by }
+    }
+
+    /// Whether a transaction only pretends here, for somebody who has a state.
+    pub(super) fn is_only_locked(&self) -> bool {
+        self.record_of.is_none() && !self.is_decoy
     }
 }
 

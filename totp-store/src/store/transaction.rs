@@ -6,7 +6,9 @@ use std::io;
 
 use totp_core::name::UserName;
 use totp_core::record::{EnrollmentId, Entry};
-use totp_core::store::{Change, Committed, Durability, Fault, FaultKind, View, Volatile, Writes};
+use totp_core::store::{
+    Change, Committed, Durability, Fault, FaultKind, Found, View, Volatile, Writes,
+};
 
 use super::blocks::Blocks;
 use super::disk::RealDisk;
@@ -99,12 +101,10 @@ impl FileStore {
         self.room_for_files(&own.name)?;
         let mut made = None;
         for _ in 0..TRIES {
-            let opened = match record_of {
-                Some(_) => self.open_state(&own.name)?,
-                None => {
-                    self.look_for_nobody();
-                    None
-                }
+            let opened = match self.open_state(&own.name) {
+                // Somebody whose own files are at fault: what is pretended goes on without them.
+                Err(fault) if record_of.is_none() && fault.kind.is_the_users_own() => None,
+                opened => opened?,
             };
             let turn = match opened {
                 Some(opened) => {
@@ -143,7 +143,11 @@ impl FileStore {
         }
         let Some(entry) = self.entry(seat)? else { return Ok(Turn::StateWanted) };
         let enrollment = enrollment(entry.as_ref());
-        let Some(in_memory) = self.memory.open(&seat.name, Access::Write)? else {
+        let in_memory = self.memory.open(&seat.name, Access::Write);
+        if seat.is_only_locked() {
+            return self.pretended(seat, &opened, f);
+        }
+        let Some(in_memory) = in_memory? else {
             return self.on_disk(seat, &opened, entry, f);
         };
         let _held = self.lock(seat, &in_memory)?;
@@ -160,8 +164,9 @@ impl FileStore {
     /// The user's lock. A decoy's file is many users': one that waits there waits for a login of the same name, as with a
     /// file of its own, or who waits for whom would tell that neither has one.
     fn lock<'a>(&self, seat: &Seat<'_>, file: &'a File) -> Result<Locked<'a>, Fault> {
-        if let Some(number) = seat.shared {
-            return Ok(Locked::Place(Place::lock(file, number)));
+        if let Some(user) = &seat.shared_by {
+            let key = self.directories()?.records.places_key();
+            return Ok(Locked::Place(Place::lock(file, user.number(&key))));
         }
         lock(file).map(Locked::File).map_err(|no| self.no_lock(&seat.name, no))
     }
@@ -202,6 +207,25 @@ impl FileStore {
             }
         }
         Ok(Some(entry))
+    }
+
+    /// What is pretended for whoever has a state of their own, under the lock that a code of theirs takes, or who waits
+    /// for whom would tell that they have one. As much is read and written as on a decoy, and nothing changes.
+    fn pretended(
+        &self,
+        seat: &Seat<'_>,
+        opened: &Opened,
+        f: &mut dyn Decision,
+    ) -> Result<Turn, Fault> {
+        let blocks = self.read(seat, &opened.file);
+        let view = View { found: Found::Absent, meter: blocks.meter(), volatile: None };
+        f.decide(&view);
+        let kept = f.commit(&mut |_| {
+            // Where it can't be written nothing is lost.
+            let _ = blocks.write_meter_again(&*self.disk, &opened.file);
+            Ok(Durability::Disk)
+        });
+        self.written(kept, seat)
     }
 
     fn on_disk(
@@ -333,7 +357,7 @@ impl FileStore {
         Ok(Volatile { since, first })
     }
 
-    /// The look that finds nothing, for whoever has a state or is only pretended to be looked for.
+    /// The look that finds nothing, for whoever has a state.
     fn look_for_nobody(&self) {
         if let Some(directories) = self.directories.get() {
             let _ = directories.states.file(decoy::NOBODY, Access::Write, DEMAND);

@@ -1,12 +1,15 @@
 //! Logins on a disk that works.
 
+use std::cell::Cell;
 use std::fs;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 
 use nix::errno::Errno;
-use totp_core::evaluate::Reason;
+use totp_core::evaluate::{Reason, Rules};
 use totp_core::name::UserName;
-use totp_core::store::{Durability, FaultKind, Found, StateRead, Store as _, View};
+use totp_core::origin::Origin;
+use totp_core::store::{Change, Durability, FaultKind, Found, StateRead, Store as _, View};
+use totp_core::text_message::{Message, request};
 use totp_core::upkeep::read;
 
 use super::house::{
@@ -187,6 +190,45 @@ fn nobody_else_has_the_lock_while_it_is_decided() {
     assert!(Held::take(&other).unwrap().is_some(), "given up afterwards");
 }
 
+/// What a word asks for that nobody gets anything for.
+fn word(view: &View) -> Change<Option<Message>> {
+    assert!(matches!(view.found, Found::Absent));
+    request(&Rules::default(), None, view, &Origin::Caller(0), &[7; 16], NOW)
+}
+
+#[test]
+fn what_is_pretended_for_an_owner_holds_the_lock_that_a_code_of_theirs_waits_for() {
+    let house = House::with_alice();
+    let _ = house.enter(&wrong(NOW), NOW);
+    let before = fs::read(house.state_file()).unwrap();
+    let other = fs::File::open(house.state_file()).unwrap();
+    let free = Cell::new(true);
+    let decide = |view: &View| {
+        free.set(Held::take(&other).unwrap().is_some());
+        word(view)
+    };
+    house.disk.forget();
+    assert!(house.store.pretend(&user("alice"), &decide).unwrap().into_outcome().is_none());
+    assert!(!free.get());
+    assert!(Held::take(&other).unwrap().is_some(), "given up afterwards");
+    // As much as a wrong code writes, and nothing new.
+    assert!(matches!(&house.disk.done()[..], [Done::Write { bytes, .. }] if bytes.len() == 4096));
+    assert_eq!(fs::read(house.state_file()).unwrap(), before);
+}
+
+#[test]
+fn what_is_pretended_for_an_owner_while_the_disk_fails_leaves_memory_alone() {
+    let house = House::with_alice();
+    house.disk.fail(Trouble::Writes(Errno::EROFS));
+    assert!(is_accepted(&house.enter(&code(NOW), NOW)));
+    let before = fs::read(house.run("alice")).unwrap();
+    let _ = house.store.pretend(&user("alice"), &word).unwrap();
+    house.disk.heal();
+    let _ = house.store.pretend(&user("alice"), &word).unwrap();
+    assert_eq!(fs::read(house.run("alice")).unwrap(), before);
+    assert_eq!(house.reason(&code(NOW), NOW), Reason::Replay);
+}
+
 #[test]
 fn a_stranger_waits_for_logins_of_the_same_name_and_for_no_other_stranger() {
     let house = House::empty();
@@ -197,7 +239,8 @@ fn a_stranger_waits_for_logins_of_the_same_name_and_for_no_other_stranger() {
     let neighbour = neighbour.into_iter().find(|n| crate::store::decoy::of(n) == decoy).unwrap();
     let file = house.lib("state").join(decoy.as_str());
     let other = fs::OpenOptions::new().write(true).open(file).unwrap();
-    let free = |name: &UserName| Place::try_lock(&other, name.number()).is_some();
+    let key = house.store.directories().unwrap().records.places_key();
+    let free = |name: &UserName| Place::try_lock(&other, name.number(&key)).is_some();
     let seen = house.store.transact(&bob, &|_: &View| read(free(&bob))).unwrap();
     assert!(!seen.into_outcome());
     let seen = house.store.transact(&bob, &|_: &View| read(free(&neighbour))).unwrap();
