@@ -59,20 +59,30 @@ fn without_value(message: &str) -> String {
             alloc::format!("{what}, expected {expected}")
         }
         _ if message.starts_with("unknown variant") => String::from("a word that isn't known here"),
-        // A key that is longer than any of ours may be a secret in the wrong place.
-        _ if unknown_field(message).is_some_and(|name| name.len() > LONGEST_KEY) => {
+        // A key that none of ours looks like may be a secret in the wrong place.
+        _ if message.starts_with(UNKNOWN_FIELD) && !is_repeatable(message) => {
             String::from("a key that isn't known here")
         }
         _ => String::from(message),
     }
 }
 
+/// How serde begins to name a key that no form has, and how it goes on.
+const UNKNOWN_FIELD: &str = "unknown field `";
+const BEHIND_THE_FIELD: &str = "`, expected ";
+
 /// `authenticator`.
 const LONGEST_KEY: usize = 13;
 
-/// What serde calls a key that no form has.
-fn unknown_field(message: &str) -> Option<&str> {
-    message.strip_prefix("unknown field `")?.split_once('`').map(|(name, _)| name)
+/// Whether an unknown key is as short as ours and made as they are: nothing else is told from what is behind it.
+fn is_repeatable(message: &str) -> bool {
+    let key = message
+        .strip_prefix(UNKNOWN_FIELD)
+        .and_then(|rest| rest.rsplit_once(BEHIND_THE_FIELD))
+        .map(|(key, _)| key);
+    key.is_some_and(|key| {
+        key.len() <= LONGEST_KEY && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+    })
 }
 
 /// The line of `text`, counted from 1, where a parser stumbled.
@@ -403,6 +413,11 @@ until = "2026-03-19T01:10:00Z"
     fn a_secret_in_the_place_of_a_key_is_not_repeated() {
         let error = parse(&ALICE.replace("digits = 6", "GEZDGNBVGY3TQOJQ = 6")).unwrap_err();
         assert_eq!(error.to_string(), "line 16: a key that isn't known here");
+        // Quoted, a key is anything; the message's own marks among it.
+        for key in ["a`GEZDGNBVGY3TQOJQ", "a`, expected GEZDGNBVGY3TQOJQ", "a`, GEZD", "GEZDGNBV"] {
+            let text = ALICE.replace("digits = 6", &alloc::format!("\"{key}\" = 6"));
+            assert_eq!(parse(&text).unwrap_err().to_string(), error.to_string(), "{key}");
+        }
     }
 
     #[test]
