@@ -64,7 +64,9 @@ impl<S: Store> Judge<'_, S> {
     ) -> Result<Judged, Fault> {
         limits::room_in_memory().map_err(|errno| Fault {
             kind: FaultKind::Unavailable,
-            detail: format!("{errno}: this process has too little memory left (ulimit -v, ulimit -s)"),
+            detail: format!(
+                "{errno}: this process has too little memory left (ulimit -v, ulimit -s)"
+            ),
         })?;
         let now = clock::now();
         let entropy = random_bits()?;
