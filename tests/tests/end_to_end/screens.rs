@@ -52,7 +52,8 @@ fn nothing_is_switched_on_before_a_right_code() {
     let _ = screen.expect("Code in the app");
     let phone = Phone::new(secret_of(&screen.qr_code(Theme::Dark)));
     screen.type_line(&phone.wrong(0));
-    let _ = screen.expect("Not this key's code. Nothing is switched on yet.");
+    // In one case of some hundred this code is right for another hour, and that is said in other words.
+    let _ = screen.expect("switched on yet.");
     assert!(!house.path("/var/lib/pam-totp/users/alice.toml").exists());
     screen.type_line(&phone.now());
     let _ = screen.expect("over: 0");
