@@ -10,7 +10,7 @@ SECURITYDIR ?= $(shell scripts/security-directory)
 CARGO      ?= cargo
 TARGET     := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: all test race fuzz bench observe torture attack deny reproducible demo install uninstall clean
+.PHONY: all test race fuzz sanitize bench observe torture attack deny reproducible demo install uninstall clean
 
 all:
 	@scripts/build-release
@@ -22,6 +22,10 @@ test:
 # Every parser, guided by coverage, a minute each. make fuzz TARGET=record TIME=600: that one, for so many seconds.
 fuzz:
 	@TIME="$(TIME)" scripts/fuzz $(if $(filter command,$(firstword $(origin TARGET))),$(TARGET))
+
+# Thousands of logins in one program, under AddressSanitizer. Needs a nightly toolchain: docs/host-safety.md.
+sanitize:
+	@scripts/sanitize
 
 # Logins beside other modules' and beside nothing; writes the tables of docs/performance.md and docs/observer.md.
 bench:

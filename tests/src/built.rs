@@ -16,7 +16,7 @@ pub(crate) struct Built {
 }
 
 /// Built once per test process. `PAM_TOTP_MODULE`, `TOTP_ADMIN` and `TOTP_AGENT` name others, as `make test` does to
-/// try the very files that would be installed.
+/// try the very files that would be installed; `PAM_TOTP_APPLICATION` too, as `make sanitize` does.
 pub(crate) fn built() -> &'static Built {
     static BUILT: OnceLock<Built> = OnceLock::new();
     BUILT.get_or_init(|| {
@@ -31,7 +31,8 @@ pub(crate) fn built() -> &'static Built {
             module: or(module, "libpam_totp.so"),
             command: or(command, "totp-admin"),
             agent: or(agent, "totp-agent"),
-            application: compile_application(&directory),
+            application: env::var_os("PAM_TOTP_APPLICATION")
+                .map_or_else(|| compile_application(&directory), PathBuf::from),
         }
     })
 }
