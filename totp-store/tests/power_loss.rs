@@ -301,13 +301,3 @@ fn of_remembered_devices_any_part_of_the_new_list_may_be_lost_and_the_old_one_co
         assert!(!known);
     }
 }
-
-#[test]
-fn of_a_state_in_memory_a_restart_leaves_nothing_and_the_disks_counts() {
-    let house = House::new();
-    // The directory itself is gone, and so is what a killed login left in it.
-    fs::remove_dir(house.path("run")).unwrap();
-    house.store().switch_off(tombstone("first"), Expected::Absent).unwrap();
-    assert_eq!(reason_on_disk(&house).as_deref(), Some("first"));
-    assert!(!house.path("run").exists());
-}

@@ -91,6 +91,23 @@ fn a_code_from_before_the_start_of_process_1_is_refused_in_memory() {
 }
 
 #[test]
+fn of_a_state_in_memory_a_restart_leaves_nothing_and_the_disks_counts() {
+    let mut house = House::with_alice();
+    assert!(is_accepted(&house.enter(&code(NOW), NOW)));
+    house.disk.fail(Trouble::Writes(Errno::EROFS));
+    let then = NOW.plus(60);
+    assert!(is_accepted(&house.enter(&code(then), then)));
+    assert_eq!(house.reason(&code(then), then), Reason::Replay);
+    fs::remove_dir_all(house.run("")).unwrap(); // the restart
+    house.store = house.another_store();
+    house.disk.heal();
+    // What the disk knew is known; what memory alone did is forgotten (docs/formats.md).
+    assert_eq!(house.reason(&code(NOW), NOW.plus(30)), Reason::Replay);
+    assert!(is_accepted(&house.enter(&code(then), then)));
+    assert_eq!(house.reason(&code(then), then), Reason::Replay);
+}
+
+#[test]
 fn where_nothing_can_be_written_right_and_wrong_look_alike() {
     let mut house = House::with_alice();
     house.store.started = || None;
