@@ -210,7 +210,7 @@ pub struct World {
 }
 
 impl World {
-    /// Enrolled with [`Blocks::first`] of the real code, and everybody about to begin.
+    /// Enrolled with `Blocks::first` of the real code, and everybody about to begin.
     pub(crate) fn first(scene: &Scene) -> Self {
         let state = State { enrollment: 1, seq: 1, floor: 0 };
         let meter = Meter { noted: 1, debits: 0, repeated: Some((1, 0)) };
