@@ -182,6 +182,25 @@ fn one_code_typed_by_many_at_once_is_accepted_once() {
 }
 
 #[test]
+fn a_record_that_changes_between_the_look_and_the_lock_is_read_again() {
+    let house = House::with_alice();
+    let file = house.lib("users/alice.toml");
+    let by = |found: &Found| match found {
+        Found::Enrolled(enrolled) => enrolled.record.decision.by.clone(),
+        other => panic!("{other:?}"),
+    };
+    let before = by(&house.store.look(&user("alice")).unwrap());
+    let text = fs::read_to_string(&file).unwrap();
+    // Of the same length, in the same file: by nothing but its text it is another one.
+    let other: String = before.chars().rev().map(|c| if c == 'x' { 'y' } else { 'x' }).collect();
+    let changed = text.replace(&format!("by = \"{before}\""), &format!("by = \"{other}\""));
+    assert_ne!(changed, text);
+    fs::write(&file, changed).unwrap();
+    let seen = house.store.transact(&user("alice"), &|view: &View| read(by(&view.found)));
+    assert_eq!(seen.unwrap().into_outcome(), other);
+}
+
+#[test]
 fn nobody_else_has_the_lock_while_it_is_decided() {
     let house = House::with_alice();
     let other = fs::File::open(house.state_file()).unwrap();
