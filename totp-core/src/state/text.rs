@@ -581,6 +581,16 @@ mod tests {
     }
 
     #[test]
+    fn a_number_is_read_as_it_is_printed_and_in_no_other_way() {
+        let text = state_lines(&user(), &full_state());
+        assert!(parse_state(&user(), &sealed(text.clone()).unwrap()).is_ok());
+        for other in ["seq 042", "seq +42", "seq 42a", "seq -42", "seq 99999999999999999999"] {
+            let block = sealed(text.replace("seq 42", other)).unwrap();
+            assert_eq!(parse_state(&user(), &block), Err(BlockError::Line(4)), "{other}");
+        }
+    }
+
+    #[test]
     fn states_and_meters_read_back() {
         assert_eq!(parse_state(&user(), &print_state(&user(), &full_state())), Ok(full_state()));
         assert_eq!(parse_meter(&user(), &print_meter(&user(), &full_meter())), Ok(full_meter()));
