@@ -3,9 +3,10 @@
 //!
 //! ```text
 //! pam-totp-bench [PAGE]
+//! pam-totp-bench --only MEASURE
 //! ```
 //!
-//! PAGE is a file with the two marks of [`page`], between which the tables are put. Which module is
+//! MEASURE is the name of one question (see `measures.rs`), whose tables are printed alone. PAGE is a file with the two marks of [`page`], between which the tables are put. Which module is
 //! measured `PAM_TOTP_MODULE`, `TOTP_ADMIN` and `TOTP_AGENT` say, as for the tests. `scripts/bench` is
 //! what a person runs.
 
@@ -31,12 +32,16 @@ use std::path::PathBuf;
 use report::Report;
 
 fn main() {
-    let page = std::env::args_os().nth(1).map(PathBuf::from);
+    let mut arguments = std::env::args().skip(1);
+    let (only, page) = match arguments.next() {
+        Some(word) if word == "--only" => (arguments.next(), None),
+        page => (None, page.map(PathBuf::from)),
+    };
     let before = machine::load();
     let scene = measures::Scene::build();
     let machine = machine::describe(scene.house.disk());
     let mut report = Report::default();
-    measures::all(&scene, &mut report);
+    measures::all(&scene, only.as_deref(), &mut report);
     let text =
         format!("{machine}, load {before} before and {} after.\n\n{report}", machine::load());
     println!("{text}");

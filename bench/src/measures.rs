@@ -57,19 +57,25 @@ impl Scene {
     }
 }
 
-/// Asks them all.
-pub(crate) fn all(scene: &Scene, report: &mut Report) {
-    type Measure = fn(&Scene, &mut Report);
-    let measures: [(&str, Measure); 7] = [
-        ("durable logins", durable::measure),
-        ("system calls", calls::measure),
-        ("wrong codes", wrong::measure),
-        ("enrolled users", users::measure),
-        ("processes at once", parallel::measure),
-        ("memory", memory::measure),
-        ("objects", object::measure),
-    ];
-    for (name, measure) in measures {
+/// One question.
+type Measure = fn(&Scene, &mut Report);
+
+/// All questions, by name.
+const MEASURES: [(&str, Measure); 7] = [
+    ("durable", durable::measure),
+    ("calls", calls::measure),
+    ("wrong", wrong::measure),
+    ("users", users::measure),
+    ("parallel", parallel::measure),
+    ("memory", memory::measure),
+    ("object", object::measure),
+];
+
+/// Asks them all, or the one that is called `only`.
+pub(crate) fn all(scene: &Scene, only: Option<&str>, report: &mut Report) {
+    let wanted = |name: &str| only.is_none_or(|only| only == name);
+    assert!(MEASURES.iter().any(|(name, _)| wanted(name)), "no measure is called {only:?}");
+    for (name, measure) in MEASURES.into_iter().filter(|(name, _)| wanted(name)) {
         let begin = Instant::now();
         measure(scene, report);
         // A house that fails shows its last lines; those of the measures before would only bury them.
