@@ -28,9 +28,10 @@ sanitize:
 	@scripts/sanitize
 
 # Logins beside other modules' and beside nothing; writes the tables of docs/performance.md and docs/observer.md.
+# make bench ONLY=durable: one question's tables, on standard output alone.
 bench:
-	@scripts/bench
-	@scripts/observe
+	@ONLY="$(ONLY)" scripts/bench
+	@$(if $(ONLY),:,scripts/observe)
 
 # The second of these alone: what an observer learns from how long a refusal takes.
 observe:

@@ -18,8 +18,12 @@
 mod client;
 mod purse;
 mod rounds;
+mod said;
 pub mod site;
 pub mod statistics;
+mod volume;
 
 pub use client::{Client, Login, Process, Programs, SUCCESS, Task, Timing, Weight};
 pub use rounds::interleaved;
+pub use said::said;
+pub use volume::Volume;

@@ -1,25 +1,21 @@
 //! On which machine it was measured.
 
 use std::fs;
-use std::path::Path;
-use std::process::Command;
+
+use pam_totp_bench::{Volume, said};
 
 /// The packages of the other modules.
 const PEERS: [&str; 2] = ["libpam-google-authenticator", "libpam-oath"];
 
-/// Date, processors, kernel, and where the state lies. Without a full stop, for more to be said.
-pub(crate) fn describe(disk: &Path) -> String {
+/// Date, processors, kernel, and where the state lies, the main place first. Without a full stop, for more to be said.
+pub(crate) fn describe(volumes: &[Volume]) -> String {
     let date = said("date", &["-u", "+%Y-%m-%d %H:%M UTC"]);
     let system = said("sh", &["-c", ". /etc/os-release && echo \"$PRETTY_NAME\""]);
     let kernel = said("uname", &["-sr"]);
-    let mount =
-        |column| said("findmnt", &["-n", "-o", column, "--target", disk.to_str().expect("UTF-8")]);
-    let (kind, device) = (mount("FSTYPE"), mount("SOURCE"));
-    assert!(kind != "tmpfs", "{} is in memory: set TMPDIR to a folder on a disk", disk.display());
     format!(
-        "Measured {date} on {}, {system}, {kernel}; the state on {kind} ({}); beside {}",
+        "Measured {date} on {}, {system}, {kernel}; the state on {}; beside {}",
         processors(),
-        disk_of(&device),
+        volumes.iter().map(place).collect::<Vec<_>>().join(" and, where it says so, on "),
         PEERS.map(version).join(" and ")
     )
 }
@@ -43,6 +39,11 @@ fn processors() -> String {
     format!("{} × {}{kind}", models.len(), models.first().unwrap_or(&"processor"))
 }
 
+fn place(volume: &Volume) -> String {
+    let own = if volume.is_own() { "" } else { "in a file on " };
+    format!("{} ({own}{})", volume.kind(), disk_of(volume.device()))
+}
+
 /// `/dev/sda1` with the model of the disk, where it says one.
 fn disk_of(device: &str) -> String {
     let column = |name| said("lsblk", &["-n", "-d", "-o", name, device]);
@@ -54,10 +55,4 @@ fn disk_of(device: &str) -> String {
 
 fn version(package: &str) -> String {
     format!("{package} {}", said("dpkg-query", &["-W", "-f", "${Version}", package]))
-}
-
-/// What a command printed, or nothing where there is none such.
-fn said(program: &str, arguments: &[&str]) -> String {
-    let output = Command::new(program).args(arguments).output();
-    output.map_or_else(|_| String::new(), |o| String::from_utf8_lossy(&o.stdout).trim().to_string())
 }

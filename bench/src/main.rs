@@ -6,9 +6,9 @@
 //! pam-totp-bench --only MEASURE
 //! ```
 //!
-//! MEASURE is the name of one question (see `measures.rs`), whose tables are printed alone. PAGE is a file with the two marks of [`page`], between which the tables are put. Which module is
-//! measured `PAM_TOTP_MODULE`, `TOTP_ADMIN` and `TOTP_AGENT` say, as for the tests. `scripts/bench` is
-//! what a person runs.
+//! PAGE is a file with the two marks of [`page`], between which the tables are put. MEASURE is the name of one question
+//! (see `measures.rs`), whose tables are printed alone. Which module is measured `PAM_TOTP_MODULE`, `TOTP_ADMIN` and
+//! `TOTP_AGENT` say, as for the tests. `scripts/bench` is what a person runs.
 
 #![forbid(unsafe_code)]
 // See lib.rs. What is said goes to standard output, what is going on to standard error.
@@ -37,9 +37,12 @@ fn main() {
         Some(word) if word == "--only" => (arguments.next(), None),
         page => (None, page.map(PathBuf::from)),
     };
+    if let Some(name) = &only {
+        measures::check(name);
+    }
     let before = machine::load();
     let scene = measures::Scene::build();
-    let machine = machine::describe(scene.house.disk());
+    let machine = machine::describe(&scene.volumes);
     let mut report = Report::default();
     measures::all(&scene, only.as_deref(), &mut report);
     let text =

@@ -8,11 +8,10 @@ mod parallel;
 mod users;
 mod wrong;
 
-use std::path::PathBuf;
 use std::time::Instant;
 
 use pam_totp_bench::site::{Enrolled, Module, Ticket, settle};
-use pam_totp_bench::{Client, Process, Programs, SUCCESS, Timing};
+use pam_totp_bench::{Client, Process, Programs, SUCCESS, Timing, Volume};
 use pam_totp_tests::{House, Plan};
 
 use crate::report::Report;
@@ -29,6 +28,8 @@ const STRANGER: &str = "stranger";
 pub(crate) struct Scene {
     pub(crate) house: House,
     pub(crate) programs: Programs,
+    /// Where the state is; the first one is the main one.
+    pub(crate) volumes: Vec<Volume>,
     pub(crate) people: Vec<String>,
 }
 
@@ -37,23 +38,29 @@ impl Scene {
         let people: Vec<String> = (0..PEOPLE).map(|nth| format!("person{nth:02}")).collect();
         let everybody = people.iter().cloned().chain([STRANGER.to_string()]).collect();
         let house = House::from_plan(&Plan { people: everybody, ..Plan::default() });
+        let volumes = Volume::mount(&house);
         let programs = Programs::compile(&house);
-        Self { house, programs, people }
+        Self { house, programs, volumes, people }
+    }
+
+    /// The file system whose numbers are to be reached.
+    fn main(&self) -> &Volume {
+        &self.volumes[0]
     }
 
     /// Everybody, enrolled at as many sites.
-    fn settle(&self, name: &str, sites: usize) -> Vec<Enrolled> {
-        let site = |nth| settle(&self.house, &format!("{name}{nth}"), &self.people, PEOPLE);
+    fn settle(&self, volume: &Volume, name: &str, sites: usize) -> Vec<Enrolled> {
+        let site = |nth| settle(&self.house, volume, &format!("{name}{nth}"), &self.people, PEOPLE);
         (0..sites).flat_map(site).collect()
+    }
+
+    /// Some, enrolled at one site among so many.
+    fn enroll(&self, site: &str, people: &[String], enrolled: usize) -> Vec<Enrolled> {
+        settle(&self.house, self.main(), site, people, enrolled)
     }
 
     fn client(&self) -> Client {
         Client::start(&self.house, &self.programs)
-    }
-
-    /// A file to be overwritten, on the disk on which the state lies.
-    fn scratch(&self, nth: usize) -> PathBuf {
-        self.house.disk().join(format!("scratch{nth}"))
     }
 }
 
@@ -71,10 +78,15 @@ const MEASURES: [(&str, Measure); 7] = [
     ("object", object::measure),
 ];
 
+/// Before a house is built: is one of them called that?
+pub(crate) fn check(name: &str) {
+    let names = MEASURES.map(|(name, _)| name);
+    assert!(names.contains(&name), "{name:?} is none of {}", names.join(", "));
+}
+
 /// Asks them all, or the one that is called `only`.
 pub(crate) fn all(scene: &Scene, only: Option<&str>, report: &mut Report) {
     let wanted = |name: &str| only.is_none_or(|only| only == name);
-    assert!(MEASURES.iter().any(|(name, _)| wanted(name)), "no measure is called {only:?}");
     for (name, measure) in MEASURES.into_iter().filter(|(name, _)| wanted(name)) {
         let begin = Instant::now();
         measure(scene, report);

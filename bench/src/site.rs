@@ -12,6 +12,7 @@ use pam_totp_tests::{House, Phone};
 
 use crate::client::Login;
 use crate::purse::{Purse, unix_time};
+use crate::volume::Volume;
 
 /// Of how many names one file is the other one's, where nobody opens it: ext4 allows 65,000.
 const NAMES_A_FILE: usize = 1_000;
@@ -153,15 +154,23 @@ impl Words<'_> {
 ///
 /// If the disk can't be written.
 #[must_use]
-pub fn settle(house: &House, site: &str, people: &[String], enrolled: usize) -> Vec<Enrolled> {
-    let directory = house.disk().join("sites").join(site);
+pub fn settle(
+    house: &House,
+    volume: &Volume,
+    site: &str,
+    people: &[String],
+    enrolled: usize,
+) -> Vec<Enrolled> {
+    // As those who log in see it, and from outside.
+    let inside = volume.path(site);
+    let directory = house.path(&inside);
     make_directories(&directory, &house.path("/run"), site);
-    let config = directory.join("config.toml");
     let settings = format!(
         "[paths]\nstate_dir = \"{0}/state\"\nlog_file = \"{0}/log/notifications.jsonl\"\nrun_dir = \"/run/{site}\"\n",
-        directory.display()
+        inside.display()
     );
-    write(&config, &settings);
+    write(&directory.join("config.toml"), &settings);
+    let config = inside.join("config.toml");
     let config = config.to_str().unwrap();
     let mut oath = String::new();
     let mut settled = Vec::new();
@@ -185,7 +194,7 @@ pub fn settle(house: &House, site: &str, people: &[String], enrolled: usize) -> 
     }
     write(&directory.join("oath/users"), &oath);
     fill(&directory.join("state"), people.len()..enrolled);
-    make_stacks(house, site, &directory);
+    make_stacks(house, site, &inside);
     settled
 }
 

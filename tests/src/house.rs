@@ -6,7 +6,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read as _};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
@@ -277,14 +277,33 @@ impl House {
 
     /// Mounts a new, empty disk of 16 MiB, so that it can be filled and made read-only.
     pub fn mount_small_disk(&self, directory: &str) {
-        let image = self.disk.path().join("small-disk");
-        fs::File::create(&image).and_then(|file| file.set_len(16 << 20)).unwrap();
-        let image = path_text(&image);
-        self.run("mkfs.ext4", &["-q", "-F", "-m", "0", image]);
-        let device = losetup(&["--find", "--show", image]);
-        self.run("mount", &[&device.replacen("/dev/", "/dev/machine/", 1), directory]);
-        // Gone with the last mount, which is gone with the house.
+        self.mount_image(directory, 16 << 20, &["-m", "0"], "off");
+    }
+
+    /// Mounts a new, empty disk of so many bytes with an ext4 as mkfs.ext4 makes it, whatever the machine's own is. What
+    /// is flushed goes on to the machine's disk, and isn't kept in memory twice.
+    pub fn mount_disk(&self, directory: &str, bytes: u64) {
+        self.mount_image(directory, bytes, &[], "on");
+    }
+
+    fn mount_image(&self, directory: &str, bytes: u64, options: &[&str], direct: &str) {
+        let image = self.disk.path().join("image");
+        // All of it written: a hole would be filled by whoever comes first, at his cost.
+        let written = fs::File::create_new(&image).and_then(|mut file| {
+            io::copy(&mut io::repeat(0).take(bytes), &mut file)?;
+            file.sync_all()
+        });
+        written.expect("room on the machine's disk");
+        let whole = ["-q", "-F", "-E", "nodiscard,lazy_itable_init=0,lazy_journal_init=0"];
+        self.run("mkfs.ext4", &[&whole, options, &[path_text(&image)]].concat());
+        let device =
+            losetup(&["--find", "--show", &format!("--direct-io={direct}"), path_text(&image)]);
+        let inside = device.replacen("/dev/", "/dev/machine/", 1);
+        let mounted = self.attempt("mount", &[&inside, directory]);
+        // Both are gone with the last mount, which is gone with the house.
         losetup(&["--detach", &device]);
+        fs::remove_file(&image).unwrap();
+        assert!(mounted.status.success(), "{}", String::from_utf8_lossy(&mounted.stderr));
     }
 
     /// Enrolls `name` with a new secret, switched on without a code, and gives the phone that holds it.

@@ -14,6 +14,10 @@
  *
  *   client CONFDIR SERVICE USER RHOST ANSWER...   one login, and its code as the exit code
  *
+ * Before its clock starts, a process has looked the account up: sshd, su and sudo all do so in the process that
+ * calls pam_start, so that the name service is loaded and set up whatever the module needs of it. A program of
+ * its own does it at its start, as su does, within its time; every module's has it.
+ *
  * A login is pam_start, pam_authenticate, pam_end, and answers "CODE WHOLE STEP...": libpam's code, the
  * time of all three calls, and of pam_authenticate the time up to each prompt and up to its return, so
  * that the last step is how long a refusal or an acceptance took after the last answer. Words are
@@ -24,6 +28,7 @@
 #include <security/pam_appl.h>
 
 #include <fcntl.h>
+#include <pwd.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -153,9 +158,18 @@ static int log_in(const char *confdir, char **words, int count, struct login *lo
     return code;
 }
 
+/* What every application does before it calls pam_start. Nobody else asks for the parent: a trace of the system
+ * calls shows by it where the login begins. */
+static void look_up(const char *user)
+{
+    getpwnam(user);
+    getppid();
+}
+
 static void timed(const char *confdir, char **words, int count)
 {
     struct login login;
+    look_up(words[1]);
     long long begin = now();
     int code = log_in(confdir, words, count, &login, NULL);
     printf("%d %lld", code, now() - begin);
@@ -167,6 +181,7 @@ static void timed(const char *confdir, char **words, int count)
 static void weighed(const char *confdir, char **words, int count)
 {
     struct login login;
+    look_up(words[1]);
     struct memory before = memory(), after = before;
     /* Once more, because reading is what brings stdio's own pages in. */
     before = memory();
@@ -220,6 +235,7 @@ int main(int argc, char **argv)
     static char line[LINE];
     if (argc > 5) {
         struct login login;
+        look_up(argv[3]);
         return log_in(argv[1], argv + 2, argc - 2, &login, NULL);
     }
     if (argc != 2) {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use pam_totp_bench::site::{Enrolled, Module, Ticket, settle};
+use pam_totp_bench::site::{Enrolled, Module, Ticket};
 use pam_totp_bench::{Client, Process};
 
 use super::{Lane, Scene};
@@ -20,7 +20,7 @@ const LINES: [(&str, &[&str]); 5] = [
 ];
 
 pub(crate) fn measure(scene: &Scene, report: &mut Report) {
-    let mut enrolled = settle(&scene.house, "calls", &scene.people[..2], 2);
+    let mut enrolled = scene.enroll("calls", &scene.people[..2], 2);
     let tickets: Vec<Ticket> = enrolled.iter_mut().map(Enrolled::draw_lasting).collect();
     let calls = MODULES.map(|module| {
         let file = scene.house.disk().join(format!("calls-{module:?}"));
@@ -31,7 +31,7 @@ pub(crate) fn measure(scene: &Scene, report: &mut Report) {
         for ticket in &tickets {
             lane.accepted(Process::Same, ticket);
         }
-        lane.client.overwrite(&scene.scratch(0));
+        lane.client.overwrite(&scene.main().scratch(0));
         second_login(&fs::read_to_string(file).expect("strace has written it"))
     });
     let mut head = vec!["system calls"];
@@ -43,13 +43,13 @@ pub(crate) fn measure(scene: &Scene, report: &mut Report) {
     }
 }
 
-/// What was called between the answer about the first login and that about the second.
+/// What was called from the beginning of the second login to the answer about it.
 fn second_login(trace: &str) -> Vec<String> {
     let answered = |line: &str| line.starts_with("write(1, ");
     let part = trace.lines().skip_while(|line| !answered(line)).skip(1);
     let part = part.take_while(|line| !answered(line));
-    // The client was told what to do.
-    part.filter(|line| !line.starts_with("read(0, ")).map(str::to_string).collect()
+    // Before it, the client was told what to do, and has looked the account up.
+    part.skip_while(|line| !line.starts_with("getppid(")).skip(1).map(str::to_string).collect()
 }
 
 fn count(calls: &[String], starts: &[&str]) -> usize {
@@ -61,8 +61,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn calls_are_counted_between_the_first_answer_and_the_second() {
-        let trace = "openat(1)\nwrite(1, \"0 5\")\nread(0, \"login\")\nopenat(2)\nfdatasync(3)\nwrite(1, \"0 6\")\nread(0, ";
+    fn calls_are_counted_from_the_second_login_on_to_its_answer() {
+        let trace = "getppid()\nopenat(1)\nwrite(1, \"0 5\")\nread(0, \"login\")\nopenat(9)\ngetppid()\n\
+                     openat(2)\nfdatasync(3)\nwrite(1, \"0 6\")\nread(0, ";
         let calls = second_login(trace);
         assert_eq!(calls, ["openat(2)", "fdatasync(3)"]);
         assert_eq!(count(&calls, &["open"]), 1);

@@ -1,6 +1,6 @@
 //! What the first login adds to the memory of its process, until before `pam_end`.
 
-use pam_totp_bench::site::{Enrolled, Module, Ticket, settle};
+use pam_totp_bench::site::{Enrolled, Module, Ticket};
 use pam_totp_bench::statistics::median;
 use pam_totp_bench::{SUCCESS, Weight};
 
@@ -13,7 +13,7 @@ const MODULES: [Module; 4] = [Module::Ours, Module::Google, Module::Oath, Module
 
 pub(crate) fn measure(scene: &Scene, report: &mut Report) {
     let people = &scene.people[..TRIES];
-    let mut enrolled = settle(&scene.house, "memory", people, people.len());
+    let mut enrolled = scene.enroll("memory", people, people.len());
     let tickets: Vec<Ticket> = enrolled.iter_mut().map(Enrolled::draw_lasting).collect();
     let weights = MODULES.map(|module| {
         let weigh = |ticket: &Ticket| -> Weight {
@@ -39,10 +39,8 @@ pub(crate) fn measure(scene: &Scene, report: &mut Report) {
     );
     let mut head = vec!["KiB"];
     head.extend(MODULES.map(Module::title));
-    let table = report.table(
-        "Memory that the first login of a process adds, libpam and the name service included:",
-        &head,
-    );
+    let table =
+        report.table("Memory that the first login of a process adds, libpam included:", &head);
     table.line("resident", resident.map(grouped));
     table.line("of that, written to, and so shared with nobody", written.map(grouped));
 }

@@ -20,7 +20,7 @@ const LEVELS: [(usize, usize); 3] = [(1, 24), (2, 16), (8, 12)];
 const CONTESTANTS: [Module; 4] = [Module::Ours, Module::Google, Module::Oath, Module::Empty];
 
 pub(crate) fn measure(scene: &Scene, report: &mut Report) {
-    let mut enrolled = scene.settle("parallel", SITES);
+    let mut enrolled = scene.settle(scene.main(), "parallel", SITES);
     let mut drawn = 0;
     let titles = [
         Module::Ours.title(),
@@ -99,7 +99,7 @@ fn race(scene: &Scene, clients: &mut [Client], module: Module, hands: &[Vec<Tick
         let runners: Vec<_> = runners
             .map(|(nth, (client, hand))| {
                 let barrier = &barrier;
-                let scratch = scene.scratch(nth);
+                let scratch = scene.main().scratch(nth);
                 scope.spawn(move || run(client, module, hand, &scratch, barrier))
             })
             .collect();

@@ -1,6 +1,6 @@
 //! Whether a login takes longer where more users are enrolled.
 
-use pam_totp_bench::site::{Enrolled, Module, Ticket, settle};
+use pam_totp_bench::site::{Enrolled, Module, Ticket};
 use pam_totp_bench::statistics::ratios;
 use pam_totp_bench::{Process, interleaved};
 
@@ -15,12 +15,12 @@ const MODULES: [Module; 2] = [Module::Ours, Module::Oath];
 pub(crate) fn measure(scene: &Scene, report: &mut Report) {
     // With one user a site there have to be as many sites.
     let alone = |(nth, user): (usize, &String)| {
-        settle(&scene.house, &format!("alone{nth}"), std::slice::from_ref(user), 1)
+        scene.enroll(&format!("alone{nth}"), std::slice::from_ref(user), 1)
     };
     let sizes: Vec<Vec<Enrolled>> = vec![
         scene.people.iter().enumerate().flat_map(alone).collect(),
-        settle(&scene.house, "thousand", &scene.people, 1_000),
-        settle(&scene.house, "many", &scene.people, 100_000),
+        scene.enroll("thousand", &scene.people, 1_000),
+        scene.enroll("many", &scene.people, 100_000),
     ];
     // What was written just now isn't to be flushed by the logins.
     assert!(std::process::Command::new("sync").status().is_ok_and(|status| status.success()));

@@ -13,7 +13,7 @@ const SITES: usize = 4;
 const EACH: u32 = 2;
 
 pub(crate) fn measure(scene: &Scene, report: &mut Report) {
-    let enrolled = scene.settle("wrong", SITES);
+    let enrolled = scene.settle(scene.main(), "wrong", SITES);
     let tickets = (0..EACH).flat_map(|nth| enrolled.iter().map(move |one| one.mistake(nth)));
     let mut lanes: Vec<Lane> = Module::REAL.map(|module| Lane::new(scene, module)).into();
     let modules = lanes.len();
