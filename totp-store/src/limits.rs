@@ -8,6 +8,16 @@ use nix::sys::resource::{Resource, getrlimit};
 /// system for each piece alone (mmap), so that what was free once stays with the process.
 const ROOM: usize = 96 * 1024;
 
+/// An alignment that nothing else on the heap has: such a block is asked for to see that it is to be had, and nobody writes
+/// there. A heap that wipes what it gets back (the module's) need not: wiping would be the first to touch its pages.
+pub const UNTOUCHED: usize = 64;
+
+/// A piece of such a block.
+#[repr(align(64))]
+struct Untouched {
+    _room: [u8; UNTOUCHED],
+}
+
 /// Bytes of stack that a process must be allowed: a quarter of it is what a login takes, with what is written over afterwards.
 const STACK: u64 = 256 * 1024;
 
@@ -21,8 +31,8 @@ pub fn room_in_memory() -> Result<(), Errno> {
     if stack < STACK {
         return Err(Errno::ENOMEM);
     }
-    let mut room = Vec::<u8>::new();
-    room.try_reserve_exact(ROOM).map_err(|_| Errno::ENOMEM)?;
+    let mut room = Vec::<Untouched>::new();
+    room.try_reserve_exact(ROOM / UNTOUCHED).map_err(|_| Errno::ENOMEM)?;
     // What nobody looks at need not be asked for.
     std::hint::black_box(&mut room);
     Ok(())

@@ -1,9 +1,9 @@
 //! A directory that only its owner could have arranged, held by its descriptor.
 
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Component, Path, PathBuf};
 
 use nix::errno::Errno;
@@ -40,6 +40,34 @@ pub enum Access {
     Read,
     /// Reading and overwriting.
     Write,
+}
+
+/// An open file that was checked, and how it was found.
+#[derive(Debug)]
+pub struct Checked {
+    file: File,
+    device: u64,
+    inode: u64,
+    mode: u32,
+    uid: u32,
+    size: u64,
+}
+
+impl Checked {
+    /// The file.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    fn is(&self, found: &FileStat) -> bool {
+        found.st_ino == self.inode && found.st_dev == self.device
+    }
+
+    /// Whether it still may be trusted, by what was checked.
+    fn is_unchanged(&self, found: &FileStat) -> bool {
+        found.st_mode == self.mode && found.st_uid == self.uid && found.st_nlink == 1
+    }
 }
 
 /// An open, checked directory.
@@ -160,16 +188,19 @@ impl Directory {
         access: Access,
         demand: Demand,
     ) -> Result<Option<File>, FileError> {
-        Ok(self.open_file(name, access, demand)?.map(|(file, _)| file))
+        Ok(self.checked_file(name, access, demand)?.map(|checked| checked.file))
     }
 
-    /// The file and its size.
-    fn open_file(
+    /// As [`Directory::file`], with what was found.
+    ///
+    /// # Errors
+    /// As [`Directory::file`].
+    pub fn checked_file(
         &self,
         name: &str,
         access: Access,
         demand: Demand,
-    ) -> Result<Option<(File, u64)>, FileError> {
+    ) -> Result<Option<Checked>, FileError> {
         let path = self.at(name)?;
         let flags = match access {
             Access::Read => OFlag::O_RDONLY,
@@ -183,7 +214,16 @@ impl Directory {
             };
             let file = File::from(fd);
             match check(&file, &path, self.owner, demand) {
-                Ok(found) => return Ok(Some((file, found.len()))),
+                Ok(found) => {
+                    return Ok(Some(Checked {
+                        file,
+                        device: found.dev(),
+                        inode: found.ino(),
+                        mode: found.mode(),
+                        uid: found.uid(),
+                        size: found.len(),
+                    }));
+                }
                 // Removed or replaced in between: what the name is now is what counts.
                 Err(error) if error.problem == Problem::Links(0) => {}
                 Err(error) => return Err(error),
@@ -197,10 +237,43 @@ impl Directory {
     /// # Errors
     /// As [`Directory::file`]; also what is not UTF-8.
     pub fn text(&self, name: &str, demand: Demand) -> Result<Option<Zeroizing<String>>, FileError> {
-        let Some((file, size)) = self.open_file(name, Access::Read, demand)? else {
+        Ok(self.checked_text(name, demand)?.map(|(_, text)| text))
+    }
+
+    /// As [`Directory::text`], with the file it was read from: see [`Directory::text_again`].
+    ///
+    /// # Errors
+    /// As [`Directory::text`].
+    pub fn checked_text(
+        &self,
+        name: &str,
+        demand: Demand,
+    ) -> Result<Option<(Checked, Zeroizing<String>)>, FileError> {
+        let Some(checked) = self.checked_file(name, Access::Read, demand)? else {
             return Ok(None);
         };
-        read_text(&file, size, &self.at(name)?, demand.at_most).map(Some)
+        let text = read_text(&checked.file, checked.size, &self.at(name)?, demand.at_most)?;
+        Ok(Some((checked, text)))
+    }
+
+    /// Reads a file once more that has been held open since. `None` where the name is another file's by now, or nobody's,
+    /// or where the file isn't what was checked: then it has to be opened again, which says what is wrong.
+    ///
+    /// # Errors
+    /// As [`Directory::text`].
+    pub fn text_again(
+        &self,
+        name: &str,
+        held: &Checked,
+        demand: Demand,
+    ) -> Result<Option<Zeroizing<String>>, FileError> {
+        match fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(found) if held.is(&found) && held.is_unchanged(&found) => {
+                let size = u64::try_from(found.st_size).unwrap_or(u64::MAX);
+                read_text(&held.file, size, &self.at(name)?, demand.at_most).map(Some)
+            }
+            _ => Ok(None),
+        }
     }
 
     /// Makes a file that is not there yet, of mode 0600 whatever the umask, and opens it for reading and writing.
@@ -230,6 +303,18 @@ impl Directory {
             Ok(found) => Ok(found.st_ino == open.ino() && found.st_dev == open.dev()),
             Err(Errno::ENOENT) => Ok(false),
             Err(errno) => Err(FileError::errno(&path, "stat", errno)),
+        }
+    }
+
+    /// As [`Directory::names`], for a file that was checked.
+    ///
+    /// # Errors
+    /// As [`Directory::names`].
+    pub fn still_names(&self, name: &str, checked: &Checked) -> Result<bool, FileError> {
+        match fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(found) => Ok(checked.is(&found)),
+            Err(Errno::ENOENT) => Ok(false),
+            Err(errno) => Err(FileError::errno(&self.at(name)?, "stat", errno)),
         }
     }
 
@@ -296,22 +381,30 @@ impl AsFd for Directory {
     }
 }
 
-/// Reads an open file of at most `at_most` bytes as text. No copy of it stays in memory.
+/// Reads an open file of `size` and at most `at_most` bytes as text, from its beginning. No copy of it stays in memory.
 fn read_text(
     file: &File,
     size: u64,
     path: &Path,
     at_most: u64,
 ) -> Result<Zeroizing<String>, FileError> {
-    let limit = at_most.saturating_add(1); // it may have grown since the check
-    // Room for more than there is, so that the buffer never moves.
-    let room = usize::try_from(size.min(limit)).unwrap_or(0).saturating_add(64);
-    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
-    file.take(limit).read_to_end(&mut bytes).map_err(|e| FileError::system(path, "read", &e))?;
-    let found = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-    if found > at_most {
-        return Err(FileError::new(path, Problem::Size { found, at_most }));
+    // A byte more than there is, so that the buffer never moves, and a file that has grown since doesn't seem whole.
+    let read = |size: u64| {
+        let size = usize::try_from(size.min(at_most)).unwrap_or(0);
+        let mut bytes = Zeroizing::new(vec![0; size.saturating_add(1)]);
+        let found = read_from_start(file, &mut bytes, size)
+            .map_err(|e| FileError::system(path, "read", &e))?;
+        Ok((bytes, found))
+    };
+    let (mut bytes, mut found) = read(size)?;
+    if found == bytes.len() {
+        (bytes, found) = read(at_most)?;
     }
+    let length = u64::try_from(found).unwrap_or(u64::MAX);
+    if length > at_most {
+        return Err(FileError::new(path, Problem::Size { found: length, at_most }));
+    }
+    bytes.truncate(found);
     match String::from_utf8(std::mem::take(&mut bytes)) {
         Ok(text) => Ok(Zeroizing::new(text)),
         Err(error) => {
@@ -319,6 +412,25 @@ fn read_text(
             Err(FileError::new(path, Problem::NotUtf8))
         }
     }
+}
+
+/// Fills `space`, which has a byte more than the file's `size`, with what the file has; how many bytes that is. With all of
+/// `size` in it and nothing behind, there is no further read to be told of the end.
+fn read_from_start(file: &File, space: &mut [u8], size: usize) -> io::Result<usize> {
+    let mut filled: usize = 0;
+    while let Some(rest) = space.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        let at = u64::try_from(filled).unwrap_or(u64::MAX);
+        match file.read_at(rest, at) {
+            Ok(0) => break,
+            Ok(more) => filled = filled.saturating_add(more),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+        if filled == size {
+            break;
+        }
+    }
+    Ok(filled)
 }
 
 /// As often a file may be replaced between its opening and the look at it.

@@ -137,8 +137,8 @@ impl FileStore {
         let Some(opened) = opened else {
             return self.in_memory_alone(seat, f);
         };
-        let _held = self.lock(seat, &opened.file)?;
-        if !directories.states.names(&seat.name, &opened.file).map_err(state_fault)? {
+        let _held = self.lock(seat, opened.file())?;
+        if !directories.states.still_names(&seat.name, &opened.checked).map_err(state_fault)? {
             return Ok(Turn::Again);
         }
         let Some(entry) = self.entry(seat)? else { return Ok(Turn::StateWanted) };
@@ -150,15 +150,15 @@ impl FileStore {
         let Some(in_memory) = in_memory? else {
             return self.on_disk(seat, &opened, entry, f);
         };
-        let _held = self.lock(seat, &in_memory)?;
+        let _held = self.lock(seat, in_memory.file())?;
         if !self.memory.names(&seat.name, &in_memory)? {
             return Ok(Turn::Again);
         }
-        let memory = self.read(seat, &in_memory);
+        let memory = self.read(seat, in_memory.file());
         if self.take_back(seat, &opened, enrollment, &memory)? {
             return self.on_disk(seat, &opened, entry, f);
         }
-        self.in_memory(seat, &in_memory, &memory, entry, f)
+        self.in_memory(seat, in_memory.file(), &memory, entry, f)
     }
 
     /// The user's lock. A decoy's file is many users': one that waits there waits for a login of the same name, as with a
@@ -177,14 +177,14 @@ impl FileStore {
             self.memory.make(&seat.name)?;
             return Ok(Turn::Again);
         };
-        let _held = self.lock(seat, &file)?;
+        let _held = self.lock(seat, file.file())?;
         let current = self.memory.names(&seat.name, &file)?;
         if !current || self.open_state(&seat.name)?.is_some() {
             return Ok(Turn::Again);
         }
         let Some(entry) = self.entry(seat)? else { return Ok(Turn::StateWanted) };
-        let memory = self.read(seat, &file);
-        self.in_memory(seat, &file, &memory, entry, f)
+        let memory = self.read(seat, file.file());
+        self.in_memory(seat, file.file(), &memory, entry, f)
     }
 
     /// The user's record, read under the lock. The outer `None`: it is the decoy that is locked, and the user turns
@@ -217,12 +217,12 @@ impl FileStore {
         opened: &Opened,
         f: &mut dyn Decision,
     ) -> Result<Turn, Fault> {
-        let blocks = self.read(seat, &opened.file);
+        let blocks = self.read(seat, opened.file());
         let view = View { found: Found::Absent, meter: blocks.meter(), volatile: None };
         f.decide(&view);
         let kept = f.commit(&mut |_| {
             // Where it can't be written nothing is lost.
-            let _ = blocks.write_meter_again(&*self.disk, &opened.file);
+            let _ = blocks.write_meter_again(&*self.disk, opened.file());
             Ok(Durability::Disk)
         });
         self.written(kept, seat)
@@ -235,7 +235,7 @@ impl FileStore {
         entry: Option<Entry>,
         f: &mut dyn Decision,
     ) -> Result<Turn, Fault> {
-        let blocks = self.read(seat, &opened.file);
+        let blocks = self.read(seat, opened.file());
         let enrollment = enrollment(entry.as_ref());
         let mut view = View { found: found(entry, &blocks), meter: blocks.meter(), volatile: None };
         f.decide(&view);
@@ -308,12 +308,12 @@ impl FileStore {
         if !opened.writable {
             return Ok(false);
         }
-        let on_disk = self.read(seat, &opened.file);
+        let on_disk = self.read(seat, opened.file());
         let writes = on_disk.taking_back(enrollment, memory);
         let disk = &*self.disk;
         let written = self
             .write_blocks(&on_disk, opened, enrollment, &writes)
-            .and_then(|()| disk.flush(&opened.file));
+            .and_then(|()| disk.flush(opened.file()));
         if written.is_err() {
             return Ok(false);
         }
@@ -329,7 +329,7 @@ impl FileStore {
         writes: &Writes,
     ) -> io::Result<()> {
         let keep_record = || self.keep_record(blocks, enrollment);
-        blocks.write(&*self.disk, &opened.file, enrollment, writes, &keep_record)
+        blocks.write(&*self.disk, opened.file(), enrollment, writes, &keep_record)
     }
 
     /// Before a state is written that means nothing under any other record. Whoever put this one in place may have been
