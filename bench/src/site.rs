@@ -116,6 +116,12 @@ impl Ticket {
         Self { user: user.to_string(), ..self.clone() }
     }
 
+    /// The file of this user that is overwritten for the floor: like a login, it is of another one each time.
+    #[must_use]
+    pub fn scratch(&self, volume: &Volume) -> PathBuf {
+        volume.path(&self.site).join("scratch").join(&self.user)
+    }
+
     /// The login by this module, as words that can be borrowed.
     #[must_use]
     pub fn words(&self, module: Module) -> Words<'_> {
@@ -164,7 +170,7 @@ pub fn settle(
     // As those who log in see it, and from outside.
     let inside = volume.path(site);
     let directory = house.path(&inside);
-    make_directories(&directory, &house.path("/run"), site);
+    make_directories(&directory);
     let settings = format!(
         "[paths]\nstate_dir = \"{0}/state\"\nlog_file = \"{0}/log/notifications.jsonl\"\nrun_dir = \"/run/{site}\"\n",
         inside.display()
@@ -181,6 +187,7 @@ pub fn settle(
         write(&directory.join("google").join(user), &google_file(&phone, ""));
         let limit = "\" RATE_LIMIT 3 30\n";
         write(&directory.join("limited").join(user), &google_file(&phone, limit));
+        write(&directory.join("scratch").join(user), &"#".repeat(512));
         oath.push_str(&oath_line(user, phone.secret()));
         settled.push(Enrolled {
             user: user.clone(),
@@ -194,19 +201,21 @@ pub fn settle(
     }
     write(&directory.join("oath/users"), &oath);
     fill(&directory.join("state"), people.len()..enrolled);
+    // What was written for the first time must not be left for a login to bring to the disk.
+    house.run("sync", &["--file-system", inside.to_str().unwrap()]);
     make_stacks(house, site, &inside);
     settled
 }
 
-fn make_directories(directory: &Path, run: &Path, site: &str) {
+// Nothing in /run: what is there comes into being when the disk can't be written, and is gone with a restart.
+fn make_directories(directory: &Path) {
     let below = ["users", "state", "outbox", "notices", "remembered"].map(|d| format!("state/{d}"));
-    let here = ["log", "google", "limited", "oath"].map(str::to_string);
+    let here = ["log", "google", "limited", "oath", "scratch"].map(str::to_string);
     let mut make = fs::DirBuilder::new();
     make.mode(0o700).recursive(true);
     for name in below.into_iter().chain(here) {
         make.create(directory.join(name)).unwrap();
     }
-    make.create(run.join(site)).unwrap();
 }
 
 fn make_stacks(house: &House, site: &str, directory: &Path) {

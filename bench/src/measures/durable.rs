@@ -59,12 +59,10 @@ fn logins(
     let modules = Module::REAL.into_iter().chain([Module::Empty]);
     let mut lanes: Vec<Lane> = modules.map(|module| Lane::new(scene, module)).collect();
     let mut flusher = scene.client();
-    let scratch = volume.scratch(0);
-    flusher.overwrite(&scratch);
     let tickets = std::iter::repeat_with(next).take(rounds);
     interleaved(tickets, lanes.len() + 1, |kind, ticket| match lanes.get_mut(kind) {
         Some(lane) => lane.accepted(process, ticket).whole,
-        None => flusher.overwrite(&scratch),
+        None => flusher.overwrite(&ticket.scratch(volume)),
     })
 }
 
