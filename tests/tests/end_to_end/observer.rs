@@ -82,7 +82,10 @@ fn call(line: &str) -> Option<String> {
     let ours = !rest.starts_with("0, ") && !left_out.contains(&name);
     // A file that strangers share is locked by the name, place by place.
     let name = if name == "flock" || rest.contains("F_OFD_SETLK") { "lock" } else { name };
-    let bytes = if ["pread64", "pwrite64"].contains(&name) { result } else { "" };
+    // A record is as long as its user's name makes it.
+    let whole_blocks = result.parse().is_ok_and(|bytes: u64| bytes > 0 && bytes % 4096 == 0);
+    let moves = ["pread64", "pwrite64"].contains(&name) && whole_blocks;
+    let bytes = if moves { result } else { "" };
     ours.then(|| format!("{name} {bytes}"))
 }
 
