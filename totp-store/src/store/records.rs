@@ -190,7 +190,7 @@ impl Records {
     }
 
     /// The work of reading a record, for whoever has none that could be opened.
-    pub(super) fn read_decoy(&self) {
+    fn read_decoy(&self) {
         let text = self.last_open_decoy.text(&self.directory, decoy::RECORD);
         self.no_decoy.store(matches!(text, Ok(None)), Ordering::Relaxed);
         let text = text.ok().flatten();
@@ -209,7 +209,7 @@ impl Records {
     }
 
     /// The look that finds nothing, for whoever is found.
-    pub(super) fn look_for_nobody(&self) {
+    fn look_for_nobody(&self) {
         let _ = self.directory.file(decoy::NOBODY, Access::Read, DEMAND);
     }
 

@@ -45,6 +45,11 @@ impl<'a> Seat<'a> {
         Self { name: whose.as_str().to_owned(), whose, record_of, is_decoy: true, shared_by }
     }
 
+    /// Who logs in.
+    pub(super) fn user(&self) -> &UserName {
+        self.shared_by.as_ref().unwrap_or(&self.whose)
+    }
+
     /// Whether a transaction only pretends here, for somebody who has a state.
     pub(super) fn is_only_locked(&self) -> bool {
         self.record_of.is_none() && !self.is_decoy
