@@ -161,7 +161,8 @@ impl Store for FileStore {
     /// whoever is enrolled is asked like everybody else.
     fn look(&self, user: &UserName) -> Result<Found, Fault> {
         let peeked = self.peeked(user)?;
-        let blocks = peeked.state.map_or_else(|_| Arc::new(Blocks::blank(user)), |(blocks, _)| blocks);
+        let blocks =
+            peeked.state.map_or_else(|_| Arc::new(Blocks::blank(user)), |(blocks, _)| blocks);
         Ok(found(peeked.entry, &blocks))
     }
 
