@@ -382,7 +382,7 @@ impl AsFd for Directory {
 }
 
 /// Reads an open file of `size` and at most `at_most` bytes as text, from its beginning. No copy of it stays in memory.
-fn read_text(
+pub(super) fn read_text(
     file: &File,
     size: u64,
     path: &Path,

@@ -10,6 +10,7 @@ use nix::sys::stat::Mode;
 use tempfile::TempDir;
 use totp_core::time::UnixTime;
 
+use super::directory::read_text;
 use super::*;
 
 const DEMAND: Demand = Demand::private(100);
@@ -102,6 +103,19 @@ fn a_file_that_was_held_open_counts_only_while_it_has_its_name_and_all_that_was_
             let _ = fs::remove_file(path);
         }
     }
+}
+
+#[test]
+fn a_file_that_has_grown_or_shrunk_since_it_was_checked_is_read_as_it_is() {
+    let (temp, _) = directory();
+    let path = temp.path().join("alice");
+    write(&path, b"text");
+    let file = fs::File::open(&path).unwrap();
+    let of_size = |size, at_most| read_text(&file, size, &path, at_most);
+    for size in [0, 3, 4, 5, 100, u64::MAX] {
+        assert_eq!(of_size(size, 100).unwrap().as_str(), "text", "{size}");
+    }
+    assert_eq!(problem(of_size(3, 3)), Problem::Size { found: 4, at_most: 3 });
 }
 
 #[test]
