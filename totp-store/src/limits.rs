@@ -5,18 +5,10 @@ use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit};
 
 /// Bytes of memory that a transaction takes at most, at once, and then some. Below the size from which malloc asks the
-/// system for each piece alone (mmap), so that what was free once stays with the process.
+/// system for each piece alone (mmap), so that what was free once stays with the process. The module's heap wipes it on the
+/// way back, and that is meant: its pages are the process's from then on. Else a group with a memory limit of a user's own
+/// (cgroups) would end the process at the first write to one, which may be behind the evaluation.
 const ROOM: usize = 96 * 1024;
-
-/// An alignment that nothing else on the heap has: such a block is asked for to see that it is to be had, and nobody writes
-/// there. A heap that wipes what it gets back (the module's) need not: wiping would be the first to touch its pages.
-pub const UNTOUCHED: usize = 64;
-
-/// A piece of such a block.
-#[repr(align(64))]
-struct Untouched {
-    _room: [u8; UNTOUCHED],
-}
 
 /// Bytes of stack that a process must be allowed: a quarter of it is what a login takes, with what is written over afterwards.
 const STACK: u64 = 256 * 1024;
@@ -31,8 +23,8 @@ pub fn room_in_memory() -> Result<(), Errno> {
     if stack < STACK {
         return Err(Errno::ENOMEM);
     }
-    let mut room = Vec::<Untouched>::new();
-    room.try_reserve_exact(ROOM / UNTOUCHED).map_err(|_| Errno::ENOMEM)?;
+    let mut room = Vec::<u8>::new();
+    room.try_reserve_exact(ROOM).map_err(|_| Errno::ENOMEM)?;
     // What nobody looks at need not be asked for.
     std::hint::black_box(&mut room);
     Ok(())

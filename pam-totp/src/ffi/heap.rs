@@ -4,8 +4,6 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
 
-use totp_store::limits::UNTOUCHED;
-
 /// The system's heap, wiped on the way back. A block that grows moves, and its old place is wiped: so is the provided
 /// `realloc` made.
 struct Wiping;
@@ -33,9 +31,7 @@ unsafe impl GlobalAlloc for Wiping {
         // SAFETY: a block of this size that nobody uses any more, as the caller promises. Shown to somebody who might look
         // at it, so that it is not left out as writing to memory soon freed.
         unsafe {
-            if layout.align() < UNTOUCHED {
-                block.write_bytes(0, layout.size());
-            }
+            block.write_bytes(0, layout.size());
             System.dealloc(black_box(block), layout);
         }
     }

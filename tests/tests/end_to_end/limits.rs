@@ -248,7 +248,7 @@ fn without_memory_sshd_refuses_that_login_and_serves_the_next_one() {
 }
 
 /// Sets a limit of a running process, as its caller could have before.
-fn limit(pid: u32, what: &str, value: u64) {
+pub(crate) fn limit(pid: u32, what: &str, value: u64) {
     let arguments = ["--pid", &pid.to_string(), &format!("--{what}={value}:{value}")];
     assert!(Command::new("prlimit").args(arguments).status().unwrap().success());
 }

@@ -6,6 +6,8 @@ use std::fs;
 
 use pam_totp_tests::{House, Outcome, Pam, Plan};
 
+use crate::limits::limit;
+
 const CONFIG: &str =
     "[policy]\ndisabled = \"denied\"\n[sms]\ncommand = [\"/bin/true\", \"{phone}\"]\n";
 
@@ -108,6 +110,30 @@ fn a_wrong_answer_makes_the_same_system_calls_whoever_it_is() {
         assert!(last.contains_key("clock_nanosleep "), "{last:?}");
         for user in ENROLLED.into_iter().chain(["stranger", "invited", NOBODY]) {
             assert_eq!(calls(&house, user, answers), expected, "{user}: {answers:?}");
+        }
+    }
+}
+
+#[test]
+fn however_few_descriptors_are_free_nobody_is_told_from_the_others() {
+    let house = house();
+    for free in 0..=8 {
+        let outcome = |user| {
+            let mut application = house.application();
+            // Once it answers it is itself; and the connection to syslog stays open from the first line on.
+            let _ = application.login("code", NOBODY).authenticate(["123456", "234567"]);
+            let pid = application.pid();
+            let mut login = application.login("code", user);
+            assert!(login.begin("auth 0").hear().prompt().is_some());
+            let used = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
+            // Some of those that are open have high numbers, and don't count.
+            limit(pid, "nofile", u64::try_from(used + free - 3).unwrap());
+            login.answer("123456");
+            login.rest(["234567"])
+        };
+        let expected = outcome("enrolled");
+        for user in ENROLLED.into_iter().chain(["stranger", "invited", NOBODY]) {
+            assert_eq!(outcome(user), expected, "{user}, {free} free");
         }
     }
 }

@@ -42,34 +42,6 @@ pub enum Access {
     Write,
 }
 
-/// An open file that was checked, and how it was found.
-#[derive(Debug)]
-pub struct Checked {
-    file: File,
-    device: u64,
-    inode: u64,
-    mode: u32,
-    uid: u32,
-    size: u64,
-}
-
-impl Checked {
-    /// The file.
-    #[must_use]
-    pub fn file(&self) -> &File {
-        &self.file
-    }
-
-    fn is(&self, found: &FileStat) -> bool {
-        found.st_ino == self.inode && found.st_dev == self.device
-    }
-
-    /// Whether it still may be trusted, by what was checked.
-    fn is_unchanged(&self, found: &FileStat) -> bool {
-        found.st_mode == self.mode && found.st_uid == self.uid && found.st_nlink == 1
-    }
-}
-
 /// An open, checked directory.
 #[derive(Debug)]
 pub struct Directory {
@@ -188,19 +160,16 @@ impl Directory {
         access: Access,
         demand: Demand,
     ) -> Result<Option<File>, FileError> {
-        Ok(self.checked_file(name, access, demand)?.map(|checked| checked.file))
+        Ok(self.open_file(name, access, demand)?.map(|(file, _)| file))
     }
 
-    /// As [`Directory::file`], with what was found.
-    ///
-    /// # Errors
-    /// As [`Directory::file`].
-    pub fn checked_file(
+    /// The file and its size.
+    fn open_file(
         &self,
         name: &str,
         access: Access,
         demand: Demand,
-    ) -> Result<Option<Checked>, FileError> {
+    ) -> Result<Option<(File, u64)>, FileError> {
         let path = self.at(name)?;
         let flags = match access {
             Access::Read => OFlag::O_RDONLY,
@@ -214,16 +183,7 @@ impl Directory {
             };
             let file = File::from(fd);
             match check(&file, &path, self.owner, demand) {
-                Ok(found) => {
-                    return Ok(Some(Checked {
-                        file,
-                        device: found.dev(),
-                        inode: found.ino(),
-                        mode: found.mode(),
-                        uid: found.uid(),
-                        size: found.len(),
-                    }));
-                }
+                Ok(found) => return Ok(Some((file, found.len()))),
                 // Removed or replaced in between: what the name is now is what counts.
                 Err(error) if error.problem == Problem::Links(0) => {}
                 Err(error) => return Err(error),
@@ -237,43 +197,10 @@ impl Directory {
     /// # Errors
     /// As [`Directory::file`]; also what is not UTF-8.
     pub fn text(&self, name: &str, demand: Demand) -> Result<Option<Zeroizing<String>>, FileError> {
-        Ok(self.checked_text(name, demand)?.map(|(_, text)| text))
-    }
-
-    /// As [`Directory::text`], with the file it was read from: see [`Directory::text_again`].
-    ///
-    /// # Errors
-    /// As [`Directory::text`].
-    pub fn checked_text(
-        &self,
-        name: &str,
-        demand: Demand,
-    ) -> Result<Option<(Checked, Zeroizing<String>)>, FileError> {
-        let Some(checked) = self.checked_file(name, Access::Read, demand)? else {
+        let Some((file, size)) = self.open_file(name, Access::Read, demand)? else {
             return Ok(None);
         };
-        let text = read_text(&checked.file, checked.size, &self.at(name)?, demand.at_most)?;
-        Ok(Some((checked, text)))
-    }
-
-    /// Reads a file once more that has been held open since. `None` where the name is another file's by now, or nobody's,
-    /// or where the file isn't what was checked: then it has to be opened again, which says what is wrong.
-    ///
-    /// # Errors
-    /// As [`Directory::text`].
-    pub fn text_again(
-        &self,
-        name: &str,
-        held: &Checked,
-        demand: Demand,
-    ) -> Result<Option<Zeroizing<String>>, FileError> {
-        match fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
-            Ok(found) if held.is(&found) && held.is_unchanged(&found) => {
-                let size = u64::try_from(found.st_size).unwrap_or(u64::MAX);
-                read_text(&held.file, size, &self.at(name)?, demand.at_most).map(Some)
-            }
-            _ => Ok(None),
-        }
+        read_text(&file, size, &self.at(name)?, demand.at_most).map(Some)
     }
 
     /// Makes a file that is not there yet, of mode 0600 whatever the umask, and opens it for reading and writing.
@@ -303,18 +230,6 @@ impl Directory {
             Ok(found) => Ok(found.st_ino == open.ino() && found.st_dev == open.dev()),
             Err(Errno::ENOENT) => Ok(false),
             Err(errno) => Err(FileError::errno(&path, "stat", errno)),
-        }
-    }
-
-    /// As [`Directory::names`], for a file that was checked.
-    ///
-    /// # Errors
-    /// As [`Directory::names`].
-    pub fn still_names(&self, name: &str, checked: &Checked) -> Result<bool, FileError> {
-        match fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
-            Ok(found) => Ok(checked.is(&found)),
-            Err(Errno::ENOENT) => Ok(false),
-            Err(errno) => Err(FileError::errno(&self.at(name)?, "stat", errno)),
         }
     }
 

@@ -13,7 +13,7 @@ use std::path::Path;
 
 use nix::unistd::Uid;
 
-pub use directory::{Access, Checked, Directory, Shared};
+pub use directory::{Access, Directory, Shared};
 pub(crate) use error::errno_of;
 pub use error::{FileError, Problem};
 

@@ -60,52 +60,6 @@ fn no_program_that_is_started_inherits_what_is_open() {
 }
 
 #[test]
-fn a_file_that_was_held_open_is_read_as_it_is_now() {
-    let (temp, directory) = directory();
-    let path = temp.path().join("alice");
-    write(&path, b"before");
-    let (held, text) = directory.checked_text("alice", DEMAND).unwrap().unwrap();
-    assert_eq!(text.as_str(), "before");
-    let again = || directory.text_again("alice", &held, DEMAND);
-    for now in ["after", "shorter or longer", "", &"x".repeat(100)] {
-        fs::write(&path, now).unwrap(); // in place, as some editors do
-        assert_eq!(again().unwrap().unwrap().as_str(), now);
-    }
-    fs::write(&path, [b'x'; 101]).unwrap();
-    assert_eq!(problem(again()), Problem::Size { found: 101, at_most: 100 });
-    fs::write(&path, b"\xff").unwrap();
-    assert_eq!(problem(again()), Problem::NotUtf8);
-}
-
-#[test]
-fn a_file_that_was_held_open_counts_only_while_it_has_its_name_and_all_that_was_checked() {
-    let (temp, directory) = directory();
-    let path = temp.path().join("alice");
-    let elsewhere = temp.path().join("elsewhere");
-    let changes: [(&str, &dyn Fn()); 6] = [
-        ("replaced", &|| directory.replace("alice", b"text").unwrap()),
-        ("removed", &|| fs::remove_file(&path).unwrap()),
-        ("renamed", &|| fs::rename(&path, &elsewhere).unwrap()),
-        ("a link", &|| {
-            fs::rename(&path, &elsewhere).unwrap();
-            symlink(&elsewhere, &path).unwrap();
-        }),
-        ("linked twice", &|| fs::hard_link(&path, &elsewhere).unwrap()),
-        ("readable", &|| chmod(&path, 0o604)),
-    ];
-    for (what, change) in changes {
-        write(&path, b"text");
-        let (held, _) = directory.checked_text("alice", DEMAND).unwrap().unwrap();
-        assert!(directory.text_again("alice", &held, DEMAND).unwrap().is_some());
-        change();
-        assert_eq!(directory.text_again("alice", &held, DEMAND).unwrap(), None, "{what}");
-        for path in [&path, &elsewhere] {
-            let _ = fs::remove_file(path);
-        }
-    }
-}
-
-#[test]
 fn a_file_that_has_grown_or_shrunk_since_it_was_checked_is_read_as_it_is() {
     let (temp, _) = directory();
     let path = temp.path().join("alice");
@@ -116,18 +70,6 @@ fn a_file_that_has_grown_or_shrunk_since_it_was_checked_is_read_as_it_is() {
         assert_eq!(of_size(size, 100).unwrap().as_str(), "text", "{size}");
     }
     assert_eq!(problem(of_size(3, 3)), Problem::Size { found: 4, at_most: 3 });
-}
-
-#[test]
-fn a_file_is_named_until_another_has_its_name() {
-    let (temp, directory) = directory();
-    write(&temp.path().join("alice"), b"text");
-    let held = directory.checked_file("alice", Access::Write, DEMAND).unwrap().unwrap();
-    assert!(directory.still_names("alice", &held).unwrap());
-    directory.replace("alice", b"text").unwrap();
-    assert!(!directory.still_names("alice", &held).unwrap());
-    fs::remove_file(temp.path().join("alice")).unwrap();
-    assert!(!directory.still_names("alice", &held).unwrap());
 }
 
 #[test]

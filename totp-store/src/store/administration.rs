@@ -4,7 +4,6 @@
 //! None of these is to be called with a prompt open: everything is asked before.
 
 use std::fs::File;
-use std::sync::Arc;
 
 use thiserror::Error;
 use totp_core::name::UserName;
@@ -167,7 +166,7 @@ impl FileStore {
         let directories = self.directories()?;
         let _alone = self.alone(directories)?;
         let opened = self.opened_for_change(&seat)?;
-        let _held = lock(opened.file()).map_err(|no| self.no_lock(&seat.name, no))?;
+        let _held = lock(&opened.file).map_err(|no| self.no_lock(&seat.name, no))?;
         let current = self.as_expected(directories, &user, expected)?;
         let blocks = self.ready_to_change(&seat, &opened, current)?;
         let seq = blocks.highest().saturating_add(1);
@@ -177,12 +176,12 @@ impl FileStore {
             _ => first(None),
         };
         let state = State { seq, ..state };
-        self.write_first(&seat, opened.file(), &blocks, current, &state)?;
+        self.write_first(&seat, &opened.file, &blocks, current, &state)?;
         let written = directories.records.write(&entry)?;
         // Only a note: without it the next login flushes once more, the record's directory too.
         let noted = if written.1.is_none() { seq } else { blocks.noted() };
         let meter = Meter { repeated: Some(state.repeated()), ..meter };
-        let _ = blocks.write_meter(&*self.disk, opened.file(), &meter, noted);
+        let _ = blocks.write_meter(&*self.disk, &opened.file, &meter, noted);
         self.make_decoys(directories);
         lasting(written)
     }
@@ -221,9 +220,9 @@ impl FileStore {
         let directories = self.directories()?;
         let _alone = self.alone(directories)?;
         let source = self.opened_for_change(&from)?;
-        let _held = lock(source.file()).map_err(|no| self.no_lock(&from.name, no))?;
+        let _held = lock(&source.file).map_err(|no| self.no_lock(&from.name, no))?;
         let target = self.opened_for_change(&to)?;
-        let _held_too = lock(target.file()).map_err(|no| self.no_lock(&to.name, no))?;
+        let _held_too = lock(&target.file).map_err(|no| self.no_lock(&to.name, no))?;
         let current = self.as_expected(directories, old, expected)?;
         self.as_expected(directories, new, Expected::Absent)?;
         let Some(mut entry) = directories.records.read(old)? else {
@@ -234,8 +233,8 @@ impl FileStore {
         self.keep_record(&blocks, current).map_err(|_| self.unwritable(&from))?;
         // What was left under the new name is nobody's: the record that it was of is gone.
         self.memory.remove(&to.name)?;
-        let copied = blocks.under(new).fill(&*self.disk, target.file());
-        copied.and_then(|()| target.file().sync_all()).map_err(|_| self.unwritable(&to))?;
+        let copied = blocks.under(new).fill(&*self.disk, &target.file);
+        copied.and_then(|()| target.file.sync_all()).map_err(|_| self.unwritable(&to))?;
         directories.states.sync().map_err(unavailable)?;
         entry.decision_mut().user = new.clone();
         entry.decision_mut().seq = seq;
@@ -288,7 +287,7 @@ impl FileStore {
         // A state that can't be trusted can't be locked either, and must not keep anybody from switching off.
         let opened = self.open_state(&seat.name).ok().flatten();
         let _held = match &opened {
-            Some(opened) => Some(lock(opened.file()).map_err(|no| self.no_lock(&seat.name, no))?),
+            Some(opened) => Some(lock(&opened.file).map_err(|no| self.no_lock(&seat.name, no))?),
             None => None,
         };
         self.as_expected(directories, user, expected)?;
@@ -352,10 +351,10 @@ impl FileStore {
         seat: &Seat<'_>,
         opened: &Opened,
         enrollment: Option<EnrollmentId>,
-    ) -> Result<Arc<Blocks>, Fault> {
+    ) -> Result<Blocks, Fault> {
         if let Some(file) = self.memory.open(&seat.name, Access::Write)? {
-            let _held = lock(file.file()).map_err(|no| self.no_lock(&seat.name, no))?;
-            let memory = self.read(seat, file.file());
+            let _held = lock(&file).map_err(|no| self.no_lock(&seat.name, no))?;
+            let memory = self.read(seat, &file);
             if !self.take_back(seat, opened, enrollment, &memory)? {
                 return Err(self.unwritable(seat));
             }
@@ -363,8 +362,8 @@ impl FileStore {
         if !opened.writable {
             return Err(self.unwritable(seat));
         }
-        let blocks = self.read(seat, opened.file());
-        Ok(if blocks.is_short() { Arc::new(Blocks::unwritten(&seat.whose)) } else { blocks })
+        let blocks = self.read(seat, &opened.file);
+        Ok(if blocks.is_short() { Blocks::unwritten(&seat.whose) } else { blocks })
     }
 
     /// The first block of an enrollment, over the older one. The newest of the old enrollment, and what the meter notes of

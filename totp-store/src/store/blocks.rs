@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::sync::Arc;
 
 use totp_core::name::UserName;
 use totp_core::record::EnrollmentId;
@@ -63,23 +62,11 @@ pub(super) struct Blocks {
 impl Blocks {
     /// Reads `file`, which is `user`'s: at once, or block by block where that fails. A block that can't be read counts as damaged: the others are as good as before.
     /// But an older block alone is not: where neither the newest nor the floors that the meter repeats may have been
-    /// read, there is no state. `last` is what was read before, of whomever: what hasn't changed since isn't parsed again.
-    pub(super) fn read(
-        user: &UserName,
-        disk: &dyn Disk,
-        file: &File,
-        last: Option<&Arc<Self>>,
-    ) -> Arc<Self> {
+    /// read, there is no state.
+    pub(super) fn read(user: &UserName, disk: &dyn Disk, file: &File) -> Self {
         let mut bytes = vec![0; SIZE];
         if let Ok(filled) = read_at(disk, file, 0, &mut bytes) {
-            let short = filled < SIZE;
-            let same = |last: &&Arc<Self>| {
-                last.user == *user && last.short == short && last.bytes == bytes
-            };
-            return match last.filter(same) {
-                Some(last) => Arc::clone(last),
-                None => Arc::new(Self { short, ..Self::parse(user, bytes) }),
-            };
+            return Self { short: filled < SIZE, ..Self::parse(user, bytes) };
         }
         let mut short = false;
         let mut unread = Vec::new();
@@ -97,7 +84,7 @@ impl Blocks {
         if unread.len() > 1 && unread.contains(&Slot::Meter) {
             bytes.fill(0);
         }
-        Arc::new(Self { short, ..Self::parse(user, bytes) })
+        Self { short, ..Self::parse(user, bytes) }
     }
 
     /// As read from a file of exactly these bytes.

@@ -2,6 +2,7 @@
 //! a state is here it is the state, and what the disk has is old. Nothing in it need survive a
 //! power failure.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -11,7 +12,7 @@ use totp_core::time::UnixTime;
 
 use super::blocks::SIZE_ON_DISK;
 use super::fault::{in_place, state_fault, unavailable};
-use crate::files::{Access, Checked, Demand, Directory, FileError, Owner, Problem, Shared};
+use crate::files::{Access, Demand, Directory, FileError, Owner, Problem, Shared};
 
 /// The directory `run_dir`, which comes into being when it is first needed: after a restart it is gone.
 #[derive(Debug)]
@@ -27,17 +28,17 @@ impl Memory {
     }
 
     /// Opens a state that is here. `None`: it isn't, or there is no such directory.
-    pub(super) fn open(&self, name: &str, access: Access) -> Result<Option<Checked>, Fault> {
+    pub(super) fn open(&self, name: &str, access: Access) -> Result<Option<File>, Fault> {
         match self.existing()? {
-            Some(directory) => directory.checked_file(name, access, DEMAND).map_err(state_fault),
+            Some(directory) => directory.file(name, access, DEMAND).map_err(state_fault),
             None => Ok(None),
         }
     }
 
     /// Whether `file` still is the state here.
-    pub(super) fn names(&self, name: &str, file: &Checked) -> Result<bool, Fault> {
+    pub(super) fn names(&self, name: &str, file: &File) -> Result<bool, Fault> {
         self.existing()?
-            .map_or(Ok(false), |directory| directory.still_names(name, file).map_err(state_fault))
+            .map_or(Ok(false), |directory| directory.names(name, file).map_err(state_fault))
     }
 
     /// Puts a whole state here, at once.

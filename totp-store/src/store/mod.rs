@@ -21,7 +21,7 @@ mod tests;
 mod transaction;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 
 use totp_core::name::UserName;
 use totp_core::record::{EnrollmentId, Entry};
@@ -48,9 +48,6 @@ pub struct FileStore {
     owner: Owner,
     directories: OnceLock<Directories>,
     memory: Memory,
-    /// The state that was read last: under its lock it nearly always is what it was before the prompt, and need not be
-    /// understood twice.
-    last_read: Mutex<Option<Arc<Blocks>>>,
     disk: Arc<dyn Disk>,
     /// When process 1 started; tests say it themselves.
     started: fn() -> Option<UnixTime>,
@@ -76,7 +73,7 @@ pub struct Inspected {
 /// A look at a user: the record, and the state with whether it is in memory.
 struct Peeked {
     entry: Option<Entry>,
-    state: Result<(Arc<Blocks>, bool), Fault>,
+    state: Result<(Blocks, bool), Fault>,
 }
 
 /// A record's file name, without its extension, and what it says.
@@ -91,7 +88,6 @@ impl FileStore {
             owner,
             directories: OnceLock::new(),
             memory: Memory::new(run_dir, owner),
-            last_read: Mutex::new(None),
             disk: Arc::new(RealDisk),
             started: || clock::start_of_process_1(clock::now()),
         }
@@ -105,7 +101,7 @@ impl FileStore {
         let peeked = self.peeked(user)?;
         let enrolled = enrollment(peeked.entry.as_ref()).is_some();
         let (blocks, volatile) = match peeked.state {
-            Err(_) if !enrolled => (Arc::new(Blocks::blank(user)), false),
+            Err(_) if !enrolled => (Blocks::blank(user), false),
             state => state?,
         };
         let meter = blocks.meter();
@@ -161,8 +157,7 @@ impl Store for FileStore {
     /// whoever is enrolled is asked like everybody else.
     fn look(&self, user: &UserName) -> Result<Found, Fault> {
         let peeked = self.peeked(user)?;
-        let blocks =
-            peeked.state.map_or_else(|_| Arc::new(Blocks::blank(user)), |(blocks, _)| blocks);
+        let blocks = peeked.state.map_or_else(|_| Blocks::blank(user), |(blocks, _)| blocks);
         Ok(found(peeked.entry, &blocks))
     }
 

@@ -13,17 +13,15 @@ use zeroize::Zeroizing;
 use super::decoy::PlacesKey;
 use super::fault::{InPlace, fault, in_place, record_fault, unavailable};
 use super::{Listed, decoy};
-use crate::files::{Access, Checked, Demand, Directory, FileError};
+use crate::files::{Access, Demand, Directory};
 
 /// The directory of records.
 #[derive(Debug)]
 pub(super) struct Records {
     directory: Directory,
     last: Mutex<Option<Last>>,
-    last_open: LastOpen,
     /// The same, of the decoy's record.
     last_decoy: Mutex<Option<Last>>,
-    last_open_decoy: LastOpen,
     /// The decoy's record was looked for and wasn't there.
     no_decoy: AtomicBool,
     /// Of the decoy's record that was read first.
@@ -38,31 +36,6 @@ struct Last {
     entry: Entry,
 }
 
-/// The other half: the file that was read last stays open, and is read again for as long as it has its name.
-#[derive(Debug, Default)]
-struct LastOpen(Mutex<Option<(String, Checked)>>);
-
-impl LastOpen {
-    /// The text of a file; `None` where it is proven absent.
-    fn text(
-        &self,
-        directory: &Directory,
-        name: &str,
-    ) -> Result<Option<Zeroizing<String>>, FileError> {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, file)) = last.as_ref().filter(|(last, _)| last == name)
-            && let Some(text) = directory.text_again(name, file, DEMAND)?
-        {
-            return Ok(Some(text));
-        }
-        let opened = directory.checked_text(name, DEMAND)?;
-        Ok(opened.map(|(file, text)| {
-            *last = Some((name.to_owned(), file));
-            text
-        }))
-    }
-}
-
 impl fmt::Debug for Last {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Last").field("name", &self.name).finish_non_exhaustive() // the text has secrets in it
@@ -74,9 +47,7 @@ impl Records {
         Self {
             directory,
             last: Mutex::new(None),
-            last_open: LastOpen::default(),
             last_decoy: Mutex::new(None),
-            last_open_decoy: LastOpen::default(),
             no_decoy: AtomicBool::new(false),
             places_key: OnceLock::new(),
         }
@@ -91,14 +62,14 @@ impl Records {
     /// short, as those of people who aren't enrolled are, or damaged.
     pub(super) fn read(&self, user: &UserName) -> Result<Option<Entry>, Fault> {
         let name = file_name(user);
-        let text = match self.last_open.text(&self.directory, &name) {
+        let text = match self.directory.text(&name, DEMAND) {
             Ok(Some(text)) => text,
             absent_or_refused => {
                 self.read_decoy();
                 return absent_or_refused.map(|_| None).map_err(record_fault);
             }
         };
-        self.look_for_nobody();
+        let _ = self.look_for_nobody();
         let entry = self.understood(user, &name, text);
         if !matches!(entry, Ok(Entry::Enrolled(_))) {
             self.parse_decoy(decoy::RECORD_TEXT.to_owned().into());
@@ -190,8 +161,8 @@ impl Records {
     }
 
     /// The work of reading a record, for whoever has none that could be opened.
-    fn read_decoy(&self) {
-        let text = self.last_open_decoy.text(&self.directory, decoy::RECORD);
+    pub(super) fn read_decoy(&self) {
+        let text = self.directory.text(decoy::RECORD, DEMAND);
         self.no_decoy.store(matches!(text, Ok(None)), Ordering::Relaxed);
         let text = text.ok().flatten();
         if let Some(text) = &text {
@@ -209,8 +180,8 @@ impl Records {
     }
 
     /// The look that finds nothing, for whoever is found.
-    fn look_for_nobody(&self) {
-        let _ = self.directory.file(decoy::NOBODY, Access::Read, DEMAND);
+    pub(super) fn look_for_nobody(&self) -> Result<(), Fault> {
+        self.directory.file(decoy::NOBODY, Access::Read, DEMAND).map(drop).map_err(record_fault)
     }
 
     fn parse_decoy(&self, text: Zeroizing<String>) {

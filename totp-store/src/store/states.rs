@@ -1,7 +1,6 @@
 //! The state files: opened where they are, made where they are not.
 
 use std::fs::File;
-use std::sync::{Arc, PoisonError};
 
 use nix::errno::Errno;
 use totp_core::name::UserName;
@@ -10,7 +9,7 @@ use totp_core::store::Fault;
 use super::blocks::{Blocks, SIZE_ON_DISK};
 use super::fault::{is_the_processs, state_fault, unavailable};
 use super::{FileStore, decoy};
-use crate::files::{Access, Checked, Demand};
+use crate::files::{Access, Demand};
 
 /// What a state file must be.
 pub(super) const DEMAND: Demand = Demand::private(SIZE_ON_DISK);
@@ -45,11 +44,6 @@ impl<'a> Seat<'a> {
         Self { name: whose.as_str().to_owned(), whose, record_of, is_decoy: true, shared_by }
     }
 
-    /// Who logs in.
-    pub(super) fn user(&self) -> &UserName {
-        self.shared_by.as_ref().unwrap_or(&self.whose)
-    }
-
     /// Whether a transaction only pretends here, for somebody who has a state.
     pub(super) fn is_only_locked(&self) -> bool {
         self.record_of.is_none() && !self.is_decoy
@@ -57,16 +51,9 @@ impl<'a> Seat<'a> {
 }
 
 /// A state file on disk, open.
-#[derive(Debug)]
 pub(super) struct Opened {
-    pub(super) checked: Checked,
+    pub(super) file: File,
     pub(super) writable: bool,
-}
-
-impl Opened {
-    pub(super) fn file(&self) -> &File {
-        self.checked.file()
-    }
 }
 
 /// What became of making a state file.
@@ -81,11 +68,11 @@ impl FileStore {
     /// Opens a state on disk; read-only where the disk is.
     pub(super) fn open_state(&self, name: &str) -> Result<Option<Opened>, Fault> {
         let states = &self.directories()?.states;
-        match states.checked_file(name, Access::Write, DEMAND) {
-            Ok(file) => Ok(file.map(|checked| Opened { checked, writable: true })),
+        match states.file(name, Access::Write, DEMAND) {
+            Ok(file) => Ok(file.map(|file| Opened { file, writable: true })),
             Err(error) if error.errno_if_system() == Some(Errno::EROFS) => {
-                let file = states.checked_file(name, Access::Read, DEMAND).map_err(state_fault)?;
-                Ok(file.map(|checked| Opened { checked, writable: false }))
+                let file = states.file(name, Access::Read, DEMAND).map_err(state_fault)?;
+                Ok(file.map(|file| Opened { file, writable: false }))
             }
             Err(error) => Err(state_fault(error)),
         }
@@ -119,31 +106,29 @@ impl FileStore {
         }
     }
 
-    pub(super) fn read(&self, seat: &Seat<'_>, file: &File) -> Arc<Blocks> {
-        let mut last = self.last_read.lock().unwrap_or_else(PoisonError::into_inner);
-        let blocks = Blocks::read(&seat.whose, &*self.disk, file, last.as_ref());
-        *last = Some(Arc::clone(&blocks));
+    pub(super) fn read(&self, seat: &Seat<'_>, file: &File) -> Blocks {
+        let blocks = Blocks::read(&seat.whose, &*self.disk, file);
         if seat.is_decoy && blocks.is_short() {
-            return Arc::new(decoy::first_blocks(&seat.whose));
+            return decoy::first_blocks(&seat.whose);
         }
         blocks
     }
 
     /// Reads a state without its lock, wherever it is. One of its blocks may be half overwritten; never both.
-    pub(super) fn peek(&self, seat: &Seat<'_>) -> Result<(Arc<Blocks>, bool), Fault> {
+    pub(super) fn peek(&self, seat: &Seat<'_>) -> Result<(Blocks, bool), Fault> {
         let in_memory = self.memory.open(&seat.name, Access::Read)?;
         let volatile = in_memory.is_some();
-        let checked = match in_memory {
-            Some(checked) => Some(checked),
+        let file = match in_memory {
+            Some(file) => Some(file),
             None => self
                 .directories()?
                 .states
-                .checked_file(&seat.name, Access::Read, DEMAND)
+                .file(&seat.name, Access::Read, DEMAND)
                 .map_err(state_fault)?,
         };
-        match checked {
-            Some(checked) => Ok((self.read(seat, checked.file()), volatile)),
-            None => Ok((Arc::new(Blocks::blank(&seat.whose)), false)),
+        match file {
+            Some(file) => Ok((self.read(seat, &file), volatile)),
+            None => Ok((Blocks::blank(&seat.whose), false)),
         }
     }
 }

@@ -137,28 +137,30 @@ impl FileStore {
         let Some(opened) = opened else {
             return self.in_memory_alone(seat, f);
         };
-        let _held = self.lock(seat, opened.file())?;
-        if !directories.states.still_names(&seat.name, &opened.checked).map_err(state_fault)? {
+        let _held = self.lock(seat, &opened.file)?;
+        if !directories.states.names(&seat.name, &opened.file).map_err(state_fault)? {
             return Ok(Turn::Again);
         }
         let Some(entry) = self.entry(seat)? else { return Ok(Turn::StateWanted) };
         let enrollment = enrollment(entry.as_ref());
         let in_memory = self.memory.open(&seat.name, Access::Write);
         if seat.is_only_locked() {
+            // What everybody would be refused for, they are too.
+            unless_the_users_own(in_memory)?;
             return self.pretended(seat, &opened, f);
         }
         let Some(in_memory) = in_memory? else {
             return self.on_disk(seat, &opened, entry, f);
         };
-        let _held = self.lock(seat, in_memory.file())?;
+        let _held = self.lock(seat, &in_memory)?;
         if !self.memory.names(&seat.name, &in_memory)? {
             return Ok(Turn::Again);
         }
-        let memory = self.read(seat, in_memory.file());
+        let memory = self.read(seat, &in_memory);
         if self.take_back(seat, &opened, enrollment, &memory)? {
             return self.on_disk(seat, &opened, entry, f);
         }
-        self.in_memory(seat, in_memory.file(), &memory, entry, f)
+        self.in_memory(seat, &in_memory, &memory, entry, f)
     }
 
     /// The user's lock. A decoy's file is many users': one that waits there waits for a login of the same name, as with a
@@ -177,14 +179,14 @@ impl FileStore {
             self.memory.make(&seat.name)?;
             return Ok(Turn::Again);
         };
-        let _held = self.lock(seat, file.file())?;
+        let _held = self.lock(seat, &file)?;
         let current = self.memory.names(&seat.name, &file)?;
         if !current || self.open_state(&seat.name)?.is_some() {
             return Ok(Turn::Again);
         }
         let Some(entry) = self.entry(seat)? else { return Ok(Turn::StateWanted) };
-        let memory = self.read(seat, file.file());
-        self.in_memory(seat, file.file(), &memory, entry, f)
+        let memory = self.read(seat, &file);
+        self.in_memory(seat, &file, &memory, entry, f)
     }
 
     /// The user's record, read under the lock. The outer `None`: it is the decoy that is locked, and the user turns
@@ -194,9 +196,9 @@ impl FileStore {
         let records = &self.directories()?.records;
         let entry = match seat.record_of {
             Some(user) => records.read(user)?,
-            // Whatever it says. What was read before the prompt stands open, and is read again as for anybody else.
             None => {
-                let _ = records.read(seat.user());
+                unless_the_users_own(records.look_for_nobody())?;
+                records.read_decoy();
                 None
             }
         };
@@ -217,12 +219,12 @@ impl FileStore {
         opened: &Opened,
         f: &mut dyn Decision,
     ) -> Result<Turn, Fault> {
-        let blocks = self.read(seat, opened.file());
+        let blocks = self.read(seat, &opened.file);
         let view = View { found: Found::Absent, meter: blocks.meter(), volatile: None };
         f.decide(&view);
         let kept = f.commit(&mut |_| {
             // Where it can't be written nothing is lost.
-            let _ = blocks.write_meter_again(&*self.disk, opened.file());
+            let _ = blocks.write_meter_again(&*self.disk, &opened.file);
             Ok(Durability::Disk)
         });
         self.written(kept, seat)
@@ -235,7 +237,7 @@ impl FileStore {
         entry: Option<Entry>,
         f: &mut dyn Decision,
     ) -> Result<Turn, Fault> {
-        let blocks = self.read(seat, opened.file());
+        let blocks = self.read(seat, &opened.file);
         let enrollment = enrollment(entry.as_ref());
         let mut view = View { found: found(entry, &blocks), meter: blocks.meter(), volatile: None };
         f.decide(&view);
@@ -308,12 +310,12 @@ impl FileStore {
         if !opened.writable {
             return Ok(false);
         }
-        let on_disk = self.read(seat, opened.file());
+        let on_disk = self.read(seat, &opened.file);
         let writes = on_disk.taking_back(enrollment, memory);
         let disk = &*self.disk;
         let written = self
             .write_blocks(&on_disk, opened, enrollment, &writes)
-            .and_then(|()| disk.flush(opened.file()));
+            .and_then(|()| disk.flush(&opened.file));
         if written.is_err() {
             return Ok(false);
         }
@@ -329,7 +331,7 @@ impl FileStore {
         writes: &Writes,
     ) -> io::Result<()> {
         let keep_record = || self.keep_record(blocks, enrollment);
-        blocks.write(&*self.disk, opened.file(), enrollment, writes, &keep_record)
+        blocks.write(&*self.disk, &opened.file, enrollment, writes, &keep_record)
     }
 
     /// Before a state is written that means nothing under any other record. Whoever put this one in place may have been
@@ -362,5 +364,13 @@ impl FileStore {
         if let Some(directories) = self.directories.get() {
             let _ = directories.states.file(decoy::NOBODY, Access::Write, DEMAND);
         }
+    }
+}
+
+/// What one user's files are like shows in nothing that is pretended; what everybody would be refused for does.
+fn unless_the_users_own<T>(found: Result<T, Fault>) -> Result<(), Fault> {
+    match found {
+        Err(fault) if !fault.kind.is_the_users_own() => Err(fault),
+        _ => Ok(()),
     }
 }
