@@ -211,6 +211,31 @@ ssize_t pwrite64(int fd, const void *from, size_t size, off_t offset)
     return FAILS(fd_is_ours(fd)) ? -1 : syscall(SYS_pwrite64, fd, from, size, offset);
 }
 
+/* An empty name is the descriptor itself. */
+static int looked_at_is_ours(int directory, const char *name, int flags)
+{
+    return (flags & AT_EMPTY_PATH) && name && !*name ? fd_is_ours(directory) : name_is_ours(directory, name);
+}
+
+int statx(int directory, const char *restrict name, int flags, unsigned mask, struct statx *restrict to)
+{
+    return FAILS(looked_at_is_ours(directory, name, flags)) ? -1
+        : (int)syscall(SYS_statx, directory, name, flags, mask, to);
+}
+
+int fstatat(int directory, const char *restrict name, struct stat *restrict to, int flags)
+{
+    return FAILS(looked_at_is_ours(directory, name, flags)) ? -1
+        : (int)syscall(SYS_newfstatat, directory, name, to, flags);
+}
+
+int fstat(int fd, struct stat *to)
+{
+    return FAILS(fd_is_ours(fd)) ? -1 : (int)syscall(SYS_fstat, fd, to);
+}
+
+int fstat64(int, struct stat64 *) __attribute__((alias("fstat")));
+
 int ftruncate64(int fd, off_t length)
 {
     return FAILS(fd_is_ours(fd)) ? -1 : (int)syscall(SYS_ftruncate, fd, length);
