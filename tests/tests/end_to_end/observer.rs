@@ -85,7 +85,8 @@ fn call(line: &str) -> Option<String> {
     // A file that strangers share is locked by the name, place by place.
     let name = if name == "flock" || rest.contains("F_OFD_SETLK") { "lock" } else { name };
     // A record is as long as its user's name makes it.
-    let whole_blocks = result.parse().is_ok_and(|bytes: u64| bytes > 0 && bytes % 4096 == 0);
+    let whole_blocks =
+        result.parse().is_ok_and(|bytes: u64| bytes > 0 && bytes.is_multiple_of(4096));
     let moves = ["pread64", "pwrite64"].contains(&name) && whole_blocks;
     let bytes = if moves { result } else { "" };
     ours.then(|| format!("{name} {bytes}"))
