@@ -18,6 +18,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
+    clippy::exit,
     clippy::print_stdout,
     clippy::print_stderr
 )]
@@ -32,23 +33,35 @@ use std::path::PathBuf;
 use report::Report;
 
 fn main() {
-    let mut arguments = std::env::args().skip(1);
-    let (only, page) = match arguments.next() {
-        Some(word) if word == "--only" => (arguments.next(), None),
-        page => (None, page.map(PathBuf::from)),
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let Some((only, page)) = understood(&words) else {
+        let names = measures::names().join(", ");
+        eprintln!(
+            "usage: pam-totp-bench [PAGE]\n       pam-totp-bench --only MEASURE, one of {names}"
+        );
+        std::process::exit(2);
     };
-    if let Some(name) = &only {
-        measures::check(name);
-    }
     let before = machine::load();
     let scene = measures::Scene::build();
     let machine = machine::describe(&scene.volumes);
     let mut report = Report::default();
-    measures::all(&scene, only.as_deref(), &mut report);
+    measures::all(&scene, only, &mut report);
     let text =
         format!("{machine}, load {before} before and {} after.\n\n{report}", machine::load());
     println!("{text}");
     if let Some(page) = page {
         page::put(&page, &text);
+    }
+}
+
+/// The one question, or the page. `None`: nothing that is known here, before anything is measured for it.
+fn understood(words: &[String]) -> Option<(Option<&str>, Option<PathBuf>)> {
+    match words {
+        [] => Some((None, None)),
+        [flag, name] if flag == "--only" => {
+            measures::names().contains(&name.as_str()).then_some((Some(name), None))
+        }
+        [page] if !page.starts_with('-') => Some((None, Some(PathBuf::from(page)))),
+        _ => None,
     }
 }
