@@ -138,3 +138,15 @@ fn however_few_descriptors_are_free_nobody_is_told_from_the_others() {
         }
     }
 }
+
+#[test]
+fn where_run_cannot_be_trusted_nobody_is_told_from_the_others() {
+    let house = house();
+    house.run("chmod", &["0777", "/run/pam-totp"]);
+    let outcome = |user| house.application().login("code", user).authenticate(["123456", "234567"]);
+    let expected = outcome("enrolled");
+    assert_eq!(expected.code, Pam::SystemErr);
+    for user in ENROLLED.into_iter().chain(["stranger", "invited", NOBODY]) {
+        assert_eq!(outcome(user), expected, "{user}");
+    }
+}
