@@ -1,45 +1,25 @@
-//! `pam_totp.so`: asks for the second factor where PAM is asked for a login.
+//! `pam_totp.so`: relays between a program that logs a user in and the daemon that decides.
 //!
-//! The module talks and decides nothing: what a login is asked, and whether an answer is right, is
-//! decided in `totp-core`; what is kept is kept by `totp-store`. From here, nothing reaches a
-//! network, starts a thread or a process, or writes to the terminal other than through PAM's
-//! conversation.
+//! The module decides nothing, reads no file of ours and holds no secret of its own. It takes what the program and libpam say,
+//! sends it to `totpd` in one message, and does what it is told until the decision comes: shows prompts and lines, writes to
+//! the system's log, returns. Where no daemon answers, and the program is root's, it starts `totpd --once`.
 //!
-//! | file | what |
+//! Built without the standard library and without an allocator. A panic that can be reached is an error of the linker, so that
+//! no code of this module unwinds or aborts: a thread of the host that ends inside the conversation ends as it would in C.
+//!
+//! | file | contents |
 //! |---|---|
-//! | [`ffi`] | the exported entry points and libpam: the only unsafe code of the workspace |
-//! | [`host`] | what the rest sees of libpam: a safe trait, which tests stand in for |
-//! | [`arguments`], [`configuration`] | the line in `/etc/pam.d`, and `config.toml` |
-//! | [`facts`], [`ssh_auth_info`] | where a login comes from |
-//! | [`person`] | who it is, by the name service |
-//! | [`auth`] | the hook before: is this login asked? |
-//! | [`mark`], [`account`] | what it leaves, and the hook behind: enrollment, codes, notices |
-//! | [`remembered`] | the device somebody comes with |
-//! | [`trial`] | one login that is asked: its dialogue, its end, its lines in the log |
-//! | [`first_answer`] | what came along with the password |
-//! | [`judge`] | an answer on its way through the store |
-//! | [`text_message`] | a code on its way to the outbox |
-//! | [`events`], [`telling`] | what logins leave for the permanent record and for people |
+//! | [`ffi`] | libpam, the socket, the helper process: the only unsafe code of the workspace |
+//! | [`words`] | the words of the PAM line that are the module's own |
+//! | [`relay`] | the conversation with the daemon, and what becomes of it where the daemon is gone |
+#![cfg_attr(all(panic = "abort", not(test)), no_std)]
 #![deny(unsafe_code)]
 
-#[cfg(all(feature = "test-panic", not(debug_assertions)))]
-compile_error!("test-panic is for tests: it must not be part of a release build");
+// With unwinding it would silently contain the standard library, and abort the host where a thread ends in the conversation.
+#[cfg(all(panic = "unwind", not(debug_assertions), not(test)))]
+compile_error!("build the module with: cargo build --profile module --package pam-totp");
 
-mod account;
-mod arguments;
-mod auth;
-mod configuration;
-mod events;
-mod facts;
 #[allow(unsafe_code)]
 mod ffi;
-mod first_answer;
-mod host;
-mod judge;
-mod mark;
-mod person;
-mod remembered;
-mod ssh_auth_info;
-mod telling;
-mod text_message;
-mod trial;
+mod relay;
+mod words;

@@ -12,25 +12,28 @@ pub(crate) struct Built {
     pub(crate) module: PathBuf,
     pub(crate) command: PathBuf,
     pub(crate) agent: PathBuf,
+    pub(crate) daemon: PathBuf,
     pub(crate) application: PathBuf,
 }
 
-/// Built once per test process. `PAM_TOTP_MODULE`, `TOTP_ADMIN` and `TOTP_AGENT` name others, as `make test` does to
-/// try the very files that would be installed; `PAM_TOTP_APPLICATION` too, as `make sanitize` does.
+/// Built once per test process. `PAM_TOTP_MODULE`, `TOTP_ADMIN`, `TOTP_AGENT` and `TOTPD` name others, as `make test` does
+/// to try the very files that would be installed; `PAM_TOTP_APPLICATION` too, as `make sanitize` does.
 pub(crate) fn built() -> &'static Built {
     static BUILT: OnceLock<Built> = OnceLock::new();
     BUILT.get_or_init(|| {
         let directory = target_directory();
-        let named = ["PAM_TOTP_MODULE", "TOTP_ADMIN", "TOTP_AGENT"].map(env::var_os);
+        let named = ["PAM_TOTP_MODULE", "TOTP_ADMIN", "TOTP_AGENT", "TOTPD"].map(env::var_os);
         if named.iter().any(Option::is_none) {
             build_workspace(&directory);
         }
-        let [module, command, agent] = named;
+        let [module, command, agent, daemon] = named;
         let or = |named: Option<_>, file| named.map_or_else(|| directory.join(file), PathBuf::from);
         Built {
-            module: or(module, "libpam_totp.so"),
+            // Its profile alone links it as it is installed.
+            module: or(module, "../module/libpam_totp.so"),
             command: or(command, "totp-admin"),
             agent: or(agent, "totp-agent"),
+            daemon: or(daemon, "totpd"),
             application: env::var_os("PAM_TOTP_APPLICATION")
                 .map_or_else(|| compile_application(&directory), PathBuf::from),
         }
@@ -48,39 +51,24 @@ fn target_directory() -> PathBuf {
 }
 
 fn build_workspace(directory: &Path) {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.args(["build", "--quiet", "--package", "pam-totp", "--package", "totp-admin"]);
-    command.args(["--package", "totp-agent"]);
-    command.arg("--manifest-path").arg(workspace().join("Cargo.toml"));
-    command
-        .arg("--target-dir")
-        .arg(directory.parent().expect("the profile lies in the target dir"));
-    if directory.ends_with("release") {
-        command.arg("--release");
-    }
-    let status = command.status().expect("cargo can be started");
-    assert!(status.success(), "building the module and the command failed: {status}");
+    let release: &[&str] = if directory.ends_with("release") { &["--release"] } else { &[] };
+    let programs = ["--package", "totp-admin", "--package", "totp-agent", "--package", "totpd"];
+    cargo_build(directory, &[release, &programs].concat());
+    cargo_build(directory, &["--profile", "module", "--package", "pam-totp"]);
 }
 
-/// The module once more, with the argument `test_panic`, which no release build knows.
-#[must_use]
-pub fn module_that_can_panic() -> PathBuf {
-    // A directory of its own, so that the module under test isn't overwritten; the module's own tests
-    // build the same there.
-    let target = target_directory();
-    let directory = target.parent().expect("the profile lies in the target dir").join("tmp/module");
+fn cargo_build(directory: &Path, arguments: &[&str]) {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let target = directory.parent().expect("the profile lies in the target dir");
     let status = Command::new(cargo)
-        .args(["build", "--quiet", "--lib", "--features", "test-panic"])
-        .arg("--manifest-path")
-        .arg(workspace().join("pam-totp/Cargo.toml"))
+        .args(["build", "--quiet", "--manifest-path"])
+        .arg(workspace().join("Cargo.toml"))
         .arg("--target-dir")
-        .arg(&directory)
+        .arg(target)
+        .args(arguments)
         .status()
         .expect("cargo can be started");
-    assert!(status.success(), "building the module that can panic failed: {status}");
-    directory.join("debug/libpam_totp.so")
+    assert!(status.success(), "cargo build {arguments:?} failed: {status}");
 }
 
 fn compile_application(directory: &Path) -> PathBuf {

@@ -11,7 +11,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
 
-use nix::unistd::geteuid;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, geteuid};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -35,7 +36,35 @@ pub struct Plan {
     pub config: Option<String>,
     /// The module's arguments in every stack.
     pub arguments: String,
+    /// Which program decides logins.
+    pub decided_by: Decider,
 }
+
+/// Which program decides the logins of a house.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decider {
+    /// `totpd`.
+    Daemon,
+    /// `totpd --once`, which the module starts where no daemon answers.
+    Once,
+}
+
+impl Decider {
+    /// The daemon, unless `PAM_TOTP_ONCE=1` asks for the other: so both are tried with the same tests.
+    #[must_use]
+    pub fn usual() -> Self {
+        match std::env::var_os("PAM_TOTP_ONCE") {
+            Some(one) if one == "1" => Self::Once,
+            _ => Self::Daemon,
+        }
+    }
+}
+
+/// Where the daemon of a house listens for programs of root.
+pub const ROOT_SOCKET: &str = "/run/pam-totp/root.sock";
+
+/// Where it listens for all others.
+pub const USER_SOCKET: &str = "/run/pam-totp/user.sock";
 
 impl Default for Plan {
     fn default() -> Self {
@@ -45,6 +74,7 @@ impl Default for Plan {
             config: None,
             // The pause after a failure is libpam's and has its own test.
             arguments: "nodelay".to_string(),
+            decided_by: Decider::usual(),
         }
     }
 }
@@ -58,6 +88,7 @@ pub struct House {
     people: Vec<Person>,
     syslog: Syslog,
     security: PathBuf,
+    daemon: Option<Child>,
     // Last: removed when no mount needs it any more.
     disk: TempDir,
 }
@@ -121,7 +152,7 @@ impl House {
             .arg(concat!(include_str!("house/furnish.sh"), "echo ready; exec cat >/dev/null"))
             .arg("furnish")
             .args([disk.path(), &security, &built.module, &built.command])
-            .args([&disk.path().join("log"), &built.application, &built.agent])
+            .args([&disk.path().join("log"), &built.application, &built.agent, &built.daemon])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -130,10 +161,59 @@ impl House {
         BufReader::new(keeper.stdout.take().unwrap()).read_line(&mut said).unwrap();
         assert_eq!(said, "ready\n", "a mount namespace could not be made or furnished");
         let door = keeper.stdin.take();
-        let mut house = Self { keeper, door, people: Vec::new(), syslog, security, disk };
+        let mut house =
+            Self { keeper, door, people: Vec::new(), syslog, security, daemon: None, disk };
         house.people = accounts::settle(&house.path("/"), &plan.people);
         house.furnish(plan);
+        if plan.decided_by == Decider::Daemon {
+            house.start_daemon();
+        }
         house
+    }
+
+    /// Starts `totpd`, and waits until it listens.
+    ///
+    /// # Panics
+    ///
+    /// If it does not.
+    pub fn start_daemon(&mut self) {
+        assert!(self.daemon.is_none(), "it runs already");
+        self.daemon = Some(self.another_daemon());
+        crate::eventually("totpd listens", || self.daemon_answers().then_some(()));
+    }
+
+    /// Starts a `totpd` with the usual sockets.
+    pub fn another_daemon(&self) -> Child {
+        let mut command = self.command("totpd");
+        command.args(["--socket", ROOT_SOCKET, "--user-socket", USER_SOCKET]);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().expect("nsenter (util-linux) is needed")
+    }
+
+    /// Whether a connection to the daemon is accepted.
+    #[must_use]
+    pub fn daemon_answers(&self) -> bool {
+        crate::Module::connect(&self.path(ROOT_SOCKET)).is_some_and(|module| module.is_welcome())
+    }
+
+    /// The process of `totpd`.
+    ///
+    /// # Panics
+    ///
+    /// If it was not started.
+    #[must_use]
+    pub fn daemon_pid(&self) -> Pid {
+        let daemon = self.daemon.as_ref().expect("totpd was started");
+        Pid::from_raw(i32::try_from(daemon.id()).expect("a process id"))
+    }
+
+    /// Ends `totpd` with a signal, and waits for its end.
+    pub fn end_daemon(&mut self, signal: Signal) {
+        let pid = self.daemon_pid();
+        kill(pid, signal).expect("totpd runs");
+        if let Some(mut daemon) = self.daemon.take() {
+            daemon.wait().expect("totpd ends");
+        }
     }
 
     /// The path by which a file of the house is reached from outside.
@@ -381,6 +461,10 @@ impl House {
 
 impl Drop for House {
     fn drop(&mut self) {
+        if let Some(mut daemon) = self.daemon.take() {
+            let _ = daemon.kill();
+            let _ = daemon.wait();
+        }
         drop(self.door.take());
         if std::thread::panicking() {
             eprintln_lines("syslog of the house", &self.syslog.lines());

@@ -2,7 +2,7 @@
 //! other supervisor.
 //!
 //! - `service`: the loops: one for mail and the permanent record, one for text messages
-//! - `service/watch`: what wakes them: files, signals, time; `service/notify`: telling systemd
+//! - `service/watch`: what wakes them: files, signals, time
 //! - `service/log`: what is said to standard error and syslog
 //!
 //! How a message is made and handed over is the library's (`lib.rs`), which the command uses, too.

@@ -233,6 +233,8 @@ pub enum Reason {
     Store(crate::store::FaultKind),
     /// The configuration can't be used.
     Config,
+    /// A program that is not root asks about an account that is not its own.
+    Caller,
 }
 
 impl Reason {
@@ -251,6 +253,7 @@ impl Reason {
             Self::NoReply => "no-reply",
             Self::Store(kind) => kind.as_str(),
             Self::Config => "config",
+            Self::Caller => "caller",
         }
     }
 }

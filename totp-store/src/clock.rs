@@ -40,6 +40,13 @@ fn rest_of_millisecond(passed: Duration) -> Duration {
     Duration::from_nanos(u64::from(WHOLE.saturating_sub(passed.subsec_nanos() % WHOLE)))
 }
 
+/// How long the machine has been running, suspended or not: a clock that nobody sets.
+#[must_use]
+pub fn since_boot() -> Duration {
+    // Fails only for a clock that the kernel does not have.
+    clock_gettime(ClockId::CLOCK_BOOTTIME).map(Duration::from).unwrap_or_default()
+}
+
 /// When process 1 started, by today's clock: before that, nothing in `/run` can have been written.
 ///
 /// Counted back from `now` by the age of process 1, so that a clock set since then moves both alike.

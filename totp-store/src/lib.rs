@@ -13,6 +13,7 @@
 //! - [`permanent`]: the permanent record
 //! - [`recorded`]: changes, of which it has every one before it is made
 //! - [`remembered`]: remembered devices
+//! - [`notify`]: telling systemd how a service is
 //! - [`outbox`], [`notices`]: what people are to be told, by mail and text message, and at their next login
 #![forbid(unsafe_code)]
 
@@ -25,6 +26,7 @@ pub mod files;
 mod flock;
 pub mod limits;
 mod machine;
+pub mod notify;
 pub mod notices;
 pub mod outbox;
 pub mod permanent;

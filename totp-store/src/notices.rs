@@ -63,6 +63,22 @@ pub struct Shown {
     raw: String,
 }
 
+impl Shown {
+    /// The lines as they stand in the file, and how many more there were: what [`Shown::from_parts`] makes the same of.
+    #[must_use]
+    pub fn to_parts(&self) -> (String, u64) {
+        (self.raw.clone(), self.more)
+    }
+
+    /// What [`Notices::look`] found earlier.
+    #[must_use]
+    pub fn from_parts(raw: String, more: u64) -> Self {
+        let text = |line: &str| line.split_once(' ').map(|(_, text)| printable(text));
+        let lines = raw.lines().filter_map(text).collect();
+        Self { lines, more, raw }
+    }
+}
+
 impl Notices {
     pub(crate) fn beneath(state_dir: &Directory) -> Result<Self, FileError> {
         Ok(Self { directory: state_dir.inner("notices", Shared::Nobody)? })
@@ -122,9 +138,7 @@ impl Notices {
             let Some(held) = self.locked(&file, &name)? else { continue };
             let content = Content::read(&file).map_err(|e| self.system(&name, "read", &e))?;
             drop(held);
-            let text = |line: &str| line.split_once(' ').map(|(_, text)| printable(text));
-            let lines = content.lines.lines().filter_map(text).collect();
-            return Ok(Shown { lines, more: content.more, raw: content.lines });
+            return Ok(Shown::from_parts(content.lines, content.more));
         }
     }
 

@@ -1,158 +1,200 @@
-//! A PAM handle as a [`Host`].
+//! A PAM handle: its items, its log, and what the hooks of one handle keep for each other.
 
-use std::ffi::{CStr, c_int};
+use core::ffi::{CStr, c_char, c_int, c_void};
+use core::ptr;
 
-use pam::constants::PamResultCode;
-use pam::items::{AuthTok, RHost, RUser, Service, Tty, User};
-use pam::module::PamHandle;
-use zeroize::Zeroizing;
+use totp_wire::{Later, Priority, limits};
 
-use super::conversation::{Style, converse};
-use super::text::Message;
-use super::{libpam, text};
-use crate::host::{Echo, Host, HostError, NoReply, NoUser, Priority, Typed};
-use crate::mark::Mark;
+use super::conversation::{Reply, Style, converse};
+use super::memory::Memory;
+use super::once::Failed;
+use super::pam::{self, PamHandle};
 
-/// The name of our note in the handle. Whoever reads it takes it for a [`Note`].
-const NOTE: &str = "pam_totp:mark";
-
-/// What our hooks leave for each other.
-#[derive(Default)]
-struct Note {
-    /// What auth found out; nothing once it is taken or cleared.
-    mark: Option<Mark>,
-    /// Whether it means, or meant before it was taken, that nobody gets in without enrolling.
-    enrollment_due: bool,
-}
+/// The name of what is kept in the handle: a [`Kept`], and nothing else.
+const NOTE: &CStr = c"pam_totp:mark";
 
 /// A handle for the time of one hook.
-pub(super) struct Handle<'a>(pub(super) &'a mut PamHandle);
+pub(crate) struct Handle(*mut PamHandle);
 
-impl Handle<'_> {
-    fn leave(&mut self, note: Note) -> Result<(), HostError> {
-        self.0.set_data(NOTE, Box::new(note)).map_err(|_| HostError { call: "pam_set_data" })
-    }
-
-    fn note(&self) -> Option<&Note> {
-        // SAFETY: nothing but `leave` stores under this name, and it stores a `Note`. libpam frees
-        // it through the clean-up function stored along, when it is replaced or the handle ends;
-        // the borrow of the handle keeps both away while the reference is used.
-        unsafe { self.0.get_data::<Note>(NOTE) }.ok()
-    }
-
-    /// The name the program has set, if any.
-    fn user_item(&self) -> Result<Option<Vec<u8>>, HostError> {
-        let item = self.0.get_item::<User<'_>>();
-        let item = item.map_err(|_| HostError { call: "pam_get_item(PAM_USER)" })?;
-        Ok(item.map(|user| user.to_bytes().to_vec()))
-    }
+/// What a hook has left, and how much of it lies in memory now.
+pub(crate) struct Found {
+    /// Which hooks are to bring it along.
+    pub(crate) later: Later,
+    /// Bytes.
+    pub(crate) length: usize,
 }
 
-impl Host for Handle<'_> {
-    fn user(&mut self) -> Result<Vec<u8>, NoUser> {
-        if let Some(user) = self.user_item()? {
-            return Ok(user);
+/// What is kept in the handle: this, and as many bytes behind it.
+#[repr(C)]
+struct Kept {
+    later: Later,
+    length: usize,
+}
+
+/// How urgent a line is.
+#[derive(Clone, Copy)]
+pub(crate) enum Level {
+    /// An administrator has to do something: the module's own lines.
+    Error,
+    /// As the daemon says.
+    Of(Priority),
+}
+
+impl Handle {
+    /// # Safety
+    ///
+    /// Null, or a valid handle that nothing else uses while the value lives.
+    pub(super) unsafe fn new(handle: *mut PamHandle) -> Option<Self> {
+        if handle.is_null() { None } else { Some(Self(handle)) }
+    }
+
+    /// Sees to it that the handle has a user name, and asks for one where it has none.
+    pub(crate) fn ask_for_user(&mut self) -> c_int {
+        let mut user: *const c_char = ptr::null();
+        // SAFETY: a valid handle (`new`), room for a pointer, and no prompt of our own.
+        unsafe { pam::pam_get_user(self.0, &raw mut user, ptr::null()) }
+    }
+
+    /// A text item; `None` where it is not set.
+    pub(crate) fn item(&self, kind: c_int) -> Option<&CStr> {
+        let mut item: *const c_void = ptr::null();
+        // SAFETY: a valid handle (`new`), and room for a pointer.
+        let status = unsafe { pam::pam_get_item(self.0, kind, &raw mut item) };
+        if status != pam::SUCCESS || item.is_null() {
+            return None;
         }
-        // Asks for it. What it returns would have to be UTF-8, so the name is read from the item.
-        let asked = self.0.get_user(None).map(drop);
-        match (self.user_item()?, asked) {
-            (Some(user), _) => Ok(user),
-            (None, Err(PamResultCode::PAM_CONV_ERR)) => Err(NoReply.into()),
-            (None, _) => Err(HostError { call: "pam_get_user" }.into()),
+        // SAFETY: the kinds that are asked for are C strings of libpam's, which live until the item is set; that needs
+        // the handle mutably.
+        Some(unsafe { CStr::from_ptr(item.cast()) })
+    }
+
+    /// A variable of PAM's own environment.
+    pub(crate) fn environment(&self, name: &CStr) -> Option<&CStr> {
+        // SAFETY: a valid handle (`new`), and a C string.
+        let value = unsafe { pam::pam_getenv(self.0, name.as_ptr()) };
+        if value.is_null() {
+            return None;
         }
+        // SAFETY: a C string within libpam's environment, which lives until that is changed; that needs the handle mutably.
+        Some(unsafe { CStr::from_ptr(value) })
     }
 
-    fn service(&self) -> Vec<u8> {
-        let item = self.0.get_item::<Service<'_>>().ok().flatten();
-        item.map(|item| item.to_bytes().to_vec()).unwrap_or_default()
+    /// Sets `PAM_AUTHTOK`; libpam copies it, and wipes its copy at the end of the handle.
+    pub(crate) fn set_authtok(&mut self, password: &CStr) -> bool {
+        // SAFETY: a valid handle (`new`), and a C string, which libpam copies.
+        unsafe { pam::pam_set_item(self.0, pam::AUTHTOK, password.as_ptr().cast()) == pam::SUCCESS }
     }
 
-    fn rhost(&self) -> Vec<u8> {
-        let item = self.0.get_item::<RHost<'_>>().ok().flatten();
-        item.map(|item| item.to_bytes().to_vec()).unwrap_or_default()
+    /// Asks for a delay before a failure is reported.
+    pub(crate) fn fail_delay(&mut self, microseconds: u32) {
+        // SAFETY: a valid handle (`new`).
+        unsafe { pam::pam_fail_delay(self.0, microseconds) };
     }
 
-    fn tty(&self) -> Vec<u8> {
-        let item = self.0.get_item::<Tty<'_>>().ok().flatten();
-        item.map(|item| item.to_bytes().to_vec()).unwrap_or_default()
-    }
-
-    fn ruser(&self) -> Vec<u8> {
-        let item = self.0.get_item::<RUser<'_>>().ok().flatten();
-        item.map(|item| item.to_bytes().to_vec()).unwrap_or_default()
-    }
-
-    fn pam_env(&self, name: &CStr) -> Option<Vec<u8>> {
-        libpam::environment(self.0, name)
-    }
-
-    fn authtok(&self) -> Option<Typed> {
-        let item = self.0.get_item::<AuthTok<'_>>().ok().flatten()?;
-        Some(Typed::new(item.as_bytes().to_vec()))
-    }
-
-    fn set_authtok(&mut self, password: &Typed) -> Result<(), HostError> {
-        let failed = HostError { call: "pam_set_item(PAM_AUTHTOK)" };
-        let bytes = password.as_bytes();
-        // Its final size from the start: a buffer that grew would leave a copy unwiped.
-        let mut text = Zeroizing::new(Vec::with_capacity(bytes.len().saturating_add(1)));
-        text.extend_from_slice(bytes);
-        text.push(0);
-        let text = CStr::from_bytes_with_nul(&text).map_err(|_| failed)?;
-        if libpam::set_authtok(self.0, text) { Ok(()) } else { Err(failed) }
-    }
-
-    fn ask(&mut self, prompt: &str, echo: Echo) -> Result<Typed, NoReply> {
-        let style = match echo {
-            Echo::Off => Style::Hidden,
-            Echo::On => Style::Shown,
+    /// Writes a line to the system's log. `format` has exactly one `%s`.
+    pub(crate) fn log(&self, level: Level, format: &'static CStr, text: &CStr) {
+        let level = match level {
+            Level::Error => c_int::from(Priority::Error.level()),
+            Level::Of(priority) => c_int::from(priority.level()),
         };
-        converse(self.0, style, &Message::new(prompt)).flatten().ok_or(NoReply)
+        // SAFETY: a valid handle (`new`); a format of this crate's for the one C string that follows.
+        unsafe { pam::pam_syslog(self.0, level, format.as_ptr(), text.as_ptr()) };
     }
 
-    fn tell(&mut self, text: &str) -> bool {
-        converse(self.0, Style::Info, &Message::new(text)).is_some()
-    }
-
-    fn log(&self, priority: Priority, line: &str) {
-        libpam::log(self.0, level(priority), &text::log_line(line));
-    }
-
-    fn fail_delay(&mut self, microseconds: u32) {
-        libpam::fail_delay(self.0, microseconds);
-    }
-
-    fn mark(&mut self, mark: Mark) -> Result<(), HostError> {
-        let enrollment_due = mark.enrollment_is_due();
-        self.leave(Note { mark: Some(mark), enrollment_due })
-    }
-
-    fn take_mark(&mut self) -> Result<Option<Mark>, HostError> {
-        let mark = self.note().and_then(|note| note.mark.clone());
-        let enrollment_due = self.enrollment_is_due();
-        // Nothing to take away from a program that never called auth.
-        if mark.is_some() {
-            self.leave(Note { mark: None, enrollment_due })?;
+    /// Says why no helper was started, where `socket` does not answer.
+    pub(crate) fn log_failed_start(&self, failed: Failed, socket: &CStr) {
+        let level = c_int::from(Priority::Error.level());
+        let (what, program) = (failed.what.as_ptr(), failed.program.as_ptr());
+        // SAFETY: a valid handle (`new`); the format takes three C strings and an integer.
+        unsafe {
+            let format = c"totpd does not answer at %s, and %s --once is not started: %s (error %d); login denied";
+            pam::pam_syslog(self.0, level, format.as_ptr(), socket.as_ptr(), program, what, failed.errno);
         }
-        Ok(mark)
     }
 
-    fn enrollment_is_due(&self) -> bool {
-        self.note().is_some_and(|note| note.enrollment_due)
+    /// Shows a prompt and waits for one line; `None` where there is no answer.
+    pub(crate) fn ask(&mut self, style: Style, prompt: &CStr) -> Option<Reply> {
+        // SAFETY: a valid handle (`new`).
+        unsafe { converse(self.0, style, prompt) }.flatten()
     }
 
-    fn clear_mark(&mut self) -> Result<(), HostError> {
-        self.leave(Note::default())
+    /// Shows a line, and says whether the program took it.
+    pub(crate) fn tell(&mut self, text: &CStr) -> bool {
+        // SAFETY: a valid handle (`new`).
+        unsafe { converse(self.0, Style::Info, text) }.is_some()
+    }
+
+    /// Keeps a mark in the handle, in the place of an earlier one; an empty mark is none.
+    pub(crate) fn keep(&mut self, mark: &[u8], later: Later) -> bool {
+        if mark.is_empty() {
+            // A handle that never had one stays without.
+            return self.note().is_null() || self.leave(ptr::null_mut());
+        }
+        let size = size_of::<Kept>().wrapping_add(mark.len()); // far below any limit: a mark is part of a packet
+        // SAFETY: memory for a whole `Kept` and the bytes behind it, aligned for any type; written before it is read.
+        let kept = unsafe {
+            let kept = libc::malloc(size).cast::<Kept>();
+            if kept.is_null() {
+                return false;
+            }
+            kept.write(Kept { later, length: mark.len() });
+            ptr::copy_nonoverlapping(mark.as_ptr(), kept.add(1).cast(), mark.len());
+            kept
+        };
+        if self.leave(kept) {
+            return true;
+        }
+        // SAFETY: from malloc, and libpam did not take it over.
+        unsafe { libc::free(kept.cast()) };
+        false
+    }
+
+    fn leave(&mut self, kept: *mut Kept) -> bool {
+        // SAFETY: a valid handle (`new`); null, or a `Kept` that `clean_up` may free. The object is never unloaded, so the
+        // function lives as long as the handle.
+        let status =
+            unsafe { pam::pam_set_data(self.0, NOTE.as_ptr(), kept.cast(), Some(clean_up)) };
+        status == pam::SUCCESS
+    }
+
+    /// What an earlier hook has left: its mark is copied to memory.
+    pub(crate) fn kept(&self, memory: &mut Memory) -> Option<Found> {
+        let kept = self.note();
+        if kept.is_null() {
+            return None;
+        }
+        // SAFETY: not null, so a whole `Kept` of `keep`, with as many bytes behind it as it says; libpam frees it only when it
+        // is replaced, or with the handle.
+        let (later, mark) = unsafe {
+            let Kept { later, length } = *kept;
+            (later, core::slice::from_raw_parts(kept.add(1).cast::<u8>(), length))
+        };
+        // One that has no room is unreadable to the daemon as well: as if it were empty.
+        let length = memory.set_mark(mark).map_or(0, |()| mark.len().min(limits::MARK));
+        Some(Found { later, length })
+    }
+
+    fn note(&self) -> *const Kept {
+        let mut kept: *const c_void = ptr::null();
+        // SAFETY: a valid handle (`new`), and room for a pointer.
+        let status = unsafe { pam::pam_get_data(self.0, NOTE.as_ptr(), &raw mut kept) };
+        if status == pam::SUCCESS { kept.cast() } else { ptr::null() }
     }
 }
 
-/// The levels of `<syslog.h>`.
-fn level(priority: Priority) -> c_int {
-    match priority {
-        Priority::Error => 3,
-        Priority::Warning => 4,
-        Priority::Notice => 5,
-        Priority::Info => 6,
-        Priority::Debug => 7,
+/// Wipes and frees what was kept.
+///
+/// # Safety
+///
+/// As libpam calls it: with what `leave` has given it, once.
+unsafe extern "C" fn clean_up(_: *mut PamHandle, kept: *mut c_void, _: c_int) {
+    if kept.is_null() {
+        return;
+    }
+    // SAFETY: from `keep`, whole, and not used again.
+    unsafe {
+        let size = size_of::<Kept>().wrapping_add((*kept.cast::<Kept>()).length);
+        libc::explicit_bzero(kept, size);
+        libc::free(kept);
     }
 }

@@ -1,22 +1,42 @@
-//! libpam: the exported entry points, and [`Host`](crate::host::Host) over a PAM handle.
+//! libpam, the kernel and the helper process. The only unsafe code of the workspace: what lives here checks pointers, converts,
+//! and calls; it knows nothing of codes, users or policy.
 //!
-//! The only unsafe code of the workspace. What lives here checks pointers, converts and catches; it
-//! knows nothing of codes, users or files.
-//!
-//! - `conversation`: prompts and messages.
-//! - `entry`: the symbols libpam looks up.
-//! - `guard`: no panic leaves the module, and none prints.
-//! - `handle`: a handle as a `Host`.
-//! - `heap`: what is freed is wiped.
-//! - `libpam`: the functions of libpam that pam-bindings does not declare.
-//! - `residue`: what calls leave on the stack, written over.
-//! - `text`: what may be sent to a terminal or a log.
+//! - `entry`: the symbols libpam looks up
+//! - `pam`: libpam's constants and functions
+//! - `handle`: a PAM handle: items, log, what is kept in it
+//! - `conversation`: prompts and messages
+//! - `memory`: the buffers of a call
+//! - `channel`: the socket
+//! - `once`: starting `totpd --once`
+//! - `system`: the clock, ids, terminals
 
+mod channel;
 mod conversation;
 mod entry;
-mod guard;
 mod handle;
-mod heap;
-mod libpam;
-mod residue;
-mod text;
+mod memory;
+mod once;
+pub(crate) mod pam;
+pub(crate) mod system;
+
+pub(crate) use channel::Channel;
+pub(crate) use conversation::{Reply, Style};
+pub(crate) use entry::Words;
+pub(crate) use handle::{Handle, Level};
+pub(crate) use memory::Memory;
+pub(crate) use once::start as start_once;
+pub(crate) use system::Moment;
+
+/// What a panic would call, and what no object defines: a panic that can be reached is an error of the linker.
+#[cfg(all(panic = "abort", not(test)))]
+mod panics {
+    unsafe extern "C" {
+        fn a_panic_can_be_reached() -> !;
+    }
+
+    #[panic_handler]
+    fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+        // SAFETY: never linked, so never called.
+        unsafe { a_panic_can_be_reached() }
+    }
+}

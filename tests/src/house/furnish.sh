@@ -4,9 +4,9 @@
 #
 #   $1  directory on disk of this house    $2  directory of PAM modules    $3  pam_totp.so, or nothing
 #   $4  totp-admin, or nothing             $5  socket that collects syslog $6  the small PAM application
-#   $7  totp-agent, or nothing
+#   $7  totp-agent, or nothing             $8  totpd, or nothing
 set -eu
-disk=$1 security=$2 module=$3 command=$4 log=$5 application=$6 agent=${7-}
+disk=$1 security=$2 module=$3 command=$4 log=$5 application=$6 agent=${7-} daemon=${8-}
 
 fresh() { mkdir -p "$1" && mount -t tmpfs -o "mode=$2,size=64m" house "$1"; }
 
@@ -50,6 +50,10 @@ if [ -n "$agent" ]; then
     touch /usr/local/sbin/totp-agent
     mount --bind "$agent" /usr/local/sbin/totp-agent
 fi
+if [ -n "$daemon" ]; then
+    touch /usr/local/sbin/totpd
+    mount --bind "$daemon" /usr/local/sbin/totpd
+fi
 touch /usr/local/bin/pam-application
 mount --bind "$application" /usr/local/bin/pam-application
 
@@ -60,7 +64,8 @@ fresh /var/log 755
 mkdir "$disk/var-lib"
 mount --bind "$disk/var-lib" /var/lib
 install -d -m 755 /run/sshd
-install -d -m 700 /run/pam-totp /var/log/pam-totp /var/lib/pam-totp /var/lib/pam-totp/users \
+install -d -m 755 /run/pam-totp
+install -d -m 700 /run/pam-totp/state /var/log/pam-totp /var/lib/pam-totp /var/lib/pam-totp/users \
     /var/lib/pam-totp/state /var/lib/pam-totp/outbox /var/lib/pam-totp/notices /var/lib/pam-totp/remembered
 touch /run/utmp /var/log/wtmp /var/log/lastlog
 install -m 600 /dev/null /var/log/btmp

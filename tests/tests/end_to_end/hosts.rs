@@ -9,29 +9,6 @@ use pam_totp_tests::{Answer, Heard, House, PASSWORD, Pam};
 use crate::{CODE, NEXT};
 
 #[test]
-fn a_panic_behind_the_entry_point_denies_in_silence_and_leaves_the_program_running() {
-    let house = House::build();
-    house.use_module(&pam_totp_tests::module_that_can_panic());
-    let phone = house.enroll("alice");
-    house.stack(
-        "panic",
-        "auth required pam_totp.so nodelay test_panic\naccount required pam_permit.so\n",
-    );
-    let mut application = house.application();
-    for _ in 0..3 {
-        let outcome = application.login("panic", "alice").authenticate(["123456"]);
-        assert_eq!(outcome.code, Pam::SystemErr, "{outcome:?}");
-        let quiet = |heard: &Heard| matches!(heard, Heard::Ask { .. } | Heard::Returned(_));
-        assert!(outcome.heard.iter().all(quiet), "{outcome:?}");
-    }
-    assert_eq!(application.complaints(), "");
-    assert!(house.syslog().module_lines().iter().any(|line| line.contains("panic")));
-    let outcome = application.login("code", "alice").authenticate([&phone.now()]);
-    assert_eq!(outcome.code, Pam::Success, "{outcome:?}");
-    assert_eq!(application.finish(), 0);
-}
-
-#[test]
 fn valgrind_finds_no_error_and_nothing_lost() {
     let house = House::build();
     let phone = house.enroll("alice");

@@ -3,7 +3,6 @@
 
 pub mod log;
 mod mail;
-mod notify;
 mod texts;
 mod watch;
 
@@ -16,6 +15,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use totp_agent::post::Post;
 use totp_store::files::Owner;
+use totp_store::notify;
 
 use self::watch::{Bell, Watch, Woken};
 

@@ -1,0 +1,321 @@
+//! The conversation with the daemon.
+//!
+//! ```text
+//!   connect ─ here ─► hello ─► ask, tell, log … ─► done
+//!      │        │         └── the daemon dies ──► no answer sent yet: once more, then the helper
+//!      │        │                                 an answer was sent: denied, and the code may be spent
+//!      └────────┴── no daemon, or busy ─────────► the helper, where the program is root's
+//! ```
+
+use core::ffi::{CStr, c_int};
+use core::time::Duration;
+
+use totp_wire::{Hook, Later, Outgoing, ReturnCode, ToDaemon, ToModule, limits};
+
+use crate::ffi::{Channel, Handle, Level, Memory, Moment, Reply, Style, Words, pam, start_once, system};
+use crate::words::{self, Own};
+
+/// Where programs of root connect.
+const ROOT_SOCKET: &CStr = c"/run/pam-totp/root.sock";
+
+/// Where all others connect.
+const USER_SOCKET: &CStr = c"/run/pam-totp/user.sock";
+
+/// What is kept until the daemon has decided, and where it never does. No mark of the daemon's reads so: it means *refused*.
+const UNDECIDED: &[u8] = b"!";
+
+const ACCOUNT_ALONE: Later = Later { account: true, setcred: false };
+
+/// How long the daemon may take for its first message.
+const HERE: Duration = Duration::from_secs(3);
+
+/// How long a helper may take for its first message: it is loaded first.
+const HELPER_HERE: Duration = Duration::from_secs(10);
+
+/// How long the daemon may take for any other message.
+const REPLY: Duration = Duration::from_secs(35);
+
+/// Runs one hook.
+pub(crate) fn run(handle: &mut Handle, hook: Hook, flags: u32, arguments: Words<'_>) -> c_int {
+    // Both buffers are memory of its own, and not on a stack of the host's that may be small.
+    let Some(mut memory) = Memory::new() else {
+        handle.log(Level::Error, c"out of memory; login denied%s", c"");
+        return pam::SYSTEM_ERR;
+    };
+    let brought = match hook {
+        // What an earlier call in this handle came to is void from here on.
+        Hook::Auth => None,
+        // Without a mark auth did not run, and there is nothing to do.
+        Hook::Account => match handle.kept(&mut memory) {
+            Some(kept) if kept.later.account => Some(kept.length),
+            _ => return pam::IGNORE,
+        },
+        Hook::Setcred => match handle.kept(&mut memory) {
+            Some(kept) if kept.later.setcred => Some(kept.length),
+            _ => return pam::SUCCESS,
+        },
+    };
+    if hook != Hook::Setcred && !handle.keep(UNDECIDED, ACCOUNT_ALONE) {
+        return pam::SYSTEM_ERR;
+    }
+    let own = match words::own(arguments.clone()) {
+        Ok(own) => own,
+        Err(words::NotAbsolute(word)) => {
+            handle.log(Level::Error, c"argument \"%s\": the path must begin with /; login denied", word);
+            return pam::SERVICE_ERR;
+        }
+    };
+    match handle.ask_for_user() {
+        pam::SUCCESS => {}
+        pam::CONV_ERR => return pam::CONV_ERR,
+        _ => {
+            handle.log(Level::Error, c"no user name; login denied%s", c"");
+            return pam::SYSTEM_ERR;
+        }
+    }
+    let call = Call { hook, flags, arguments, own, brought };
+    converse(handle, &mut memory, &call).unwrap_or(pam::SYSTEM_ERR)
+}
+
+/// A hook, as libpam has called it.
+struct Call<'a> {
+    hook: Hook,
+    flags: u32,
+    arguments: Words<'a>,
+    own: Own<'a>,
+    /// How many bytes of the mark lie in memory.
+    brought: Option<usize>,
+}
+
+/// How a conversation ended.
+enum End {
+    /// This is returned to libpam.
+    Decided(c_int),
+    /// There is no daemon, or it has no room, or it speaks another language.
+    NotThere,
+    /// It was there, and is gone.
+    Died,
+    /// The same after an answer was sent, or the program cannot go on.
+    Lost,
+}
+
+/// Asks the daemon, then the daemon once more where it died, then a helper. `None`: denied, and the log says why.
+fn converse(handle: &mut Handle, memory: &mut Memory, call: &Call<'_>) -> Option<c_int> {
+    let is_root = system::effective_uid() == 0;
+    let path = call.own.socket.unwrap_or(if is_root { ROOT_SOCKET } else { USER_SOCKET });
+    let mut relay = Relay { handle, memory, call, typed: None, answered: false };
+    for _ in 0..2 {
+        let end = match Channel::connect(path, HERE) {
+            Some(channel) => relay.with(&channel, HERE),
+            None => End::NotThere,
+        };
+        match end {
+            End::Decided(code) => return Some(code),
+            End::Lost => return relay.lost(),
+            End::Died => {}
+            End::NotThere => break,
+        }
+    }
+    if !is_root {
+        relay.handle.log(Level::Error, c"totpd does not answer at %s; login denied (systemctl status totpd.socket totpd-user.socket totpd)", path);
+        return None;
+    }
+    let program = call.own.once;
+    let channel = match start_once(program) {
+        Ok(channel) => channel,
+        Err(failed) => {
+            relay.handle.log_failed_start(failed, path);
+            return None;
+        }
+    };
+    match relay.with(&channel, HELPER_HERE) {
+        End::Decided(code) => Some(code),
+        End::NotThere | End::Died | End::Lost => relay.lost(),
+    }
+}
+
+struct Relay<'r, 'a> {
+    handle: &'r mut Handle,
+    memory: &'r mut Memory,
+    call: &'r Call<'a>,
+    /// What was typed at a prompt and could not be sent: the first answer to whoever asks next.
+    typed: Option<Reply>,
+    /// Whether an answer was sent.
+    answered: bool,
+}
+
+impl Relay<'_, '_> {
+    fn lost(&mut self) -> Option<c_int> {
+        self.handle.log(Level::Error, c"the conversation with totpd ended early; login denied%s", c"");
+        None
+    }
+
+    /// One conversation, from the first message to the last.
+    fn with(&mut self, channel: &Channel, here: Duration) -> End {
+        let version = match self.hear(channel, here) {
+            Some(ToModule::Here { lowest, highest }) => {
+                let version = highest.min(limits::HIGHEST_VERSION);
+                if version < lowest || version < limits::LOWEST_VERSION {
+                    return End::NotThere;
+                }
+                version
+            }
+            _ => return End::NotThere,
+        };
+        if !self.send_hello(channel, version) {
+            return End::Died;
+        }
+        loop {
+            let until = Moment::after(REPLY);
+            let Some(length) = channel.receive(self.memory.packet(), until) else {
+                return self.died();
+            };
+            let (packet, _) = self.memory.parts();
+            let Some(Ok(message)) = packet.get(..length).map(ToModule::decode) else {
+                return self.died();
+            };
+            let step = match message {
+                ToModule::Ask { echo, text } => {
+                    let style = if echo { Style::Shown } else { Style::Hidden };
+                    let typed = match self.typed.take() {
+                        Some(typed) => Some(typed),
+                        None => self.handle.ask(style, text),
+                    };
+                    self.memory.wipe(length);
+                    self.answer(channel, typed)
+                }
+                ToModule::Tell { text } => {
+                    let taken = self.handle.tell(text);
+                    self.memory.wipe(length);
+                    self.send(channel, &ToDaemon::Shown { taken })
+                }
+                ToModule::Log { priority, text } => {
+                    self.handle.log(Level::Of(priority), c"%s", text);
+                    Step::On
+                }
+                ToModule::SetAuthtok { text } => {
+                    let done = self.handle.set_authtok(text);
+                    self.memory.wipe(length);
+                    self.send(channel, &ToDaemon::Set { done })
+                }
+                ToModule::FailDelay { microseconds } => {
+                    self.handle.fail_delay(microseconds);
+                    Step::On
+                }
+                ToModule::Done { code, later, mark } => {
+                    let kept = self.handle.keep(mark, later);
+                    let code = if kept { pam_code(code) } else { pam::SYSTEM_ERR };
+                    self.memory.wipe(length);
+                    return End::Decided(code);
+                }
+                ToModule::Busy => return if self.answered { End::Lost } else { End::NotThere },
+                // Said again where the hello is of a version that it does not speak.
+                ToModule::Here { .. } => return End::NotThere,
+            };
+            match step {
+                Step::On => {}
+                Step::Died => return self.died(),
+            }
+        }
+    }
+
+    fn died(&self) -> End {
+        if self.answered { End::Lost } else { End::Died }
+    }
+
+    /// The first message of the daemon.
+    fn hear(&mut self, channel: &Channel, within: Duration) -> Option<ToModule<'static>> {
+        let length = channel.receive(self.memory.packet(), Moment::after(within))?;
+        match ToModule::decode(self.memory.packet().get(..length)?).ok()? {
+            ToModule::Here { lowest, highest } => Some(ToModule::Here { lowest, highest }),
+            ToModule::Busy => Some(ToModule::Busy),
+            _ => None,
+        }
+    }
+
+    fn send_hello(&mut self, channel: &Channel, version: u16) -> bool {
+        let Call { hook, flags, arguments, own, brought } = self.call;
+        let handle = &*self.handle;
+        let (packet, mark) = self.memory.parts();
+        let hello = Outgoing {
+            version,
+            hook: *hook,
+            flags: *flags,
+            real_uid: system::real_uid(),
+            login_uid: system::number_in(c"/proc/self/loginuid"),
+            audit_session: system::number_in(c"/proc/self/sessionid"),
+            stdout_is_terminal: system::is_terminal(1),
+            stderr_is_terminal: system::is_terminal(2),
+            user: handle.item(pam::USER),
+            service: handle.item(pam::SERVICE),
+            rhost: handle.item(pam::RHOST),
+            tty: handle.item(pam::TTY),
+            ruser: handle.item(pam::RUSER),
+            arguments: Others(arguments.clone()),
+            ssh_auth_info: handle.environment(c"SSH_AUTH_INFO_0"),
+            authtok: if own.sends_password { handle.item(pam::AUTHTOK) } else { None },
+            mark: brought.and_then(|length| mark.get(..length)),
+        };
+        let Ok(length) = hello.encode(packet) else { return false };
+        let sent = channel.send(self.memory.packet(), length);
+        self.memory.wipe(length);
+        sent
+    }
+
+    /// Sends what was typed, and keeps it where it could not be sent.
+    fn answer(&mut self, channel: &Channel, typed: Option<Reply>) -> Step {
+        let Some(typed) = typed else { return self.send(channel, &ToDaemon::NoReply) };
+        let is_authtok = self.handle.item(pam::AUTHTOK) == Some(typed.text());
+        // Longer than any answer: as if there were none.
+        if typed.text().to_bytes().len() > limits::ANSWER {
+            return self.send(channel, &ToDaemon::NoReply);
+        }
+        match self.send(channel, &ToDaemon::Answer { is_authtok, text: typed.text() }) {
+            Step::On => {
+                self.answered = true;
+                Step::On
+            }
+            Step::Died => {
+                self.typed = Some(typed);
+                Step::Died
+            }
+        }
+    }
+
+    fn send(&mut self, channel: &Channel, message: &ToDaemon<'_>) -> Step {
+        let Ok(length) = message.encode(self.memory.packet()) else { return Step::Died };
+        let sent = channel.send(self.memory.packet(), length);
+        self.memory.wipe(length);
+        if sent { Step::On } else { Step::Died }
+    }
+}
+
+/// Whether the conversation goes on.
+enum Step {
+    On,
+    Died,
+}
+
+/// The words of a PAM line without the module's own.
+#[derive(Clone)]
+struct Others<'a>(Words<'a>);
+
+impl<'a> Iterator for Others<'a> {
+    type Item = &'a CStr;
+
+    fn next(&mut self) -> Option<&'a CStr> {
+        self.0.by_ref().find(|word| !words::is_own(word))
+    }
+}
+
+fn pam_code(code: ReturnCode) -> c_int {
+    match code {
+        ReturnCode::Success => pam::SUCCESS,
+        ReturnCode::Ignore => pam::IGNORE,
+        ReturnCode::AuthErr => pam::AUTH_ERR,
+        ReturnCode::PermDenied => pam::PERM_DENIED,
+        ReturnCode::SystemErr => pam::SYSTEM_ERR,
+        ReturnCode::ServiceErr => pam::SERVICE_ERR,
+        ReturnCode::ConvErr => pam::CONV_ERR,
+    }
+}

@@ -1,0 +1,66 @@
+//! One daemon for each state directory: two would each believe that they see all attempts on a name.
+
+use std::fs::File;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use totp_store::config;
+use totp_store::files::Owner;
+
+use super::NotStarted;
+use crate::journal;
+
+/// A daemon that ends is waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Keeps other daemons away while it lives.
+#[derive(Debug)]
+pub(super) struct Alone {
+    /// The lock ends with the descriptor.
+    _held: Option<File>,
+}
+
+/// Takes the state directory of this configuration. Where that can't be told, because a file is broken or a disk is not
+/// mounted, the daemon starts all the same and every login says what is wrong.
+///
+/// # Errors
+/// Where another daemon has it.
+pub(super) fn for_configuration(named: Option<&Path>) -> Result<Alone, NotStarted> {
+    let config = match config::load(named, Owner::ROOT) {
+        Ok(config) => config,
+        Err(error) => {
+            journal::error(&format!("{error}; until then all logins are denied"));
+            return Ok(Alone { _held: None });
+        }
+    };
+    let state_dir = Path::new(config.paths.state_dir.as_str());
+    let file = match File::open(state_dir.join("installation-id")) {
+        Ok(file) => file,
+        Err(error) => {
+            let path = state_dir.display();
+            journal::error(&format!("{path}: {error}; not mounted? Until then logins are denied"));
+            return Ok(Alone { _held: None });
+        }
+    };
+    let until = Instant::now().checked_add(PATIENCE);
+    loop {
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(Alone { _held: Some(file) }),
+            Err(Errno::INTR) => {}
+            Err(Errno::WOULDBLOCK) if until.is_some_and(|until| Instant::now() < until) => {
+                thread::sleep(Duration::from_millis(20));
+            }
+            Err(Errno::WOULDBLOCK) => {
+                return Err(format!(
+                    "another totpd decides for {}; stop it first (systemctl stop totpd.socket totpd-user.socket totpd)",
+                    state_dir.display()
+                )
+                .into());
+            }
+            Err(errno) => return Err(format!("{}: flock: {errno}", state_dir.display()).into()),
+        }
+    }
+}

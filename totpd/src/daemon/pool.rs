@@ -1,0 +1,142 @@
+//! Threads that wait in accept on one socket. A pool grows by one before its last waiter serves, so that a connection is never
+//! handed over and never waits for a thread that waits for a person.
+
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::net::{SocketFlags, accept_with};
+use totp_wire::ToModule;
+
+use super::shares::Share;
+use super::Shared;
+use crate::connection::Connection;
+use crate::journal;
+use crate::serve::serve;
+
+/// Threads of one pool. A caller has a share of them that is far smaller.
+const MOST: usize = 4096;
+
+/// So many go on waiting when they have nothing to do.
+const MOST_WAITING: usize = 8;
+
+/// Bytes of a thread's stack.
+const STACK: usize = 512 * 1024;
+
+/// How long no connection is accepted where the process has no descriptor left for it.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// The threads of one socket.
+#[derive(Debug)]
+pub(super) struct Pool {
+    socket: OwnedFd,
+    shared: Arc<Shared>,
+    counts: Mutex<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    waiting: usize,
+    serving: usize,
+}
+
+impl Pool {
+    /// Starts the first thread.
+    ///
+    /// # Errors
+    /// Where there can't be one.
+    pub(super) fn start(socket: OwnedFd, shared: &Arc<Shared>) -> std::io::Result<()> {
+        let pool = Self { socket, shared: Arc::clone(shared), counts: Mutex::default() };
+        let pool = Arc::new(pool);
+        pool.lock().waiting = 1;
+        pool.spawn()
+    }
+
+    /// A thread that counts as waiting already.
+    fn spawn(self: &Arc<Self>) -> std::io::Result<()> {
+        let pool = Arc::clone(self);
+        let name = "login".to_owned();
+        thread::Builder::new().name(name).stack_size(STACK).spawn(move || pool.work()).map(drop)
+    }
+
+    fn work(self: &Arc<Self>) {
+        loop {
+            let socket = match accept_with(&self.socket, SocketFlags::CLOEXEC) {
+                Ok(socket) => socket,
+                Err(errno) => {
+                    after(errno);
+                    continue;
+                }
+            };
+            let others_wait = self.begin();
+            self.attend(Connection::new(socket), others_wait);
+            if !self.end() {
+                return;
+            }
+        }
+    }
+
+    /// This thread serves from now on. Whether another one waits in its place.
+    fn begin(self: &Arc<Self>) -> bool {
+        let mut counts = self.lock();
+        counts.waiting = counts.waiting.saturating_sub(1);
+        counts.serving = counts.serving.saturating_add(1);
+        if counts.waiting > 0 {
+            return true;
+        }
+        if counts.serving >= MOST {
+            return false;
+        }
+        counts.waiting = 1;
+        drop(counts);
+        let spawned = self.spawn();
+        if let Err(error) = &spawned {
+            self.lock().waiting = 0;
+            journal::error(&format!("no further thread for logins: {error}"));
+        }
+        spawned.is_ok()
+    }
+
+    /// Whether this thread waits again.
+    fn end(&self) -> bool {
+        let mut counts = self.lock();
+        counts.serving = counts.serving.saturating_sub(1);
+        if counts.waiting >= MOST_WAITING {
+            return false;
+        }
+        counts.waiting = counts.waiting.saturating_add(1);
+        true
+    }
+
+    fn attend(&self, mut connection: Connection, others_wait: bool) {
+        let shared = &self.shared;
+        let Some(_entered) = shared.open.enter(connection.socket()) else { return };
+        let Ok(uid) = connection.peer_uid() else { return };
+        // A caller that is not root is known before it has said anything.
+        let of_uid = if uid == 0 { None } else { shared.shares.admit(Share::Uid(uid)) };
+        if !others_wait || (uid != 0 && of_uid.is_none()) {
+            let _ = connection.send(&ToModule::Busy);
+            return;
+        }
+        serve(connection, uid, &shared.turns, |request| {
+            if uid == 0 { shared.shares.admit(Share::of(request)).map(Some) } else { Some(None) }
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection that was given up before it was accepted is nothing; where descriptors are short, some are free again soon.
+fn after(errno: Errno) {
+    match errno {
+        Errno::INTR | Errno::CONNABORTED => {}
+        errno => {
+            journal::error(&format!("accept: {errno}"));
+            thread::sleep(PAUSE);
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! Lines of totpd's own for the system's log: under systemd by standard error, which is the journal; elsewhere by `/dev/log`
+//! (RFC 3164, without a time: the log adds its own) and by standard error as well.
+
+use std::io::Write as _;
+use std::os::unix::net::UnixDatagram;
+
+use totp_wire::Priority;
+
+const SOCKET: &str = "/dev/log";
+
+/// Facility authpriv, RFC 3164 section 4.1.1.
+const FACILITY: u8 = 10 << 3;
+
+/// Writes one line, whose control characters become spaces.
+pub(crate) fn write(priority: Priority, line: &str) {
+    let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let level = priority.level();
+    if std::env::var_os("JOURNAL_STREAM").is_some() {
+        // sd-daemon(3): the priority in front of a line.
+        let _ = writeln!(std::io::stderr(), "<{level}>{line}");
+        return;
+    }
+    let _ = writeln!(std::io::stderr(), "totpd: {line}");
+    if let Ok(socket) = UnixDatagram::unbound() {
+        let _ = socket.set_nonblocking(true); // a log that stands still delays no login
+        let message = format!("<{}>totpd[{}]: {line}", FACILITY | level, std::process::id());
+        let _ = socket.send_to(message.as_bytes(), SOCKET);
+    }
+}
+
+/// Something that an administrator has to look at.
+pub(crate) fn error(line: &str) {
+    write(Priority::Error, line);
+}
+
+/// Something worth knowing.
+pub(crate) fn notice(line: &str) {
+    write(Priority::Notice, line);
+}

@@ -1,0 +1,252 @@
+//! The auth hook: who the user is, whether this login is challenged, and the dialogue if it is.
+//!
+//! The order is: look, route, prompt, lock, read again. What concerns one user's files alone waits until
+//! after the same prompts that everybody gets; what concerns everybody (configuration, name service,
+//! directories) ends the login at once.
+
+use std::path::Path;
+
+use totp_core::evaluate::Reason;
+use totp_core::log;
+use totp_core::name::UserName;
+use totp_core::policy::{Config, Policy};
+use totp_core::route::{Route, Skip, route};
+use totp_core::store::{Fault, FaultKind, Found, Store};
+use totp_store::clock;
+use totp_store::files::Owner;
+use totp_store::permanent::PermanentRecord;
+use totp_store::store::FileStore;
+
+use super::Decision;
+use super::arguments::Arguments;
+use super::configuration::{arguments, configuration};
+use super::facts::{Facts, text};
+use super::host::{Host, Priority, ReturnCode, Typed};
+use super::judge::{Against, Judge};
+use super::mark::{Mark, Outcome, Passed};
+use super::person::Person;
+use super::remembered::Device;
+use super::trial::Trial;
+use super::turns::Turns;
+use crate::request::{Caller, Request};
+
+/// How long a failure takes, in microseconds. libpam varies it.
+const FAIL_DELAY: u32 = 2_000_000;
+
+/// Called when a user is to prove who they are.
+pub(crate) fn authenticate(host: &mut dyn Host, request: &mut Request, turns: &Turns) -> Decision {
+    let arguments = match arguments(host, request) {
+        Ok(arguments) => arguments,
+        Err(code) => return Decision::refused(code),
+    };
+    let decision = run(host, request, &arguments, turns)
+        .unwrap_or_else(|denied| Decision::refused(denied.0));
+    let code = decision.code;
+    let failed = matches!(code, ReturnCode::AuthErr | ReturnCode::SystemErr | ReturnCode::ConvErr);
+    if failed && !arguments.nodelay {
+        host.fail_delay(FAIL_DELAY);
+    }
+    decision
+}
+
+/// Denied without a verdict; the log has the reason already.
+struct Denied(ReturnCode);
+
+fn run(
+    host: &mut dyn Host,
+    request: &mut Request,
+    arguments: &Arguments,
+    turns: &Turns,
+) -> Result<Decision, Denied> {
+    let typed = request.user.clone();
+    if request.service.is_none() {
+        host.log(Priority::Error, "the name of the service is longer than that of a file; login denied");
+        return Err(Denied(ReturnCode::ServiceErr));
+    }
+    let config = configuration(host, arguments).map_err(|code| {
+        host.log(Priority::Notice, &refused_for(&typed, Reason::Config));
+        Denied(code)
+    })?;
+    let facts = Facts::of(request);
+    let policy = config.policy(&facts.service);
+    let person = identify(host, &typed, &policy, &facts, arguments)?;
+    let store = FileStore::new(
+        Path::new(config.paths.state_dir.as_str()),
+        Path::new(config.paths.run_dir.as_str()),
+        Owner::ROOT,
+    );
+    let asked = match look(host, &store, &policy, &person)? {
+        Asked::Yes(against) => unless_remembered(host, &config, &facts, &person, against),
+        asked @ Asked::Not(_) => asked,
+    };
+    let asked = of_the_caller(asked, request.caller, &person);
+    if arguments.debug {
+        let line = format!("debug: user={} {facts:?} {asked}", person.user());
+        host.log(Priority::Debug, &line);
+    }
+    let against = match asked {
+        Asked::Not(skip) => {
+            host.log(Priority::Info, &log::not_asked(person.user(), skip));
+            return Ok(not_asked(&person, skip));
+        }
+        Asked::Yes(against) => against,
+    };
+    let rules = config.rules().ok_or(Denied(ReturnCode::ServiceErr))?; // checked when it was loaded
+    let (origin, place) = (facts.origin(), facts.place());
+    let judge = Judge { store: &store, rules, user: person.user(), origin, place, against };
+    let record = PermanentRecord::new(Path::new(config.paths.log_file.as_str()), Owner::ROOT);
+    let (uid, notices) = (person.uid(), None);
+    let (facts, config, record) = (&facts, &config, &record);
+    let authtok = request.authtok.take().map(|mut password| Typed::new(std::mem::take(&mut *password)));
+    let trial = Trial { host, arguments, facts, config, record, judge, turns, uid, notices };
+    Ok(trial.run(&typed, authtok))
+}
+
+/// A program that is not root asks about the account that it runs as. About any other one it gets the same prompts, and a
+/// refusal; and no program of a user's own enrolls.
+fn of_the_caller(asked: Asked, caller: Caller, person: &Person) -> Asked {
+    match (caller, asked) {
+        (Caller::Root { .. }, asked) => asked,
+        (Caller::User { uid }, _) if person.uid() != Some(uid) => {
+            Asked::Yes(Against::Decoy(Reason::Caller))
+        }
+        (Caller::User { .. }, Asked::Not(Skip::ToEnroll(_))) => {
+            Asked::Yes(Against::Decoy(Reason::NotEnrolled))
+        }
+        (Caller::User { .. }, asked) => asked,
+    }
+}
+
+/// Leaves to account what is to be done there.
+fn not_asked(person: &Person, skip: Skip) -> Decision {
+    let passed = |how| Outcome::Passed { how, notices: None };
+    let outcome = match skip {
+        Skip::ToEnroll(enrollment) => passed(Passed::ToEnroll(enrollment)),
+        Skip::MayEnroll { days } => passed(Passed::MayEnroll { days }),
+        Skip::Remembered(_) => passed(Passed::Remembered),
+        Skip::Disabled | Skip::Exempt | Skip::ExemptNetwork | Skip::NotRequired => {
+            Outcome::NotChallenged
+        }
+    };
+    let (user, uid, made) = (person.user().clone(), person.uid(), clock::now());
+    Decision::marked(ReturnCode::Ignore, Mark { user, uid, made, outcome })
+}
+
+fn identify(
+    host: &dyn Host,
+    typed: &[u8],
+    policy: &Policy,
+    facts: &Facts,
+    arguments: &Arguments,
+) -> Result<Person, Denied> {
+    Person::identify(typed, policy, &facts.rhost, arguments.nullok).map_err(|error| {
+        host.log(Priority::Error, &format!("{error}; login denied"));
+        let line = refused_for(typed, Reason::Store(FaultKind::Unavailable));
+        host.log(Priority::Notice, &line);
+        Denied(ReturnCode::SystemErr)
+    })
+}
+
+/// The line of the log for a name that nobody was looked up by.
+fn refused_for(typed: &[u8], reason: Reason) -> String {
+    format!("reason={} user={}", reason.as_str(), log::one_word(&text(typed)))
+}
+
+/// Whether this login is asked.
+enum Asked {
+    Not(Skip),
+    Yes(Against),
+}
+
+impl std::fmt::Display for Asked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Not(skip) => write!(f, "not asked: {skip}"),
+            Self::Yes(Against::Own(_, None)) => f.write_str("asked"),
+            Self::Yes(Against::Own(_, Some(reason)) | Against::Decoy(reason)) => {
+                write!(f, "asked, and refused: {}", reason.as_str())
+            }
+        }
+    }
+}
+
+fn look<S: Store>(
+    host: &dyn Host,
+    store: &S,
+    policy: &Policy,
+    person: &Person,
+) -> Result<Asked, Denied> {
+    let Person::Possible(facts) = person else {
+        return Ok(Asked::Yes(Against::Decoy(Reason::NoAccount)));
+    };
+    let found = match store.look(person.user()) {
+        Ok(found) => found,
+        Err(fault) => {
+            return in_spite_of(host, &fault, route(policy, facts, &Found::Absent), person);
+        }
+    };
+    Ok(match route(policy, facts, &found) {
+        Route::Skip(skip) => Asked::Not(skip),
+        // There is something, and it is not for this person: it must not be what is evaluated.
+        Route::Ask { pretext: Some(reason) } if !matches!(found, Found::Absent) => {
+            if reason == Reason::Store(FaultKind::RecordRefused) {
+                host.log(Priority::Error, &recycled(person.user()));
+            }
+            Asked::Yes(Against::Decoy(reason))
+        }
+        Route::Ask { pretext } => Asked::Yes(Against::Own(found, pretext)),
+    })
+}
+
+/// Somebody who is enrolled, and who comes with a device that is remembered, isn't asked. Everybody else is, those who
+/// can't be let in as well.
+fn unless_remembered(
+    host: &dyn Host,
+    config: &Config,
+    facts: &Facts,
+    person: &Person,
+    against: Against,
+) -> Asked {
+    let Against::Own(Found::Enrolled(enrolled), None) = &against else {
+        return Asked::Yes(against);
+    };
+    match Device::of(config, facts, enrolled.record.enrollment, clock::now()) {
+        Some(device) if device.is_known(host, person.user()) => {
+            Asked::Not(Skip::Remembered(device.arrival.key))
+        }
+        _ => Asked::Yes(against),
+    }
+}
+
+/// The remedy where a record was made for an earlier account of this name.
+fn recycled(user: &UserName) -> String {
+    format!(
+        "what was decided about {user} was about an account with another uid; \
+         if this one is new: totp-admin remove {user}"
+    )
+}
+
+/// What becomes of a login whose user's record can't be read. `as_if_absent` counts for nothing but the
+/// exemptions that policy makes whatever the record says.
+fn in_spite_of(
+    host: &dyn Host,
+    fault: &Fault,
+    as_if_absent: Route,
+    person: &Person,
+) -> Result<Asked, Denied> {
+    host.log(Priority::Error, &fault.to_string());
+    match as_if_absent {
+        Route::Skip(skip @ (Skip::Exempt | Skip::ExemptNetwork)) => Ok(Asked::Not(skip)),
+        _ if fault.kind.is_the_users_own() => {
+            Ok(Asked::Yes(Against::Decoy(Reason::Store(fault.kind))))
+        }
+        _ => Err(denied_by(host, fault, person)),
+    }
+}
+
+/// Nobody can be let in: the reason goes to the log, the detail is there already.
+fn denied_by(host: &dyn Host, fault: &Fault, person: &Person) -> Denied {
+    let line = log::reason_alone(person.user(), Reason::Store(fault.kind), None);
+    host.log(Priority::Notice, &line);
+    Denied(ReturnCode::SystemErr)
+}

@@ -1,0 +1,29 @@
+//! The line in `/etc/pam.d` and the configuration, the same for all hooks. Where they can't be used, logins are denied.
+
+use totp_core::policy::Config;
+use totp_store::config;
+use totp_store::files::Owner;
+
+use super::arguments::{ArgumentError, Arguments};
+use super::host::{Host, Priority, ReturnCode};
+use crate::request::Request;
+
+/// Parses what stands on the line; where that fails, the log says what to correct.
+pub(crate) fn arguments(host: &dyn Host, request: &Request) -> Result<Arguments, ReturnCode> {
+    let words = request.words.as_deref().ok_or(ArgumentError::TooMany);
+    let parsed = words.and_then(Arguments::parse).map_err(|error| {
+        let service = request.service.as_deref().unwrap_or_default().escape_default();
+        let line = format!("{error}; correct the line of pam_totp.so in /etc/pam.d/{service}");
+        host.log(Priority::Error, &line);
+        ReturnCode::ServiceErr
+    })?;
+    Ok(if request.caller.is_root() { parsed } else { parsed.of_a_user() })
+}
+
+/// Reads `config.toml`; where that fails, the log says why.
+pub(crate) fn configuration(host: &dyn Host, arguments: &Arguments) -> Result<Config, ReturnCode> {
+    config::load(arguments.config.as_deref(), Owner::ROOT).map_err(|error| {
+        host.log(Priority::Error, &format!("{error}; until then all logins are denied"));
+        ReturnCode::ServiceErr
+    })
+}

@@ -1,0 +1,79 @@
+//! Where a login comes from.
+
+use totp_core::event::Place;
+use totp_core::origin::Origin;
+use totp_core::remembered::Fingerprint;
+
+use super::ssh_auth_info;
+use crate::request::Request;
+
+/// What the program and the kernel say about this login, as they say it. What is not UTF-8 has U+FFFD in
+/// its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Facts {
+    /// The name of the service, `sshd`.
+    pub(crate) service: String,
+    /// The other end: an address, a name, or empty.
+    pub(crate) rhost: String,
+    /// The terminal; `ssh` under sshd.
+    pub(crate) tty: String,
+    /// Who asks, as the program says.
+    pub(crate) ruser: String,
+    /// The real uid of the process: under su and sudo, the caller's.
+    pub(crate) uid: u32,
+    /// The effective uid of the process.
+    pub(crate) euid: u32,
+    /// The key sshd has verified, out of PAM's environment.
+    pub(crate) key: Option<Fingerprint>,
+}
+
+impl Facts {
+    /// Takes them from what the module asks.
+    pub(crate) fn of(request: &Request) -> Self {
+        Self {
+            service: request.service.clone().unwrap_or_default(),
+            rhost: request.rhost.clone(),
+            tty: request.tty.clone(),
+            ruser: request.ruser.clone(),
+            uid: request.caller.uid(),
+            euid: request.caller.effective_uid(),
+            key: request.ssh_auth_info.as_deref().and_then(ssh_auth_info::verified_key),
+        }
+    }
+
+    /// As the guess budget tells places apart.
+    pub(crate) fn origin(&self) -> Origin {
+        Origin::new(self.key.map(|key| key.0), &self.rhost, self.uid)
+    }
+
+    /// As people are told.
+    pub(crate) fn place(&self) -> Place {
+        Place::new(&self.service, &self.rhost)
+    }
+}
+
+/// Lossy, so that one odd byte keeps nobody out and nothing is left out of the log.
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::Caller;
+    use crate::request::tests::sshd;
+
+    #[test]
+    fn an_address_or_the_caller_is_the_origin() {
+        let facts = Facts::of(&sshd());
+        assert_eq!(facts.origin(), Origin::new(None, "192.0.2.99", 0));
+        let mut local = sshd();
+        (local.rhost, local.caller) = (String::new(), Caller::Root { real_uid: 1001 });
+        assert_eq!(Facts::of(&local).origin(), Origin::Caller(1001));
+    }
+
+    #[test]
+    fn what_is_not_utf_8_is_still_text() {
+        assert_eq!(text(b"a\xffb"), "a\u{fffd}b");
+    }
+}

@@ -1,0 +1,83 @@
+//! A login: the auth, account and setcred hooks, decided. What a login is asked, and whether an answer is right, is decided in
+//! `totp-core`; what is kept is kept by `totp-store`; here the two meet the user.
+//!
+//! | file | contents |
+//! |---|---|
+//! | [`host`] | the program that asks, as a trait: a conversation, or a script in tests |
+//! | [`arguments`], [`configuration`] | the line in `/etc/pam.d`, and `config.toml` |
+//! | [`facts`], [`ssh_auth_info`] | where a login comes from |
+//! | [`person`] | who the user is, by the name service |
+//! | [`auth`] | the auth hook: whether this login is challenged |
+//! | [`mark`], [`account`] | what auth leaves, and the hooks behind it: enrollment, codes, notices |
+//! | [`remembered`] | remembered devices |
+//! | [`trial`] | one login that is challenged: its dialogue, its end, its lines in the log |
+//! | [`first_answer`] | what came along with the password |
+//! | [`turns`] | attempts on one name, one after the other |
+//! | [`judge`] | an answer on its way through the store |
+//! | [`text_message`] | a code on its way to the outbox |
+//! | [`events`], [`telling`] | what logins leave for the audit log and for people |
+
+mod account;
+mod arguments;
+mod auth;
+mod configuration;
+mod events;
+mod facts;
+mod first_answer;
+pub(crate) mod host;
+mod judge;
+mod mark;
+mod person;
+mod remembered;
+mod ssh_auth_info;
+mod telling;
+mod text_message;
+mod trial;
+pub(crate) mod turns;
+
+use totp_wire::{Hook, Later};
+
+use self::host::{Host, ReturnCode};
+use self::mark::Mark;
+use self::turns::Turns;
+use crate::request::Request;
+
+/// What a hook comes to.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Decision {
+    /// What libpam is told.
+    pub(crate) code: ReturnCode,
+    /// Which later hooks have something to do.
+    pub(crate) later: Later,
+    /// What they are to bring along.
+    pub(crate) mark: Vec<u8>,
+}
+
+impl Decision {
+    /// Refused, or failed: later hooks are told.
+    fn refused(code: ReturnCode) -> Self {
+        Self { code, later: mark::AFTER_REFUSAL, mark: mark::REFUSED.to_vec() }
+    }
+
+    fn marked(code: ReturnCode, mark: Mark) -> Self {
+        Self { code, later: mark.later(), mark: mark.encode() }
+    }
+
+    /// As if this hook had never been called.
+    fn unmarked(code: ReturnCode) -> Self {
+        Self { code, later: Later::default(), mark: Vec::new() }
+    }
+}
+
+/// Decides what a module asks.
+pub(crate) fn decide(host: &mut dyn Host, mut request: Request, turns: &Turns) -> Decision {
+    let decision = match request.hook {
+        Hook::Auth => auth::authenticate(host, &mut request, turns),
+        Hook::Account => account::manage(host, &request),
+        Hook::Setcred => account::set_credentials(host, &request),
+    };
+    // Nothing that a program of a user's own keeps for us is believed later, but a refusal.
+    let is_refusal = decision.mark == mark::REFUSED;
+    if request.caller.is_root() || is_refusal { decision } else { Decision::unmarked(decision.code) }
+}

@@ -1,0 +1,165 @@
+//! Who is it: from the name that was typed to the name that counts, by way of the name service.
+
+use totp_core::name::UserName;
+use totp_core::policy::{Policy, Require, Who};
+use totp_core::route::{Account, Facts};
+use totp_store::accounts::{self, NameServiceError};
+use totp_store::clock;
+
+use crate::login::facts::text;
+
+/// The user of this login.
+#[derive(Debug)]
+pub(crate) enum Person {
+    /// Somebody who may be in the store.
+    Possible(Facts),
+    /// A name that nobody can have (empty, over 256 bytes, not UTF-8): asked like everybody, with this name
+    /// in its place, and never looked up.
+    Impossible(UserName),
+}
+
+impl Person {
+    /// Looks up an account; without one, the name itself counts, for users without an account.
+    ///
+    /// # Errors
+    /// A name service that gives no answer. That is not absence.
+    pub(crate) fn identify(
+        typed: &[u8],
+        policy: &Policy,
+        rhost: &str,
+        nullok: bool,
+    ) -> Result<Self, NameServiceError> {
+        let Some((typed, folded)) = str::from_utf8(typed)
+            .ok()
+            .and_then(|typed| Some((typed, UserName::without_account(typed).ok()?)))
+        else {
+            return Ok(Self::Impossible(in_place_of(typed)?));
+        };
+        let found = accounts::account(typed)?;
+        let (user, account) = match found {
+            None => (folded, None),
+            Some(account) => {
+                let groups = accounts::groups_among(&account, groups_of(policy))?;
+                let groups = groups.into_iter().map(str::to_owned).collect();
+                (account.name, Some(Account { uid: account.uid, groups }))
+            }
+        };
+        Ok(Self::Possible(Facts {
+            user,
+            account,
+            rhost: rhost.to_owned(),
+            nullok,
+            now: clock::now(),
+        }))
+    }
+
+    /// The account's uid, where there is one.
+    pub(crate) fn uid(&self) -> Option<u32> {
+        match self {
+            Self::Possible(facts) => facts.account.as_ref().map(|account| account.uid),
+            Self::Impossible(_) => None,
+        }
+    }
+
+    /// The name that counts, and that the log has.
+    pub(crate) fn user(&self) -> &UserName {
+        match self {
+            Self::Possible(facts) => &facts.user,
+            Self::Impossible(user) => user,
+        }
+    }
+}
+
+/// Who an account phase is about: the account's own name, and its uid; without an account what was typed. `None` for a name
+/// that nobody can have.
+///
+/// # Errors
+/// A name service that gives no answer.
+pub(crate) fn named(typed: &[u8]) -> Result<Option<(UserName, Option<u32>)>, NameServiceError> {
+    let Some((typed, folded)) = str::from_utf8(typed)
+        .ok()
+        .and_then(|typed| Some((typed, UserName::without_account(typed).ok()?)))
+    else {
+        return Ok(None);
+    };
+    Ok(Some(match accounts::account(typed)? {
+        None => (folded, None),
+        Some(account) => (account.name, Some(account.uid)),
+    }))
+}
+
+/// Something to call an impossible name: a question mark, and as much of it as a name has room for.
+fn in_place_of(typed: &[u8]) -> Result<UserName, NameServiceError> {
+    let mut name = String::from("?");
+    for c in text(typed).chars().filter(|c| *c != '\0') {
+        if name.len().saturating_add(c.len_utf8()) > 256 {
+            break;
+        }
+        name.push(c);
+    }
+    let unusable = || NameServiceError::Unusable { asked: text(typed), answer: name.clone() };
+    UserName::new(&name).map_err(|_| unusable()) // cannot fail; if it did, it would deny
+}
+
+/// The groups that policy asks about.
+fn groups_of(policy: &Policy) -> impl Iterator<Item = &str> {
+    let required = match &policy.require {
+        Require::These(these) => these.as_slice(),
+        Require::Everyone | Require::Enrolled => &[],
+    };
+    policy.exempt.iter().chain(required).filter_map(|who| match who {
+        Who::Group(name) => Some(name.as_str()),
+        Who::User(_) => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use totp_core::policy::Config;
+
+    use super::*;
+
+    fn identify(typed: &[u8], policy: &str) -> Person {
+        let config = Config::parse(policy).expect("a configuration");
+        Person::identify(typed, &config.policy("sshd"), "", false).expect("a name service")
+    }
+
+    #[test]
+    fn an_account_is_called_what_the_name_service_calls_it() {
+        let Person::Possible(facts) = identify(b"root", "") else { panic!("root is possible") };
+        assert_eq!((facts.user.as_str(), facts.account.map(|a| a.uid)), ("root", Some(0)));
+    }
+
+    #[test]
+    fn the_account_phase_means_the_same_people() {
+        let root = UserName::new("root").expect("a name");
+        assert_eq!(named(b"root").expect("an answer"), Some((root, Some(0))));
+        let nobody = UserName::new("no-such-user").expect("a name");
+        assert_eq!(named(b"No-Such-User").expect("an answer"), Some((nobody, None)));
+        for typed in [&b""[..], b"\xff", &[b'a'; 257]] {
+            assert_eq!(named(typed).expect("an answer"), None);
+        }
+    }
+
+    #[test]
+    fn groups_are_looked_up_where_policy_names_them() {
+        let policy = "[policy]\nrequire = [\"@root\", \"dave\"]\nexempt = [\"@daemon\"]";
+        let Person::Possible(facts) = identify(b"root", policy) else { panic!("possible") };
+        assert_eq!(facts.account.map(|a| a.groups), Some(vec!["root".to_owned()]));
+    }
+
+    #[test]
+    fn who_has_no_account_is_called_as_typed_in_lower_case() {
+        let Person::Possible(facts) = identify(b"No-Such-User", "") else { panic!("possible") };
+        assert_eq!((facts.user.as_str(), facts.account), ("no-such-user", None));
+    }
+
+    #[test]
+    fn a_name_that_nobody_can_have_is_never_looked_up() {
+        for typed in [&b""[..], b"\xff", &[b'a'; 257], &[b'a'; 5000]] {
+            assert!(matches!(identify(typed, ""), Person::Impossible(_)), "{typed:?}");
+        }
+        assert_eq!(identify(b"", "").user().as_str(), "?");
+        assert_eq!(identify(&[b'a'; 5000], "").user().as_str().len(), 256);
+    }
+}

@@ -1,0 +1,234 @@
+//! One login that is asked: drives the dialogue of totp-core, writes its lines to the log, ends it.
+
+use std::path::Path;
+
+use totp_core::answer::Word;
+use totp_core::dialogue::login::{End, Login, Next, REFUSED};
+use totp_core::evaluate::{Accepted, By, Reason, Refusal, Verdict};
+use totp_core::log::{self, Failure};
+use totp_core::policy::Config;
+use totp_core::store::{Durability, Fault, Store};
+use totp_store::clock::Moment;
+use totp_store::notices::Shown;
+use totp_store::permanent::PermanentRecord;
+use totp_store::{clock, host_name};
+
+use super::arguments::{Arguments, FirstPass};
+use super::facts::{Facts, text};
+use super::first_answer::{self, NoBeginning};
+use super::host::{Echo, Host, NoReply, Priority, ReturnCode, Typed};
+use super::judge::{Judge, Judged};
+use super::mark::{Mark, Outcome, Passed};
+use super::telling::Telling;
+use super::turns::Turns;
+use super::{Decision, events, text_message};
+
+/// A login that is asked.
+pub(crate) struct Trial<'a, S> {
+    pub(crate) host: &'a mut dyn Host,
+    pub(crate) arguments: &'a Arguments,
+    pub(crate) facts: &'a Facts,
+    pub(crate) config: &'a Config,
+    pub(crate) record: &'a PermanentRecord,
+    pub(crate) judge: Judge<'a, S>,
+    pub(crate) turns: &'a Turns,
+    /// The account's uid, where there is one.
+    pub(crate) uid: Option<u32>,
+    /// What the user was to be shown before this login left something to be told itself.
+    pub(crate) notices: Option<Shown>,
+}
+
+/// The end of a dialogue without a verdict.
+enum Broken {
+    /// Nobody answered.
+    NoReply,
+    /// Nothing could be decided or committed. Right and wrong look alike.
+    Fault(Fault),
+    /// libpam refused a call.
+    Host(String),
+}
+
+impl<S: Store> Trial<'_, S> {
+    /// Asks, evaluates, and says what became of it. `typed` is the name that was typed.
+    pub(crate) fn run(mut self, typed: &[u8], authtok: Option<Typed>) -> Decision {
+        // How many digits a code has where nothing else tells where a password ends.
+        let digits = self.config.totp.digits().count();
+        let beginning = first_answer::begin(self.host, self.arguments, authtok, digits);
+        if let Ok(login) = &beginning
+            && let Next::Done(End::Refused) = login.next()
+        {
+            // use_first_pass, and no code came with the password: refused without an evaluation.
+            let line = log::reason_alone(self.judge.user, Reason::Wrong, None);
+            self.host.log(Priority::Notice, &line);
+        }
+        let end = beginning.map_err(Broken::from).and_then(|login| self.converse(login));
+        match end {
+            Ok((end, wants_new)) => self.end(&end, wants_new, typed),
+            Err(broken) => Decision::refused(self.broken(broken)),
+        }
+    }
+
+    /// How it ends, and whether `new` was typed.
+    fn converse(&mut self, mut login: Login) -> Result<(End, bool), Broken> {
+        let mut refused = None;
+        loop {
+            match login.next() {
+                Next::Ask(prompt) => {
+                    let answer = self.host.ask(&prompt, Echo::of(self.arguments.echo))?;
+                    login.reply(answer.as_bytes());
+                }
+                Next::Word(word) => {
+                    self.text_message(word)?;
+                    login.done();
+                }
+                Next::Judge { answers, first, pretend } => {
+                    let turn = self.turns.wait_for(self.judge.user).map_err(Broken::Fault)?;
+                    if !self.host.is_there() {
+                        return Err(Broken::NoReply);
+                    }
+                    let mut judged =
+                        self.judge.judge(answers, first, pretend).map_err(Broken::Fault)?;
+                    drop(turn);
+                    // The same answer is refused for the same reason; what the decoy said means nothing.
+                    if let (true, Some(earlier)) = (pretend, refused.take()) {
+                        judged.verdict = Verdict::Refused(earlier);
+                    }
+                    if let Verdict::Refused(refusal) = &judged.verdict {
+                        refused = Some(refusal.clone());
+                    }
+                    self.note(&judged);
+                    if let Verdict::Refused(_) = judged.verdict {
+                        // Whatever it took to find out, and to write to the log.
+                        judged.begun.wait_for_a_whole_millisecond();
+                    }
+                    login.judged(judged.verdict);
+                }
+                Next::Done(end) => return Ok((end, login.wants_new())),
+            }
+        }
+    }
+
+    /// A text message, if one was asked for and there is somebody to send it to; the same work if not.
+    fn text_message(&mut self, word: Word) -> Result<(), Broken> {
+        let begun = Moment::now();
+        let limits = self.config.sms.limits();
+        let asked = word == Word::Sms && limits.is_some();
+        let turn = self.turns.wait_for(self.judge.user).map_err(Broken::Fault)?;
+        let message = self.judge.text(limits, asked).map_err(Broken::Fault)?;
+        drop(turn);
+        let put = text_message::put(
+            Path::new(self.config.paths.state_dir.as_str()),
+            self.judge.user,
+            message,
+            host_name().as_deref().unwrap_or_default(),
+        );
+        if let Err(error) = put {
+            // The same is said and done on: what is seen must not tell whether there is a number.
+            self.host.log(Priority::Warning, &format!("{error}; no text message is sent"));
+        }
+        begun.wait_for_a_whole_millisecond();
+        Ok(())
+    }
+
+    /// The line of one evaluation; and, once somebody is let in, what earlier logins left to be recorded.
+    fn note(&mut self, judged: &Judged) {
+        if let Some(fault) = &judged.fault {
+            self.host.log(Priority::Error, &fault.to_string());
+        }
+        if judged.begun_anew {
+            let line = format!(
+                "the state of {} was lost or damaged, and is begun anew: what was shown up to now is spent, and \
+                 two codes in a row are asked for",
+                self.judge.user
+            );
+            self.host.log(Priority::Warning, &line);
+        }
+        match &judged.verdict {
+            Verdict::Accepted(accepted) => self.accepted(accepted, judged),
+            Verdict::Refused(refusal) => self.refused(refusal),
+        }
+    }
+
+    fn accepted(&mut self, accepted: &Accepted, judged: &Judged) {
+        let Judge { user, store, .. } = self.judge;
+        let line = log::accepted(user, &self.facts.rhost, accepted, judged.durability);
+        self.host.log(Priority::Info, &line);
+        if judged.durability == Durability::Volatile {
+            let line = format!(
+                "the disk with {} can't be written: until it can, used codes are known in memory alone; \
+                 make room or repair it",
+                self.config.paths.state_dir
+            );
+            self.host.log(Priority::Warning, &line);
+        }
+        if accepted.has_events() {
+            let telling = Telling { host: self.host, config: self.config };
+            // Of this login itself the user is told at the next one: it may not be the user's.
+            self.notices = Some(telling.notices(user));
+            events::move_events(telling, store, self.record, user);
+        }
+    }
+
+    fn refused(&self, refusal: &Refusal) {
+        self.host.log(Priority::Notice, &log::reason(self.judge.user, refusal));
+    }
+
+    fn end(self, end: &End, wants_new: bool, typed: &[u8]) -> Decision {
+        match end {
+            End::Accepted(accepted) => {
+                let (by, enrollment) = (accepted.by().clone(), accepted.enrollment());
+                let how = match by {
+                    By::Enrollment => Passed::ToEnroll(enrollment),
+                    by => Passed::Code { by, enrollment, wants_new, key: self.facts.key },
+                };
+                let outcome = Outcome::Passed { how, notices: self.notices };
+                let (user, uid, made) = (self.judge.user.clone(), self.uid, clock::now());
+                Decision::marked(ReturnCode::Success, Mark { user, uid, made, outcome })
+            }
+            End::Refused => {
+                if self.arguments.first_pass != FirstPass::Only {
+                    self.host.tell(REFUSED);
+                }
+                self.host.log(Priority::Notice, &self.failure(typed));
+                Decision::refused(ReturnCode::AuthErr)
+            }
+        }
+    }
+
+    /// The line that log readers count, with the name as it was typed.
+    fn failure(&self, typed: &[u8]) -> String {
+        let Facts { uid, euid, tty, ruser, rhost, .. } = self.facts;
+        Failure { uid: *uid, euid: *euid, tty, ruser, rhost, user: &text(typed) }.line()
+    }
+
+    fn broken(self, broken: Broken) -> ReturnCode {
+        let (reason, code) = match broken {
+            Broken::NoReply => (Reason::NoReply, ReturnCode::ConvErr),
+            Broken::Fault(fault) => {
+                self.host.log(Priority::Error, &fault.to_string());
+                (Reason::Store(fault.kind), ReturnCode::SystemErr)
+            }
+            Broken::Host(error) => {
+                self.host.log(Priority::Error, &format!("{error}; login denied"));
+                return ReturnCode::SystemErr;
+            }
+        };
+        self.host.log(Priority::Notice, &log::reason_alone(self.judge.user, reason, None));
+        code
+    }
+}
+
+impl From<NoReply> for Broken {
+    fn from(_: NoReply) -> Self {
+        Self::NoReply
+    }
+}
+
+impl From<NoBeginning> for Broken {
+    fn from(error: NoBeginning) -> Self {
+        match error {
+            NoBeginning::NoReply(_) => Self::NoReply,
+            NoBeginning::Failed(error) => Self::Host(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! `totpd --once`: one conversation, for a program of root that found no daemon. The module starts it as a process of its own,
+//! with the connection as standard input and nothing else of the caller's: it resets ids, signals, limits and priorities
+//! before it starts this program (`pam-totp/src/ffi/once.rs`). What is left of the caller here is its cgroup, its mount
+//! namespace and how readily the kernel ends it.
+
+mod cgroup;
+
+use std::fs;
+use std::os::fd::AsFd as _;
+use std::process::ExitCode;
+
+use crate::connection::Connection;
+use crate::journal;
+use crate::login::turns::Turns;
+use crate::serve::serve;
+
+/// Serves the connection that is standard input.
+pub(crate) fn run() -> ExitCode {
+    // A group of the caller's own may be frozen, or short of memory and time.
+    let _left = cgroup::leave();
+    // Whoever was protected from the out-of-memory killer, or offered to it, is not this process.
+    let _ = fs::write("/proc/self/oom_score_adj", "0");
+    let _own = in_a_mount_namespace_of_its_own();
+    match connection() {
+        Ok(connection) => {
+            serve(connection, 0, &Turns::default(), |_| Some(()));
+            ExitCode::SUCCESS
+        }
+        Err(what) => {
+            journal::error(&format!("--once: {what}; pam_totp.so starts this, not a person"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The connection, which must be to a program of root.
+fn connection() -> Result<Connection, String> {
+    let socket = std::io::stdin().as_fd().try_clone_to_owned().map_err(|error| error.to_string())?;
+    let connection = Connection::new(socket);
+    match connection.peer_uid() {
+        Ok(0) => Ok(connection),
+        Ok(uid) => Err(format!("standard input is a connection of uid {uid}")),
+        Err(_) => Err("standard input is no connection".to_owned()),
+    }
+}
+
+/// A user's own view of the disk may show it read-only where it is not: then nothing may be decided in memory.
+fn in_a_mount_namespace_of_its_own() -> bool {
+    let of = |process: &str| fs::read_link(format!("/proc/{process}/ns/mnt")).ok();
+    match (of("self"), of("1")) {
+        (Some(own), Some(first)) => own != first,
+        _ => true,
+    }
+}

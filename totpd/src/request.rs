@@ -1,0 +1,208 @@
+//! What a module asks: its hello, parted from the packet, with what its caller may not say taken away.
+//!
+//! A caller that is not root speaks for itself alone. Its remote host, its ssh key and its mark are not believed, and
+//! neither are arguments that loosen something: a program of the user's own can write what it likes there.
+
+use std::ffi::CStr;
+
+use totp_wire::{Field, Hello, Hook};
+use zeroize::Zeroizing;
+
+/// Stands for a text that was too long to be sent: no address and no name of anything.
+const TOO_LONG: &str = "?";
+
+/// A call of a hook.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) hook: Hook,
+    pub(crate) caller: Caller,
+    /// `PAM_USER`, as typed; empty where it is longer than any name.
+    pub(crate) user: Vec<u8>,
+    /// `PAM_SERVICE`; `None` where it is longer than any file's name.
+    pub(crate) service: Option<String>,
+    /// `PAM_RHOST`; empty where there is none.
+    pub(crate) rhost: String,
+    /// `PAM_TTY`; empty where there is none.
+    pub(crate) tty: String,
+    /// `PAM_RUSER`; empty where there is none.
+    pub(crate) ruser: String,
+    /// The login uid of the calling process.
+    pub(crate) login_uid: Option<u32>,
+    /// The words of the PAM line; `None` where there are too many.
+    pub(crate) words: Option<Vec<Vec<u8>>>,
+    /// `SSH_AUTH_INFO_0`.
+    pub(crate) ssh_auth_info: Option<Vec<u8>>,
+    /// `PAM_AUTHTOK`.
+    pub(crate) authtok: Option<Zeroizing<Vec<u8>>>,
+    pub(crate) mark: Brought,
+}
+
+/// Who calls, by what the kernel says of the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Caller {
+    /// A program with root's effective uid, and the real uid that its module says: the caller's, under su and sudo.
+    Root {
+        /// Counted for fair shares, and an origin for the guess budget.
+        real_uid: u32,
+    },
+    /// Any other program: it asks about the account with this uid alone.
+    User {
+        /// Its effective uid.
+        uid: u32,
+    },
+}
+
+impl Caller {
+    /// The real uid of the process, or the one it has become.
+    pub(crate) fn uid(self) -> u32 {
+        match self {
+            Self::Root { real_uid } => real_uid,
+            Self::User { uid } => uid,
+        }
+    }
+
+    /// The effective uid of the process.
+    pub(crate) fn effective_uid(self) -> u32 {
+        match self {
+            Self::Root { .. } => 0,
+            Self::User { uid } => uid,
+        }
+    }
+
+    pub(crate) fn is_root(self) -> bool {
+        matches!(self, Self::Root { .. })
+    }
+}
+
+/// The mark that came along.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Brought {
+    /// None: auth did not run in this handle.
+    Nothing,
+    /// This.
+    Bytes(Vec<u8>),
+    /// One that was too long to be sent.
+    TooLong,
+}
+
+impl Request {
+    /// What `hello` asks, where the kernel says `peer_uid`.
+    pub(crate) fn new(hello: &Hello<'_>, peer_uid: u32) -> Self {
+        let caller = if peer_uid == 0 {
+            Caller::Root { real_uid: hello.real_uid }
+        } else {
+            Caller::User { uid: peer_uid }
+        };
+        let from_root = |field: Field<&CStr>| if caller.is_root() { text(field) } else { String::new() };
+        Self {
+            hook: hello.hook,
+            caller,
+            user: bytes(hello.user).unwrap_or_default(),
+            service: match hello.service {
+                Field::LeftOut => None,
+                service => Some(text(service)),
+            },
+            rhost: from_root(hello.rhost),
+            tty: text(hello.tty),
+            ruser: text(hello.ruser),
+            login_uid: hello.login_uid,
+            words: match hello.arguments {
+                Field::Present(words) => Some(words.map(|word| word.to_bytes().to_vec()).collect()),
+                Field::Absent | Field::LeftOut => None,
+            },
+            ssh_auth_info: bytes(hello.ssh_auth_info).filter(|_| caller.is_root()),
+            authtok: bytes(hello.authtok).map(Zeroizing::new),
+            mark: match hello.mark {
+                Field::Absent => Brought::Nothing,
+                Field::Present(mark) => Brought::Bytes(mark.to_vec()),
+                Field::LeftOut => Brought::TooLong,
+            },
+        }
+    }
+}
+
+fn bytes(field: Field<&CStr>) -> Option<Vec<u8>> {
+    match field {
+        Field::Present(text) => Some(text.to_bytes().to_vec()),
+        Field::Absent | Field::LeftOut => None,
+    }
+}
+
+/// Lossy, so that one odd byte keeps no user out and nothing is left out of the log.
+fn text(field: Field<&CStr>) -> String {
+    match field {
+        Field::Present(text) => String::from_utf8_lossy(text.to_bytes()).into_owned(),
+        Field::Absent => String::new(),
+        Field::LeftOut => TOO_LONG.to_owned(),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// alice, over sshd.
+    pub(crate) fn sshd() -> Request {
+        Request {
+            hook: Hook::Auth,
+            caller: Caller::Root { real_uid: 0 },
+            user: b"alice".to_vec(),
+            service: Some("sshd".to_owned()),
+            rhost: "192.0.2.1".to_owned(),
+            tty: "ssh".to_owned(),
+            ruser: String::new(),
+            login_uid: None,
+            words: Some(Vec::new()),
+            ssh_auth_info: None,
+            authtok: None,
+            mark: Brought::Nothing,
+        }
+    }
+
+    fn hello<'a>() -> Hello<'a> {
+        Hello {
+            hook: Hook::Auth,
+            flags: 0,
+            real_uid: 1000,
+            login_uid: None,
+            audit_session: None,
+            stdout_is_terminal: false,
+            stderr_is_terminal: false,
+            user: Field::Present(c"alice"),
+            service: Field::Present(c"sshd"),
+            rhost: Field::Present(c"192.0.2.1"),
+            tty: Field::LeftOut,
+            ruser: Field::Absent,
+            arguments: Field::LeftOut,
+            ssh_auth_info: Field::Present(c"publickey ssh-ed25519 AAAA"),
+            authtok: Field::Absent,
+            mark: Field::LeftOut,
+        }
+    }
+
+    #[test]
+    fn a_root_program_is_believed_what_it_says() {
+        let request = Request::new(&hello(), 0);
+        assert_eq!(request.caller, Caller::Root { real_uid: 1000 });
+        assert_eq!(request.rhost, "192.0.2.1");
+        assert!(request.ssh_auth_info.is_some());
+    }
+
+    #[test]
+    fn another_program_is_believed_neither_its_uid_nor_its_remote_host_nor_its_key() {
+        let request = Request::new(&hello(), 1001);
+        assert_eq!(request.caller, Caller::User { uid: 1001 });
+        assert_eq!((request.rhost.as_str(), request.ssh_auth_info), ("", None));
+    }
+
+    #[test]
+    fn what_was_left_out_is_not_taken_for_absent() {
+        let request = Request::new(&hello(), 0);
+        assert_eq!((request.tty.as_str(), request.ruser.as_str()), ("?", ""));
+        assert_eq!(request.words, None);
+        assert_eq!(request.mark, Brought::TooLong);
+        let long = Hello { rhost: Field::LeftOut, user: Field::LeftOut, ..hello() };
+        assert_eq!(Request::new(&long, 0).rhost, "?");
+        assert_eq!(Request::new(&long, 0).user, b"");
+    }
+}

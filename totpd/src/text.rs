@@ -1,0 +1,76 @@
+//! Text on its way to a terminal or a log: no control characters, bounded, no NUL inside.
+
+use std::ffi::{CStr, CString};
+use std::fmt::Write;
+
+use zeroize::Zeroizing;
+
+/// `PAM_MAX_MSG_SIZE` counts the terminating NUL.
+const MESSAGE_BYTES: usize = 511;
+
+/// One line as PAM wants it: under 512 bytes, control characters as spaces. Wiped when dropped: it may be a secret.
+pub(crate) struct Message(Zeroizing<Vec<u8>>);
+
+impl Message {
+    pub(crate) fn new(text: &str) -> Self {
+        // Room at once: a growing Vec would leave copies behind.
+        let mut line = Zeroizing::new(Vec::with_capacity(MESSAGE_BYTES.saturating_add(1)));
+        for c in text.chars().map(|c| if c.is_control() { ' ' } else { c }) {
+            if line.len().saturating_add(c.len_utf8()) > MESSAGE_BYTES {
+                break;
+            }
+            line.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+        }
+        line.push(0);
+        Self(line)
+    }
+
+    pub(crate) fn as_c_str(&self) -> &CStr {
+        // NUL is a control character, so the only one is at the end, and the default, an empty line, never comes.
+        CStr::from_bytes_with_nul(&self.0).unwrap_or_default()
+    }
+}
+
+/// One line of the log: what is not printable ASCII as `\xNN`.
+///
+/// A backslash stays as it is: text from outside was escaped where it was put in.
+pub(crate) fn log_line(text: &str) -> CString {
+    let mut line = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if (0x20..=0x7e).contains(&byte) {
+            line.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(line, "\\x{byte:02x}");
+        }
+    }
+    // No NUL is left, so the default, an empty line, never comes.
+    CString::new(line).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(text: &str) -> String {
+        Message::new(text).as_c_str().to_str().expect("whole characters").to_owned()
+    }
+
+    #[test]
+    fn a_message_is_one_line() {
+        assert_eq!(message("a\r\nb\0c\u{9b}d\te"), "a  b c d e");
+    }
+
+    #[test]
+    fn a_message_is_cut_between_characters_below_512_bytes() {
+        assert_eq!(message(&"x".repeat(600)).len(), 511);
+        let wide = message(&"é".repeat(300));
+        assert_eq!((wide.len(), wide.chars().count()), (510, 255));
+    }
+
+    #[test]
+    fn a_log_line_is_printable_ascii() {
+        let line = log_line("user=b\\x20ö\n\0\x7f%s");
+        assert_eq!(line.as_c_str(), c"user=b\\x20\\xc3\\xb6\\x0a\\x00\\x7f%s");
+    }
+}
