@@ -82,7 +82,7 @@ impl Protocol {
         words
     }
 
-    /// `is_to_be_ended`.
+    /// Whether a waiter ends this holder: any may be a `totpd --once` that left a note.
     fn may_end(&self, world: &World, holder: usize) -> bool {
         match world.processes[holder].life {
             Life::Stopped => self.0.slip != Some(Slip::StoppedLeftAlone),

@@ -45,7 +45,7 @@ impl World {
         self.files[inode].holder.filter(|holder| *holder != p && process.life == Life::Running)
     }
 
-    /// `Watch::look` and `Holder::end`: SIGKILL, which a process at work may notice a system call later. A stopped one does
+    /// `notes::Search::look`: SIGKILL, which a process at work may notice a system call later. A stopped one does
     /// nothing more.
     pub(crate) fn end(&mut self, scene: &Scene, waiter: usize, holder: usize) {
         let one_more = self.processes[holder].life == Life::Running;

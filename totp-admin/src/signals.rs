@@ -2,17 +2,20 @@
 //! the change they wait, and a picture that nobody wants any more goes first. Apart from that they end the command
 //! as always, by the signal itself, so that a shell sees 130 and a script stops.
 //!
-//! A thread takes them: the handler itself could neither erase a file nor wait. In the command alone; the
-//! module has no handler and no thread.
+//! A thread takes them: the handler itself could neither erase a file nor wait. It ends the command only while no lock is
+//! held. It blocks the other signals that a holder of a lock defers, Ctrl-Z above all: one thread that doesn't block it is
+//! enough for the whole command to be stopped.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::thread;
 
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
+use totp_store::flock;
 
 /// What ends the command.
 const ENDING: [i32; 4] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM];
@@ -32,14 +35,18 @@ struct Waiting {
 }
 
 impl Waiting {
-    fn end(&mut self, signal: i32) {
+    /// Whether the command is to be ended now; else the signal is ignored, or kept until it may.
+    fn is_to_end(&mut self, signal: i32) -> bool {
         if self.keys_ignored && matches!(signal, SIGINT | SIGQUIT) {
-            return;
+            return false;
         }
         if self.holds > 0 {
             self.arrived.get_or_insert(signal);
-            return;
         }
+        self.holds == 0
+    }
+
+    fn end(&mut self, signal: i32) {
         for path in self.unwanted.drain(..) {
             // Best effort: the secret in it was never switched on.
             let _ = fs::remove_file(path);
@@ -68,7 +75,9 @@ impl Drop for Hold {
     fn drop(&mut self) {
         let mut waiting = waiting();
         waiting.holds = waiting.holds.saturating_sub(1);
-        if let Some(signal) = waiting.arrived {
+        if let Some(signal) = waiting.arrived
+            && waiting.is_to_end(signal)
+        {
             waiting.end(signal);
         }
     }
@@ -109,8 +118,32 @@ fn watch() {
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         let wanted = ENDING.into_iter().filter(|&signal| !is_ignored(&status, signal));
         let Ok(mut signals) = Signals::new(wanted) else { return };
-        let take = move || signals.forever().for_each(|signal| waiting().end(signal));
+        let take = move || {
+            // Those alone: the thread begins with all blocked that a holder of a lock defers.
+            let _ = ending().thread_unblock();
+            signals.forever().for_each(take);
+        };
+        let mask = flock::deferred().thread_swap_mask(SigmaskHow::SIG_BLOCK);
         let _ = thread::Builder::new().name("signals".to_owned()).spawn(take);
+        let _ = mask.map(|mask| mask.thread_set_mask());
+    });
+}
+
+fn ending() -> SigSet {
+    ENDING.into_iter().filter_map(|signal| Signal::try_from(signal).ok()).collect()
+}
+
+/// What the thread does with a signal.
+fn take(signal: i32) {
+    if !waiting().is_to_end(signal) {
+        return;
+    }
+    flock::while_no_lock_is_held(|| {
+        let mut waiting = waiting();
+        // A part that is not to be broken off may have begun meanwhile.
+        if waiting.is_to_end(signal) {
+            waiting.end(signal);
+        }
     });
 }
 

@@ -63,7 +63,7 @@ pub fn start_of_process_1(now: UnixTime) -> Option<UnixTime> {
 
 /// Field 22 of `/proc/PID/stat` (proc(5)): ticks from boot to the start of the process. The second field, the
 /// program's name, may itself hold spaces and parentheses: fields are counted from its last one.
-fn start_ticks(stat: &str) -> Option<u64> {
+pub(crate) fn start_ticks(stat: &str) -> Option<u64> {
     let (_, after_name) = stat.rsplit_once(')')?;
     after_name.split_ascii_whitespace().nth(19)?.parse().ok()
 }

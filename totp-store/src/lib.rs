@@ -23,7 +23,7 @@ pub mod clock;
 pub mod config;
 pub mod entropy;
 pub mod files;
-mod flock;
+pub mod flock;
 pub mod limits;
 mod machine;
 pub mod notify;

@@ -26,7 +26,7 @@ const MOST: usize = 8192;
 /// Bytes of one line.
 const LONGEST: usize = 300;
 
-/// A line is read and written within microseconds. Long enough that a holder that is stopped, or does nothing, is ended.
+/// A line is read and written within microseconds. Long enough that a frozen holder that left a note is ended.
 const PATIENCE: Wait = Wait::AtMost(Duration::from_secs(3));
 
 const DEMAND: Demand = Demand::private(65_536);
@@ -359,7 +359,6 @@ mod tests {
 
     use super::*;
     use crate::files::Owner;
-    use crate::flock::tests::stopped_holder_of;
 
     fn notices() -> (TempDir, Notices) {
         let temp = TempDir::new().unwrap();
@@ -430,16 +429,6 @@ mod tests {
         let disk = About { event: EventKind::StateVolatile, ..about };
         notices.add_event(&disk, &"e".repeat(64)).unwrap();
         assert_eq!(notices.look(&alice()).unwrap().lines.len(), 1);
-    }
-
-    #[test]
-    fn a_holder_that_is_stopped_keeps_nobody_from_adding_a_line() {
-        let (temp, notices) = notices();
-        notices.add(&alice(), "one").unwrap();
-        let mut holder = stopped_holder_of(&temp.path().join("notices/alice"));
-        notices.add(&alice(), "two").unwrap();
-        assert_eq!(notices.look(&alice()).unwrap().lines, ["one", "two"]);
-        assert!(!holder.wait().unwrap().success());
     }
 
     #[test]

@@ -22,8 +22,8 @@ const NAME: &str = "remembered";
 
 const DEMAND: Demand = Demand::private(MOST_BYTES as u64);
 
-/// How long a login waits for another one's list to be written.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a login waits for another one's list to be written: long enough that a frozen holder that left a note is ended.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The lists of remembered devices.
 #[derive(Debug)]

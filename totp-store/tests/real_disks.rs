@@ -1,13 +1,12 @@
-//! Logins on real file systems that are read-only or full, or beside which others have files of the same numbers, mounted in a private mount namespace. Needs root; without it,
-//! says so and does nothing.
+//! Logins on real file systems that are read-only or full, mounted in a private mount namespace. Needs root; without it, says so
+//! and does nothing.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // a test
 #![allow(clippy::arithmetic_side_effects, clippy::print_stderr)] // of its own numbers, to whoever runs it
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
-use std::time::Duration;
+use std::process::Command;
 
 use totp_core::answer::Answer;
 use totp_core::contact::Contact;
@@ -48,11 +47,6 @@ fn a_code_is_good_once_on_a_full_disk_and_after_it() {
 #[test]
 fn a_full_disk_records_nothing_and_leaves_the_permanent_record_whole() {
     in_a_namespace("inner_full_record");
-}
-
-#[test]
-fn a_stopped_holder_does_not_hide_behind_a_lock_on_another_file_system() {
-    in_a_namespace("inner_shadowed_lock");
 }
 
 /// Runs an inner test again, as a process of its own with a disk of its own.
@@ -154,52 +148,6 @@ fn inner_full_record() {
     fs::remove_file(filler).unwrap();
     assert_eq!(record.append(&entry, now, Wait::No).unwrap().seq, recorded + 1);
     assert!(record.verify(&[]).unwrap().findings.is_empty());
-}
-
-#[test]
-#[ignore = "runs inside the one above"]
-fn inner_shadowed_lock() {
-    let house = House::new();
-    let now = clock::now();
-    let state = house.disk.join("lib/state/alice");
-    // Anybody can count the files of a tmpfs up to the number that the state has on its own.
-    let elsewhere = tempfile::TempDir::new().unwrap();
-    let mut mount = Command::new("mount");
-    mount.args(["-t", "tmpfs", "none"]).arg(elsewhere.path());
-    assert!(mount.status().unwrap().success());
-    let wanted = fs::metadata(&state).unwrap().ino();
-    let shadow = elsewhere.path().join("shadow");
-    while fs::metadata(&shadow).map_or(0, |found| found.ino()) != wanted {
-        let _ = fs::remove_file(&shadow);
-        fs::write(&shadow, "").unwrap();
-        assert!(fs::metadata(&shadow).unwrap().ino() <= wanted);
-    }
-    let mut holder = lock_holder(&state);
-    let stopped = Command::new("kill").args(["-STOP", &holder.id().to_string()]).status();
-    assert!(stopped.unwrap().success());
-    // Of several one comes first in /proc/locks, which has them by processor.
-    let bystanders: Vec<Child> = (0..8).map(|_| lock_holder(&shadow)).collect();
-    assert_eq!(house.enter(now, now), Ok(Durability::Disk));
-    for mut bystander in bystanders {
-        assert!(bystander.try_wait().unwrap().is_none());
-        bystander.kill().unwrap();
-        bystander.wait().unwrap();
-    }
-    assert!(!holder.wait().unwrap().success());
-}
-
-/// A process that shares a lock on a file if others do, and does nothing more.
-fn lock_holder(path: &Path) -> Child {
-    let flock = |how: &[&str]| {
-        let mut flock = Command::new("flock");
-        flock.args(how).arg(path);
-        flock
-    };
-    let child = flock(&["--no-fork", "--shared"]).args(["sleep", "600"]).spawn().unwrap();
-    while flock(&["--nonblock", "--exclusive"]).arg("true").status().unwrap().success() {
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    child
 }
 
 /// Alice's files on a disk that can be remounted; memory is elsewhere.

@@ -2,12 +2,13 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Read as _;
-use std::os::unix::process::ExitStatusExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use crate::support::{COMMAND, DEFAULT_SIGNALS, House, OTHER, USER};
@@ -146,6 +147,34 @@ fn a_change_that_is_recorded_is_made_before_ctrl_c_ends_the_command() {
             assert!(record.contains(document["secret"].as_str().unwrap()));
         }
     }
+}
+
+/// It waits for the lock of all administration, with that of the outbox held.
+#[test]
+fn ctrl_z_stops_the_command_only_after_it_has_released_its_locks() {
+    let Some(house) = House::new("") else { return };
+    house.enroll(USER);
+    let users = File::open(house.path("state/users")).unwrap();
+    users.lock().unwrap();
+    let mut command = command(&house, &["disable", USER], Stdio::null());
+    let mut child = command.process_group(0).spawn().unwrap(); // in an orphaned one, nothing stops
+    wait_for(|| house.record().len() == 2);
+    send(&child, Signal::SIGTSTP);
+    let status = format!("/proc/{}/status", child.id());
+    wait_for(|| {
+        let status = fs::read_to_string(&status).unwrap();
+        status.lines().any(|line| line == "ShdPnd:\t0000000000080000")
+    });
+    users.unlock().unwrap();
+    let pid = Pid::from_raw(child.id().try_into().unwrap());
+    let stopped = waitpid(pid, Some(WaitPidFlag::WUNTRACED)).unwrap();
+    assert_eq!(stopped, WaitStatus::Stopped(pid, Signal::SIGTSTP));
+    for lock in ["state/users", "state/outbox"] {
+        File::open(house.path(lock)).unwrap().try_lock().unwrap();
+    }
+    assert!(fs::read_to_string(house.file_of(USER)).unwrap().contains("disabled"));
+    send(&child, Signal::SIGCONT);
+    assert!(child.wait().unwrap().success());
 }
 
 #[test]

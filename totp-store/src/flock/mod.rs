@@ -1,128 +1,115 @@
 //! flock(2), taken without blocking and released explicitly: a forked child holds what its parent merely closed.
+//!
+//! - `patience`: waiting for a lock, in short sleeps, until a deadline
+//! - [`notes`](leave_notes): which `totpd --once` holds a lock, for a waiter that has to end it
+//! - `signals`: no signal stops or ends a program while it holds a lock
+//! - `place`: the lock of one place in a file that many names share
 
-mod holder;
+mod notes;
 mod patience;
 mod place;
+mod signals;
 
+use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::thread::sleep;
 use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
-pub(crate) use patience::{
-    NoLock, lock, lock_of_the_patient, lock_of_the_patient_within, lock_unless_at_work, lock_within,
-};
+use notes::{Note, Notes};
+use signals::Deferred;
+
+pub use notes::leave_notes;
+pub(crate) use patience::{NoLock, lock, lock_within};
 pub(crate) use place::Place;
+pub use signals::{deferred, leave_signals_alone, while_no_lock_is_held};
 
 /// How long a lock may be waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
     /// Not at all.
     No,
-    /// About so long.
+    /// At most so long, by the monotonic clock.
     AtMost(Duration),
 }
 
 /// An exclusive lock on an open file or directory, which ends with this value.
+///
+/// While it lives, its thread defers signals, so nothing slow belongs in here: no question at a terminal, no look-up in the
+/// name service, no delivery.
 #[derive(Debug)]
 pub(crate) struct Held<'a> {
     fd: BorrowedFd<'a>,
+    // Both end after the lock: a process that is frozen in between would hold a lock without a note.
+    _note: Option<Note<'a>>,
+    _deferred: Deferred,
 }
 
 impl<'a> Held<'a> {
-    /// Tries once. `None`: somebody else holds it.
+    #[cfg(test)]
     pub(crate) fn take(file: &'a impl AsFd) -> Result<Option<Self>, Errno> {
-        loop {
-            match flock(file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(Some(Self { fd: file.as_fd() })),
-                Err(Errno::WOULDBLOCK) => return Ok(None),
-                Err(Errno::INTR) => {}
-                Err(errno) => return Err(errno),
-            }
+        Self::take_noted(file, Notes::of_this_process())
+    }
+
+    /// Tries once. `None`: another process holds it.
+    fn take_noted(file: &'a impl AsFd, notes: Option<&'a Notes>) -> Result<Option<Self>, Errno> {
+        let deferred = Deferred::begin();
+        let note = notes.map(|notes| notes.leave(file)).transpose()?;
+        if !try_lock(file)? {
+            return Ok(None);
         }
+        Ok(Some(Self { fd: file.as_fd(), _note: note, _deferred: deferred }))
     }
 }
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        // Fails only for a descriptor that isn't open any more, and then there is no lock either.
-        let _ = flock(self.fd, FlockOperation::Unlock);
+        unlock(self.fd);
     }
 }
 
-/// Short pauses that grow from 50 µs to 10 ms. Slept, not timed: neither an alarm nor a clock of the
-/// host process is touched.
+/// The right to be the one who works on a file for as long as that takes, such as a delivery. Others never wait for it, so
+/// it defers no signal and leaves no note.
 #[derive(Debug)]
-pub(crate) struct Pauses {
-    next: Duration,
-    left: Duration,
+pub(crate) struct Claim(File);
+
+impl Claim {
+    /// Tries once. `None`: another process has it.
+    pub(crate) fn take(file: File) -> Result<Option<Self>, Errno> {
+        Ok(if try_lock(&file)? { Some(Self(file)) } else { None })
+    }
+
+    pub(crate) fn file(&self) -> &File {
+        &self.0
+    }
 }
 
-impl Pauses {
-    pub(crate) fn new(wait: Wait) -> Self {
-        let left = match wait {
-            Wait::No => Duration::ZERO,
-            Wait::AtMost(most) => most,
-        };
-        Self { next: Duration::from_micros(50), left }
+impl Drop for Claim {
+    fn drop(&mut self) {
+        unlock(&self.0);
     }
+}
 
-    /// Sleeps a little; `false`, at once, when the time is used up.
-    pub(crate) fn pause(&mut self) -> bool {
-        if self.left.is_zero() {
-            return false;
+fn try_lock(file: impl AsFd) -> Result<bool, Errno> {
+    loop {
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(true),
+            Err(Errno::WOULDBLOCK) => return Ok(false),
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
         }
-        sleep(self.next);
-        self.left = self.left.saturating_sub(self.next);
-        self.next = self.next.saturating_mul(2).min(Duration::from_millis(10));
-        true
     }
+}
 
-    /// What has not been slept yet.
-    pub(crate) fn left(&self) -> Duration {
-        self.left
-    }
+fn unlock(file: impl AsFd) {
+    // Fails only for a descriptor that isn't open any more, and then there is no lock either.
+    let _ = flock(file, FlockOperation::Unlock);
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use std::fs::File;
-    use std::path::Path;
-    use std::process::{Child, Command, Stdio};
-
-    use rustix::process::{Pid, Signal, kill_process};
-
+mod tests {
     use super::*;
-
-    /// A process that locks a file or directory and does nothing more.
-    pub(crate) fn holder_of(path: &Path) -> Child {
-        let child = Command::new("flock")
-            .args(["--no-fork", "--exclusive"])
-            .arg(path)
-            .args(["sleep", "600"])
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
-        let other = File::open(path).unwrap();
-        while Held::take(&other).unwrap().is_some() {
-            sleep(Duration::from_millis(5));
-        }
-        child
-    }
-
-    /// One that is stopped, as by its terminal.
-    pub(crate) fn stopped_holder_of(path: &Path) -> Child {
-        let child = holder_of(path);
-        signal(&child, Signal::STOP);
-        child
-    }
-
-    pub(in super::super) fn signal(child: &Child, signal: Signal) {
-        let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
-        kill_process(pid, signal).unwrap();
-    }
 
     #[test]
     fn a_held_lock_is_given_up_on_after_the_wait_and_free_after_its_end() {
@@ -136,12 +123,11 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn pauses_end() {
-        let mut pauses = Pauses::new(Wait::AtMost(Duration::from_millis(5)));
-        let mut count = 0;
-        while pauses.pause() {
-            count += 1;
-        }
-        assert!((1..20).contains(&count) && pauses.left().is_zero());
+    fn a_claim_keeps_others_away_until_its_end() {
+        let temp = tempfile::NamedTempFile::new().unwrap();
+        let claim = Claim::take(temp.reopen().unwrap()).unwrap().unwrap();
+        assert!(Claim::take(temp.reopen().unwrap()).unwrap().is_none());
+        drop(claim);
+        assert!(Claim::take(temp.reopen().unwrap()).unwrap().is_some());
     }
 }

@@ -9,7 +9,8 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 
-use super::{Pauses, Wait};
+use super::Wait;
+use super::patience::Pauses;
 
 /// As long as is waited for a place.
 const LONGEST: Duration = Duration::from_secs(2);
@@ -25,7 +26,7 @@ impl<'a> Place<'a> {
     /// Locks a place, or gives up waiting for it.
     pub(crate) fn lock(file: &'a impl AsFd, at: u64) -> Self {
         let place = Self { fd: file.as_fd(), at };
-        let mut pauses = Pauses::new(Wait::AtMost(LONGEST));
+        let mut pauses = Pauses::begin(Wait::AtMost(LONGEST));
         while !place.is_taken() && pauses.pause() {}
         place
     }

@@ -5,34 +5,18 @@ use std::io::Read as _;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 
 use nix::errno::Errno;
-use rustix::fs::{FlockOperation, flock};
 use totp_core::time::UnixTime;
 use zeroize::Zeroizing;
 
 use super::message::SIZE;
 use super::{DECOY, DEMAND, Item, Mail, Message, Outbox, OutboxError};
-use crate::files::{Access, FileError};
-use crate::flock::lock_unless_at_work;
+use crate::files::{Access, FileError, errno_of};
+use crate::flock::Claim;
 use crate::{clock, limits};
 
-/// An open file with its lock, which ends with this value; a program that is started meanwhile doesn't prolong it.
-#[derive(Debug)]
-struct Locked(File);
-
-impl Locked {
-    /// `None`: somebody else has it, and is at work.
-    fn take(file: File) -> Result<Option<Self>, Errno> {
-        let Some(held) = lock_unless_at_work(&file)? else { return Ok(None) };
-        std::mem::forget(held); // what it would do in the end is done by our own
-        Ok(Some(Self(file)))
-    }
-}
-
-impl Drop for Locked {
-    fn drop(&mut self) {
-        // Fails only for a descriptor that isn't open any more, and then there is no lock either.
-        let _ = flock(&self.0, FlockOperation::Unlock);
-    }
+/// `None`: another process has it. A program that is started meanwhile doesn't prolong it.
+fn claimed(file: File) -> Result<Option<Claim>, Errno> {
+    Claim::take(file).map_err(|errno| errno_of(&errno.into()))
 }
 
 /// Mail that nobody else delivers while this is held.
@@ -40,7 +24,7 @@ impl Drop for Locked {
 pub struct ClaimedMail<'a> {
     outbox: &'a Outbox,
     name: String,
-    locked: Locked,
+    claim: Claim,
     /// What the file says.
     pub mail: Mail,
 }
@@ -54,9 +38,9 @@ impl ClaimedMail<'_> {
         let directory = &self.outbox.directory;
         let bytes = self.mail.print();
         // The new file is ours before it can be found by its name.
-        self.locked = directory.replace_prepared(&self.name, bytes.as_bytes(), true, |file| {
+        self.claim = directory.replace_prepared(&self.name, bytes.as_bytes(), true, |file| {
             let failed = |errno| FileError::errno(self.outbox.path(), "flock", errno);
-            Locked::take(file).map_err(failed)?.ok_or_else(|| failed(Errno::EAGAIN))
+            claimed(file).map_err(failed)?.ok_or_else(|| failed(Errno::EAGAIN))
         })?;
         Ok(())
     }
@@ -76,7 +60,7 @@ impl ClaimedMail<'_> {
 pub struct ClaimedMessage<'a> {
     outbox: &'a Outbox,
     name: String,
-    locked: Locked,
+    claim: Claim,
     /// What the file says.
     pub message: Message,
 }
@@ -97,7 +81,7 @@ impl ClaimedMessage<'_> {
         let path = self.outbox.path().join(&self.name);
         let written = limits::allow_file_size(u64::try_from(SIZE).unwrap_or(u64::MAX))
             .map_err(std::io::Error::from)
-            .and_then(|()| self.locked.0.write_all_at(&bytes, 0));
+            .and_then(|()| self.claim.file().write_all_at(&bytes, 0));
         Ok(written.map_err(|e| FileError::system(&path, "write", &e))?)
     }
 
@@ -107,8 +91,11 @@ impl ClaimedMessage<'_> {
     /// Where it can't be removed.
     pub fn finish(self) -> Result<(), OutboxError> {
         // What can't be overwritten is removed all the same: the code is good for minutes only.
-        let _ =
-            self.locked.0.write_all_at(&[b'\n'; SIZE], 0).and_then(|()| self.locked.0.sync_data());
+        let _ = self
+            .claim
+            .file()
+            .write_all_at(&[b'\n'; SIZE], 0)
+            .and_then(|()| self.claim.file().sync_data());
         self.outbox.directory.unlink(&self.name)?;
         Ok(())
     }
@@ -117,7 +104,7 @@ impl ClaimedMessage<'_> {
 /// The right to be the one agent of an installation, which ends with this value.
 #[derive(Debug)]
 pub struct OnlyAgent {
-    _locked: Locked,
+    _claim: Claim,
 }
 
 impl Outbox {
@@ -132,8 +119,8 @@ impl Outbox {
             None => self.directory.create(NAME)?,
         };
         let failed = |errno| FileError::errno(self.path(), "flock", errno);
-        let locked = Locked::take(file).map_err(failed)?;
-        Ok(locked.map(|locked| OnlyAgent { _locked: locked }))
+        let claim = claimed(file).map_err(failed)?;
+        Ok(claim.map(|claim| OnlyAgent { _claim: claim }))
     }
 
     /// Takes a mail to deliver it. `None`: it is gone, or somebody else delivers it.
@@ -141,9 +128,9 @@ impl Outbox {
     /// # Errors
     /// What can't be read or trusted; it stays.
     pub fn claim_mail(&self, name: &str) -> Result<Option<ClaimedMail<'_>>, OutboxError> {
-        let Some((locked, text)) = self.claim(name)? else { return Ok(None) };
+        let Some((claim, text)) = self.claim(name)? else { return Ok(None) };
         let mail = Mail::parse(&text).map_err(|error| self.format(name, error))?;
-        Ok(Some(ClaimedMail { outbox: self, name: name.to_owned(), locked, mail }))
+        Ok(Some(ClaimedMail { outbox: self, name: name.to_owned(), claim, mail }))
     }
 
     /// Looks at a mail, whoever delivers it just now. `None`: it is gone.
@@ -160,7 +147,7 @@ impl Outbox {
     /// # Errors
     /// What can't be read or trusted, or is done and can't be removed; it stays.
     pub fn claim_message(&self, name: &str) -> Result<Option<ClaimedMessage<'_>>, OutboxError> {
-        let Some((locked, text)) = self.claim(name)? else { return Ok(None) };
+        let Some((claim, text)) = self.claim(name)? else { return Ok(None) };
         if text.trim_end_matches('\n').is_empty() {
             self.directory.unlink(name)?; // overwritten, and then in the way of nobody
             return Ok(None);
@@ -168,13 +155,13 @@ impl Outbox {
         let message = match Message::parse(&text) {
             Ok(message) => message,
             // Its writer doesn't flush: a power failure may have cut it. The code in it is void since long.
-            Err(_) if is_old(&locked.0, clock::now()) => {
+            Err(_) if is_old(claim.file(), clock::now()) => {
                 self.directory.unlink(name)?;
                 return Ok(None);
             }
             Err(error) => return Err(self.format(name, error)),
         };
-        Ok(Some(ClaimedMessage { outbox: self, name: name.to_owned(), locked, message }))
+        Ok(Some(ClaimedMessage { outbox: self, name: name.to_owned(), claim, message }))
     }
 
     /// Takes decoys away, and what killed writers left behind.
@@ -188,21 +175,22 @@ impl Outbox {
         Ok(self.directory.sweep(now)?)
     }
 
-    fn claim(&self, name: &str) -> Result<Option<(Locked, Zeroizing<String>)>, OutboxError> {
+    fn claim(&self, name: &str) -> Result<Option<(Claim, Zeroizing<String>)>, OutboxError> {
         let Some(file) = self.directory.file(name, Access::Write, DEMAND)? else { return Ok(None) };
         let path = self.path().join(name);
         let failed = |errno| FileError::errno(&path, "flock", errno);
-        let Some(locked) = Locked::take(file).map_err(failed)? else { return Ok(None) };
+        let Some(claim) = claimed(file).map_err(failed)? else { return Ok(None) };
         // Whoever had it before may have replaced or removed it.
-        if !self.directory.names(name, &locked.0)? {
+        if !self.directory.names(name, claim.file())? {
             return Ok(None);
         }
         let mut text = Zeroizing::new(String::with_capacity(2048));
-        (&locked.0)
+        claim
+            .file()
             .take(DEMAND.at_most)
             .read_to_string(&mut text)
             .map_err(|e| FileError::system(&path, "read", &e))?;
-        Ok(Some((locked, text)))
+        Ok(Some((claim, text)))
     }
 
     /// The names of all mail, in the order of the permanent record.

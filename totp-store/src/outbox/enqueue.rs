@@ -9,7 +9,7 @@ use totp_core::time::UnixTime;
 use super::text::{Lines, NotOfThisFormat, field};
 use super::{About, Audience, DEMAND, Mail, Outbox, OutboxError, audience};
 use crate::files::FileError;
-use crate::flock::{Held, NoLock, Wait, lock_of_the_patient_within};
+use crate::flock::{Held, NoLock, Wait, lock_within};
 use crate::permanent::{Line, Logged, PermanentRecord, Reader};
 
 const CURSOR: &str = ".cursor";
@@ -92,8 +92,7 @@ impl Outbox {
     /// # Errors
     /// Somebody else has it, for longer than `wait`; or the cursor or the record can't be read.
     pub fn hold(&self, record: &PermanentRecord, wait: Wait) -> Result<Hold<'_>, OutboxError> {
-        // Whoever has it may be in the middle of a change: nobody is ended for it but who is stopped.
-        let held = lock_of_the_patient_within(&self.directory, wait).map_err(|no_lock| {
+        let held = lock_within(&self.directory, wait).map_err(|no_lock| {
             let path = self.path();
             match no_lock {
                 NoLock::Busy => OutboxError::Busy(path.to_owned()),

@@ -13,7 +13,6 @@ use totp_core::time::UnixTime;
 use super::message::tests::message;
 use super::*;
 use crate::flock::Wait;
-use crate::flock::tests::stopped_holder_of;
 use crate::permanent::{Entry, PermanentRecord};
 
 const NOW: UnixTime = UnixTime(1_800_000_000);
@@ -189,28 +188,6 @@ fn while_one_goes_through_the_record_nobody_else_does() {
     assert!(matches!(other.hold(&house.record, Wait::No), Err(OutboxError::Busy(_))));
     drop(hold);
     assert!(other.hold(&house.record, Wait::No).is_ok());
-}
-
-#[test]
-fn who_is_stopped_while_going_through_the_record_silences_nobody() {
-    let house = House::installed();
-    let mut holder = stopped_holder_of(&house.path("outbox"));
-    house.happens(EventKind::Disabled, None);
-    let wait = Wait::AtMost(std::time::Duration::from_secs(20));
-    let hold = house.outbox.hold(&house.record, wait).unwrap();
-    assert!(!holder.wait().unwrap().success());
-    hold.enqueue_new(&house.record, NOW, &recipients).unwrap();
-    assert_eq!(house.outbox.mail_names().unwrap(), ["1"]);
-}
-
-#[test]
-fn who_is_stopped_while_delivering_keeps_no_mail_to_themselves() {
-    let house = House::installed();
-    house.happens(EventKind::Disabled, None);
-    house.enqueue();
-    let mut holder = stopped_holder_of(&house.path("outbox/1"));
-    assert!(house.outbox.claim_mail("1").unwrap().is_some());
-    assert!(!holder.wait().unwrap().success());
 }
 
 #[test]

@@ -18,7 +18,7 @@ use super::states::{DEMAND, Made, Opened, Seat};
 use super::{Directories, FileStore, enrollment};
 use crate::clock;
 use crate::files::{Access, Directory, FileError, Shared};
-use crate::flock::{Held, NoLock, lock, lock_of_the_patient};
+use crate::flock::{Held, NoLock, lock};
 
 /// What a change was prepared against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -298,8 +298,7 @@ impl FileStore {
     /// secret.
     fn alone<'a>(&self, directories: &'a Directories) -> Result<Held<'a>, Fault> {
         let directory = directories.records.directory();
-        // Whoever has it may be waiting for a login, which is no reason to be ended.
-        let held = lock_of_the_patient(directory).map_err(|no_lock| match no_lock {
+        let held = lock(directory).map_err(|no_lock| match no_lock {
             NoLock::Failed(errno) => {
                 unavailable(FileError::errno(directory.path(), "flock", errno))
             }
