@@ -11,7 +11,7 @@ UNITS      := $(notdir $(wildcard packaging/systemd/*))
 CARGO      ?= cargo
 TARGET     := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: all test race fuzz sanitize bench observe torture attack deny reproducible demo install uninstall clean
+.PHONY: all test test-system race fuzz sanitize bench observe torture attack deny reproducible demo install uninstall clean
 
 all:
 	@scripts/build-release
@@ -19,6 +19,11 @@ all:
 # Everything, end-to-end tests as root included; without root what needs none.
 test:
 	@scripts/test
+
+# In a booted container, under systemd; and the end-to-end tests with the daemon and without. Not part of `test`.
+# make test-system CHECK="units-are-sound": this one, without the end-to-end tests.
+test-system:
+	@scripts/test-system $(CHECK)
 
 # Every parser, guided by coverage, a minute each. make fuzz TARGET=record TIME=600: that one, for so many seconds.
 fuzz:
