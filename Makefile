@@ -7,10 +7,11 @@ MANDIR     ?= $(PREFIX)/share/man
 UNITDIR    ?= /usr/lib/systemd/system
 # Where libpam looks for modules: a directory named after the architecture on Debian.
 SECURITYDIR ?= $(shell scripts/security-directory)
+UNITS      := $(notdir $(wildcard packaging/systemd/*))
 CARGO      ?= cargo
 TARGET     := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: all test race fuzz sanitize bench observe torture attack deny reproducible demo install uninstall clean
+.PHONY: all test test-system race fuzz sanitize bench observe torture attack deny reproducible demo install uninstall clean
 
 all:
 	@scripts/build-release
@@ -18,6 +19,11 @@ all:
 # Everything, end-to-end tests as root included; without root what needs none.
 test:
 	@scripts/test
+
+# In a booted container, under systemd; and the end-to-end tests with the daemon and without. Not part of `test`.
+# make test-system CHECK="units-are-sound": this one, without the end-to-end tests.
+test-system:
+	@scripts/test-system $(CHECK)
 
 # Every parser, guided by coverage, a minute each. make fuzz TARGET=record TIME=600: that one, for so many seconds.
 fuzz:
@@ -63,10 +69,12 @@ demo:
 
 # Does not build: `make` first, then `sudo make install`, so that no compiler runs as root.
 install:
-	@test -f $(TARGET)/release/libpam_totp.so || { echo "nothing to install yet: run make first" >&2; exit 1; }
+	@test -f $(TARGET)/module/libpam_totp.so -a -f $(TARGET)/release/totpd || \
+		{ echo "nothing to install yet: run make first" >&2; exit 1; }
 	@test -n "$(SECURITYDIR)"
-	install -D -m 644 $(TARGET)/release/libpam_totp.so $(DESTDIR)$(SECURITYDIR)/pam_totp.so
-	install -D -m 755 -t $(DESTDIR)$(SBINDIR) $(TARGET)/release/totp-admin $(TARGET)/release/totp-agent
+	install -D -m 644 $(TARGET)/module/libpam_totp.so $(DESTDIR)$(SECURITYDIR)/pam_totp.so
+	install -D -m 755 -t $(DESTDIR)$(SBINDIR) $(TARGET)/release/totpd \
+		$(TARGET)/release/totp-admin $(TARGET)/release/totp-agent
 	install -d -m 755 $(DESTDIR)/etc/pam-totp
 	install -d -m 700 $(DESTDIR)/var/lib/pam-totp $(DESTDIR)/var/lib/pam-totp/users \
 		$(DESTDIR)/var/lib/pam-totp/state $(DESTDIR)/var/lib/pam-totp/outbox \
@@ -76,24 +84,29 @@ install:
 	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man8 docs/man/*.8
 	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man5 docs/man/*.5
 	install -d -m 755 $(DESTDIR)$(UNITDIR)
-	sed 's|@SBINDIR@|$(SBINDIR)|' packaging/systemd/totp-agent.service >$(DESTDIR)$(UNITDIR)/totp-agent.service
-	chmod 644 $(DESTDIR)$(UNITDIR)/totp-agent.service
+	for unit in $(UNITS); do \
+		sed 's|@SBINDIR@|$(SBINDIR)|' packaging/systemd/$$unit >$(DESTDIR)$(UNITDIR)/$$unit && \
+		chmod 644 $(DESTDIR)$(UNITDIR)/$$unit || exit 1; \
+	done
 	install -D -m 644 scripts/pam-totp.tmpfiles $(DESTDIR)/usr/lib/tmpfiles.d/pam-totp.conf
-	@if [ -z "$(DESTDIR)" ]; then install -d -m 700 /run/pam-totp; fi
+	@if [ -z "$(DESTDIR)" ]; then install -d -m 755 /run/pam-totp && install -d -m 700 /run/pam-totp/state; fi
 	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
 	@echo "Installed. No login is changed yet: README.md says how to switch it on."
+	@echo "The daemon that decides about logins: systemctl enable --now totpd"
 	@echo "Mail about what logins cause, and text messages: systemctl enable --now totp-agent"
 
 # Records, the permanent record and the configuration stay: they may be wanted again, or be evidence.
 uninstall:
 	@if [ -z "$(DESTDIR)" ] && grep -ls pam_totp.so /etc/pam.d/*; then \
 		echo "these files still name pam_totp.so; without the module they let nobody in" >&2; exit 1; fi
-	@if [ -z "$(DESTDIR)" ] && systemctl is-enabled --quiet totp-agent 2>/dev/null; then \
-		echo "the service is still on: systemctl disable --now totp-agent" >&2; exit 1; fi
+	@if [ -z "$(DESTDIR)" ]; then on=; for unit in $(UNITS); do \
+		if systemctl is-enabled --quiet $$unit 2>/dev/null || systemctl is-active --quiet $$unit 2>/dev/null; \
+			then on="$$on $$unit"; fi; done; \
+		if [ -n "$$on" ]; then echo "these units are still on: systemctl disable --now$$on" >&2; exit 1; fi; fi
 	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man8/,$(notdir $(wildcard docs/man/*.8))) \
 		$(addprefix $(DESTDIR)$(MANDIR)/man5/,$(notdir $(wildcard docs/man/*.5)))
 	rm -f $(DESTDIR)$(SECURITYDIR)/pam_totp.so $(DESTDIR)$(SBINDIR)/totp-admin \
-		$(DESTDIR)$(SBINDIR)/totp-agent $(DESTDIR)$(UNITDIR)/totp-agent.service \
+		$(DESTDIR)$(SBINDIR)/totp-agent $(DESTDIR)$(SBINDIR)/totpd $(addprefix $(DESTDIR)$(UNITDIR)/,$(UNITS)) \
 		$(DESTDIR)/usr/lib/tmpfiles.d/pam-totp.conf
 	@echo "Kept: /etc/pam-totp, /var/lib/pam-totp, /var/log/pam-totp"
 
