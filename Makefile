@@ -14,7 +14,7 @@ TARGET     := $(or $(CARGO_TARGET_DIR),target)
 .PHONY: all test test-system race fuzz sanitize bench observe torture attack deny reproducible demo install uninstall clean
 
 all:
-	@scripts/build-release
+	@PAM_TOTP_ONCE=$(SBINDIR)/totpd scripts/build-release
 
 # Everything, end-to-end tests as root included; without root what needs none.
 test:

@@ -12,7 +12,9 @@ use core::time::Duration;
 
 use totp_wire::{Hook, Later, Outgoing, ReturnCode, ToDaemon, ToModule, limits};
 
-use crate::ffi::{Channel, Handle, Level, Memory, Moment, Reply, Style, Words, pam, start_once, system};
+use crate::ffi::{
+    Channel, Handle, Level, Memory, Moment, Reply, Style, Words, pam, start_once, system,
+};
 use crate::words::{self, Own};
 
 /// Where programs of root connect.
@@ -61,7 +63,11 @@ pub(crate) fn run(handle: &mut Handle, hook: Hook, flags: u32, arguments: Words<
     let own = match words::own(arguments.clone()) {
         Ok(own) => own,
         Err(words::NotAbsolute(word)) => {
-            handle.log(Level::Error, c"argument \"%s\": the path must begin with /; login denied", word);
+            handle.log(
+                Level::Error,
+                c"argument \"%s\": the path must begin with /; login denied",
+                word,
+            );
             return pam::SERVICE_ERR;
         }
     };
@@ -146,7 +152,11 @@ struct Relay<'r, 'a> {
 
 impl Relay<'_, '_> {
     fn lost(&mut self) -> Option<c_int> {
-        self.handle.log(Level::Error, c"the conversation with totpd ended early; login denied%s", c"");
+        self.handle.log(
+            Level::Error,
+            c"the conversation with totpd ended early; login denied%s",
+            c"",
+        );
         None
     }
 

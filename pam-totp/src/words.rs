@@ -22,16 +22,15 @@ const SOCKET: &[u8] = b"socket=";
 const ONCE: &[u8] = b"once=";
 
 /// Reads the words of a PAM line.
-pub(crate) fn own<'a>(
-    words: impl Iterator<Item = &'a CStr>,
-) -> Result<Own<'a>, NotAbsolute<'a>> {
+pub(crate) fn own<'a>(words: impl Iterator<Item = &'a CStr>) -> Result<Own<'a>, NotAbsolute<'a>> {
     let mut own = Own::default();
     for word in words {
         if let Some(path) = value(word, SOCKET) {
             own.socket = Some(absolute(path, word)?);
         } else if let Some(path) = value(word, ONCE) {
             own.once = Some(absolute(path, word)?);
-        } else if matches!(word.to_bytes(), b"use_first_pass" | b"try_first_pass" | b"forward_pass") {
+        } else if matches!(word.to_bytes(), b"use_first_pass" | b"try_first_pass" | b"forward_pass")
+        {
             own.sends_password = true;
         }
     }
@@ -59,11 +58,8 @@ mod tests {
     #[test]
     fn socket_and_helper_are_the_modules_and_all_else_is_the_daemons() {
         let words = [c"nullok", c"socket=/run/s", c"once=/sbin/totpd", c"echo"];
-        let expected = Own {
-            socket: Some(c"/run/s"),
-            once: Some(c"/sbin/totpd"),
-            sends_password: false,
-        };
+        let expected =
+            Own { socket: Some(c"/run/s"), once: Some(c"/sbin/totpd"), sends_password: false };
         assert_eq!(own(words.into_iter()), Ok(expected));
         assert_eq!(words.map(is_own), [false, true, true, false]);
     }

@@ -7,9 +7,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use totp_wire::hello::First;
-use totp_wire::{
-    Field, Hook, Later, Outgoing, Priority, ReturnCode, ToDaemon, ToModule, limits,
-};
+use totp_wire::{Field, Hook, Later, Outgoing, Priority, ReturnCode, ToDaemon, ToModule, limits};
 
 fn text(most: usize) -> impl Strategy<Value = CString> {
     vec(1_u8..=255, 0..most).prop_map(|bytes| CString::new(bytes).expect("no NUL"))

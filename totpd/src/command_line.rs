@@ -70,7 +70,12 @@ fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<Asked, String>
             "--config" => &mut serve.config,
             "--socket" => &mut serve.socket,
             "--user-socket" => &mut serve.user_socket,
-            _ => return Err(format!("unknown argument {}", argument.to_string_lossy().escape_debug())),
+            _ => {
+                return Err(format!(
+                    "unknown argument {}",
+                    argument.to_string_lossy().escape_debug()
+                ));
+            }
         };
         any = true;
         let value = given.or_else(|| arguments.next()).ok_or(format!("{name} needs a path"))?;

@@ -85,7 +85,8 @@ impl Connection {
             }
         };
         // An empty packet reads as the end; neither is a message.
-        let packet = self.buffer.get_mut(..length).filter(|_| length > 0 && !cut_off).ok_or(Gone)?;
+        let packet =
+            self.buffer.get_mut(..length).filter(|_| length > 0 && !cut_off).ok_or(Gone)?;
         let value = read(packet);
         packet.zeroize();
         value.ok_or(Gone)

@@ -7,10 +7,10 @@ use totp_wire::{Later, ToDaemon, ToModule};
 use zeroize::Zeroizing;
 
 use crate::connection::{Connection, Gone};
+use crate::journal;
 use crate::login::host::{Echo, Host, HostError, NoReply, Priority, ReturnCode, Typed};
 use crate::request::Caller;
 use crate::text::{Message, log_line};
-use crate::journal;
 
 /// One hook's conversation with its module.
 #[derive(Debug)]

@@ -51,7 +51,10 @@ fn main() -> ExitCode {
 /// Only root reads enrollments. Its memory holds their secrets: no core is dumped of it, and no other user looks into it.
 fn as_root(run: impl FnOnce() -> ExitCode) -> ExitCode {
     if !geteuid().is_root() {
-        let _ = writeln!(std::io::stderr(), "totpd: only root can decide logins: start it as a service of the system");
+        let _ = writeln!(
+            std::io::stderr(),
+            "totpd: only root can decide logins: start it as a service of the system"
+        );
         return ExitCode::FAILURE;
     }
     if let Err(errno) = nix::sys::prctl::set_dumpable(false) {
@@ -59,10 +62,14 @@ fn as_root(run: impl FnOnce() -> ExitCode) -> ExitCode {
         return ExitCode::FAILURE;
     }
     umask(Mode::from_bits_truncate(0o077));
+    // No terminal stops this program while it holds a lock, and it has no child.
+    totp_store::flock::leave_signals_alone();
     // The message of a panic may quote what was typed: the place is enough.
     std::panic::set_hook(Box::new(|info| {
         let place = info.location().map_or_else(String::new, ToString::to_string);
-        journal::error(&format!("login denied by an error in totpd itself, at {place}: please report it"));
+        journal::error(&format!(
+            "login denied by an error in totpd itself, at {place}: please report it"
+        ));
     }));
     run()
 }

@@ -93,7 +93,8 @@ impl Request {
         } else {
             Caller::User { uid: peer_uid }
         };
-        let from_root = |field: Field<&CStr>| if caller.is_root() { text(field) } else { String::new() };
+        let from_root =
+            |field: Field<&CStr>| if caller.is_root() { text(field) } else { String::new() };
         Self {
             hook: hello.hook,
             caller,

@@ -7,8 +7,8 @@ use totp_wire::{Hook, ToModule};
 
 use crate::connection::{Connection, Gone};
 use crate::conversation::{Conversation, prefix};
-use crate::login::turns::Turns;
 use crate::login;
+use crate::login::turns::Turns;
 use crate::request::Request;
 
 /// A module's hello, read.

@@ -12,7 +12,8 @@ impl Channel {
     /// Connects to a daemon of root's. `None` where there is none, or none that has room within the time.
     pub(crate) fn connect(path: &CStr, within: Duration) -> Option<Self> {
         // SAFETY: takes numbers.
-        let fd = unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC, 0) };
+        let fd =
+            unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC, 0) };
         let channel = Self::of(fd)?;
         // A socket whose backlog is full is waited for, but not for ever.
         let seconds = libc::time_t::try_from(within.as_secs()).ok()?;
@@ -50,7 +51,9 @@ impl Channel {
     /// Whether the process that listens was root's, as the kernel noted it when it began to listen.
     fn is_roots(&self) -> bool {
         let mut peer = libc::ucred { pid: 0, uid: u32::MAX, gid: u32::MAX };
-        let Ok(mut size) = libc::socklen_t::try_from(size_of::<libc::ucred>()) else { return false };
+        let Ok(mut size) = libc::socklen_t::try_from(size_of::<libc::ucred>()) else {
+            return false;
+        };
         // SAFETY: room for credentials, and its size.
         let status = unsafe {
             let (level, name) = (libc::SOL_SOCKET, libc::SO_PEERCRED);

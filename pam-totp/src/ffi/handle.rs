@@ -108,7 +108,15 @@ impl Handle {
         // SAFETY: a valid handle (`new`); the format takes three C strings and an integer.
         unsafe {
             let format = c"totpd does not answer at %s, and %s --once is not started: %s (error %d); login denied";
-            pam::pam_syslog(self.0, level, format.as_ptr(), socket.as_ptr(), program, what, failed.errno);
+            pam::pam_syslog(
+                self.0,
+                level,
+                format.as_ptr(),
+                socket.as_ptr(),
+                program,
+                what,
+                failed.errno,
+            );
         }
     }
 

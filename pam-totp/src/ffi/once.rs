@@ -18,10 +18,11 @@ use super::channel::Channel;
 use super::system::errno;
 
 /// What is started, unless the PAM line names another program.
-const PROGRAM: &CStr = match CStr::from_bytes_with_nul(concat!(env!("PAM_TOTP_ONCE"), "\0").as_bytes()) {
-    Ok(program) => program,
-    Err(_) => c"/usr/local/sbin/totpd",
-};
+const PROGRAM: &CStr =
+    match CStr::from_bytes_with_nul(concat!(env!("PAM_TOTP_ONCE"), "\0").as_bytes()) {
+        Ok(program) => program,
+        Err(_) => c"/usr/local/sbin/totpd",
+    };
 
 /// Bytes of a stack: of the child, and of the grandchild.
 const STACK: usize = 32 * 1024;
@@ -42,7 +43,11 @@ pub(crate) fn start(named: Option<&CStr>) -> Result<Channel, Failed<'_>> {
     let file = Channel::of(unsafe { libc::open(program.as_ptr(), libc::O_PATH | libc::O_CLOEXEC) })
         .ok_or_else(|| failed(c"it can't be opened"))?;
     if !is_roots_alone(&file) {
-        return Err(Failed { program, what: c"it is not a file that root alone can write", errno: 0 });
+        return Err(Failed {
+            program,
+            what: c"it is not a file that root alone can write",
+            errno: 0,
+        });
     }
     let mut pair = [-1; 2];
     let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC;
@@ -52,7 +57,8 @@ pub(crate) fn start(named: Option<&CStr>) -> Result<Channel, Failed<'_>> {
     }
     let [ours, theirs] = pair.map(Channel::of);
     let (Some(ours), Some(theirs)) = (ours, theirs) else { return Err(failed(c"no socket")) };
-    let mut helper = Helper { socket: theirs.fd(), program: file.fd(), stack: ptr::null_mut(), errno: 0 };
+    let mut helper =
+        Helper { socket: theirs.fd(), program: file.fd(), stack: ptr::null_mut(), errno: 0 };
     if spawn(&mut helper) {
         Ok(ours)
     } else {
@@ -70,7 +76,14 @@ fn is_roots_alone(file: &Channel) -> bool {
     // By its number: the function itself is newer than the oldest C library this runs with.
     // SAFETY: an open descriptor, an empty path for the file itself, and room for the answer.
     let status = unsafe {
-        libc::syscall(libc::SYS_statx, file.fd(), c"".as_ptr(), libc::AT_EMPTY_PATH, mask, &raw mut found)
+        libc::syscall(
+            libc::SYS_statx,
+            file.fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH,
+            mask,
+            &raw mut found,
+        )
     };
     let mode = u32::from(found.stx_mode);
     status == 0 && mode & libc::S_IFMT == libc::S_IFREG && found.stx_uid == 0 && mode & 0o022 == 0
@@ -114,7 +127,9 @@ fn spawn(helper: &mut Helper) -> bool {
             (*argument).errno = errno();
         } else {
             let mut status = 0;
-            while libc::waitpid(child, &raw mut status, libc::__WCLONE) < 0 && errno() == libc::EINTR {}
+            while libc::waitpid(child, &raw mut status, libc::__WCLONE) < 0
+                && errno() == libc::EINTR
+            {}
         }
         libc::sigprocmask(libc::SIG_SETMASK, &raw const before, ptr::null_mut());
         libc::munmap(stacks, 2 * STACK);
@@ -220,9 +235,19 @@ unsafe fn reset() {
         }
         libc::setpriority(libc::PRIO_PROCESS, 0, 0);
         let ordinary: c_int = 0;
-        libc::syscall(libc::SYS_sched_setscheduler, none, c_long::from(libc::SCHED_OTHER), &raw const ordinary);
+        libc::syscall(
+            libc::SYS_sched_setscheduler,
+            none,
+            c_long::from(libc::SCHED_OTHER),
+            &raw const ordinary,
+        );
         let everywhere = [u64::MAX; 16];
-        libc::syscall(libc::SYS_sched_setaffinity, none, size_of_val(&everywhere), everywhere.as_ptr());
+        libc::syscall(
+            libc::SYS_sched_setaffinity,
+            none,
+            size_of_val(&everywhere),
+            everywhere.as_ptr(),
+        );
         const WHO_PROCESS: c_long = 1;
         libc::syscall(libc::SYS_ioprio_set, WHO_PROCESS, none, none);
         libc::umask(0o077);

@@ -21,13 +21,16 @@ mod tests;
 mod transaction;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use totp_core::name::UserName;
 use totp_core::record::{EnrollmentId, Entry};
 use totp_core::state::Meter;
 use totp_core::state::Visit;
-use totp_core::store::{Change, Committed, Enrolled, Fault, Found, Opening, Store, View};
+use totp_core::store::{
+    Change, Committed, Enrolled, Fault, FaultKind, Found, Opening, Store, View,
+};
 use totp_core::time::UnixTime;
 
 use self::blocks::Blocks;
@@ -40,6 +43,26 @@ use crate::clock;
 use crate::files::{Directory, FileError, Owner, Shared};
 
 pub use administration::{Expected, NotChanged};
+
+/// Whether a read-only disk is a fault, and no reason to decide in memory.
+static READ_ONLY_IS_A_FAULT: AtomicBool = AtomicBool::new(false);
+
+/// From now on, this process takes no read-only mount for a disk that can't be written: it denies. For a process in a mount
+/// namespace of its own, where a mount may be read-only that other logins can write.
+pub fn deny_read_only_disks() {
+    READ_ONLY_IS_A_FAULT.store(true, Ordering::Relaxed);
+}
+
+fn unless_denied(path: &Path) -> Result<(), Fault> {
+    if !READ_ONLY_IS_A_FAULT.load(Ordering::Relaxed) {
+        return Ok(());
+    }
+    let detail = format!(
+        "{}: read-only in this process's own mount namespace, which may differ from that of other logins",
+        path.display()
+    );
+    Err(fault::fault(FaultKind::Unavailable, detail))
+}
 
 /// Records and states in files.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use totp_core::store::Fault;
 
 use super::blocks::{Blocks, SIZE_ON_DISK};
 use super::fault::{is_the_processs, state_fault, unavailable};
-use super::{FileStore, decoy};
+use super::{FileStore, decoy, unless_denied};
 use crate::files::{Access, Demand};
 
 /// What a state file must be.
@@ -71,6 +71,7 @@ impl FileStore {
         match states.file(name, Access::Write, DEMAND) {
             Ok(file) => Ok(file.map(|file| Opened { file, writable: true })),
             Err(error) if error.errno_if_system() == Some(Errno::EROFS) => {
+                unless_denied(states.path())?;
                 let file = states.file(name, Access::Read, DEMAND).map_err(state_fault)?;
                 Ok(file.map(|file| Opened { file, writable: false }))
             }
@@ -96,6 +97,7 @@ impl FileStore {
             Ok(_) => Ok(if states.sync().is_ok() { Made::OnDisk } else { Made::Nowhere }),
             Err(error) => match error.errno_if_system() {
                 Some(Errno::EEXIST) => Ok(Made::OnDisk),
+                Some(Errno::EROFS) => unless_denied(states.path()).map(|()| Made::Nowhere),
                 // The directory was removed; or it is the process that is short of something.
                 Some(errno) if errno == Errno::ENOENT || is_the_processs(errno) => {
                     Err(unavailable(error))

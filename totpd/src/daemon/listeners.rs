@@ -96,8 +96,10 @@ impl Listeners {
 /// Makes a listening socket. One that a dead daemon has left is replaced; one that is served is not.
 fn made_at(path: &Path, mode: u32) -> Result<OwnedFd, NotStarted> {
     let failed = |what: &str, errno: Errno| format!("{}: {what}: {errno}", path.display());
-    let address = SocketAddrUnix::new(path).map_err(|errno| failed("not a path for a socket", errno))?;
-    let fresh = || socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
+    let address =
+        SocketAddrUnix::new(path).map_err(|errno| failed("not a path for a socket", errno))?;
+    let fresh =
+        || socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
     let socket = fresh().map_err(|errno| failed("socket", errno))?;
     match connect(&fresh().map_err(|errno| failed("socket", errno))?, &address) {
         Err(Errno::NOENT) => {}
@@ -117,7 +119,12 @@ fn made_at(path: &Path, mode: u32) -> Result<OwnedFd, NotStarted> {
 
 fn is_seqpacket(socket: &OwnedFd) -> Result<(), NotStarted> {
     let kind = sockopt::socket_type(socket.as_fd())?;
-    if kind == SocketType::SEQPACKET { Ok(()) } else { Err("a socket of systemd is not SOCK_SEQPACKET: totpd.socket needs ListenSequentialPacket=".into()) }
+    if kind == SocketType::SEQPACKET {
+        Ok(())
+    } else {
+        Err("a socket of systemd is not SOCK_SEQPACKET: totpd.socket needs ListenSequentialPacket="
+            .into())
+    }
 }
 
 fn path_of(socket: &OwnedFd) -> Option<PathBuf> {

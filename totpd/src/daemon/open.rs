@@ -53,7 +53,8 @@ impl Open {
             // What is in its buffer can still be read, and answers can still be sent.
             let _ = shutdown(socket, Shutdown::Read);
         }
-        let waited = self.changed.wait_timeout_while(inner, LONGEST, |inner| !inner.sockets.is_empty());
+        let waited =
+            self.changed.wait_timeout_while(inner, LONGEST, |inner| !inner.sockets.is_empty());
         drop(waited);
     }
 

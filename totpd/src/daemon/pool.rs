@@ -10,8 +10,8 @@ use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
 use totp_wire::ToModule;
 
-use super::shares::Share;
 use super::Shared;
+use super::shares::Share;
 use crate::connection::Connection;
 use crate::journal;
 use crate::serve::serve;

@@ -39,8 +39,8 @@ pub(crate) fn authenticate(host: &mut dyn Host, request: &mut Request, turns: &T
         Ok(arguments) => arguments,
         Err(code) => return Decision::refused(code),
     };
-    let decision = run(host, request, &arguments, turns)
-        .unwrap_or_else(|denied| Decision::refused(denied.0));
+    let decision =
+        run(host, request, &arguments, turns).unwrap_or_else(|denied| Decision::refused(denied.0));
     let code = decision.code;
     let failed = matches!(code, ReturnCode::AuthErr | ReturnCode::SystemErr | ReturnCode::ConvErr);
     if failed && !arguments.nodelay {
@@ -60,7 +60,10 @@ fn run(
 ) -> Result<Decision, Denied> {
     let typed = request.user.clone();
     if request.service.is_none() {
-        host.log(Priority::Error, "the name of the service is longer than that of a file; login denied");
+        host.log(
+            Priority::Error,
+            "the name of the service is longer than that of a file; login denied",
+        );
         return Err(Denied(ReturnCode::ServiceErr));
     }
     let config = configuration(host, arguments).map_err(|code| {
@@ -97,7 +100,8 @@ fn run(
     let record = PermanentRecord::new(Path::new(config.paths.log_file.as_str()), Owner::ROOT);
     let (uid, notices) = (person.uid(), None);
     let (facts, config, record) = (&facts, &config, &record);
-    let authtok = request.authtok.take().map(|mut password| Typed::new(std::mem::take(&mut *password)));
+    let authtok =
+        request.authtok.take().map(|mut password| Typed::new(std::mem::take(&mut *password)));
     let trial = Trial { host, arguments, facts, config, record, judge, turns, uid, notices };
     Ok(trial.run(&typed, authtok))
 }

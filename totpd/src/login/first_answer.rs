@@ -31,7 +31,9 @@ pub(crate) fn begin(
         second_chance: !arguments.one_prompt && !only,
         never_ask: only,
     };
-    let Some(combined) = combined(host, arguments, authtok)? else { return Ok(Login::new(settings)) };
+    let Some(combined) = combined(host, arguments, authtok)? else {
+        return Ok(Login::new(settings));
+    };
     let (password, codes) = split_combined(combined.as_bytes(), digits);
     if !Answer::read(codes).is_code() {
         // A password alone: it stays whole, and the code is asked for.
@@ -115,7 +117,12 @@ mod tests {
     #[test]
     fn the_password_alone_is_forwarded() {
         let mut host = Script::default();
-        let login = begin(&mut host, &Arguments { forward_pass: true, ..PASSED }, password("secret123456"), 6);
+        let login = begin(
+            &mut host,
+            &Arguments { forward_pass: true, ..PASSED },
+            password("secret123456"),
+            6,
+        );
         assert!(login.is_ok_and(|login| is_judged(&login)));
         assert_eq!(host.authtok.as_deref(), Some(&b"secret"[..]));
     }
@@ -123,7 +130,12 @@ mod tests {
     #[test]
     fn a_recovery_code_behind_a_comma_is_one_too() {
         let mut host = Script::default();
-        let login = begin(&mut host, &Arguments { forward_pass: true, ..PASSED }, password("secret,K7QM-2XVA-9TRC-HW4E"), 6);
+        let login = begin(
+            &mut host,
+            &Arguments { forward_pass: true, ..PASSED },
+            password("secret,K7QM-2XVA-9TRC-HW4E"),
+            6,
+        );
         assert!(login.is_ok_and(|login| is_judged(&login)));
         assert_eq!(host.authtok.as_deref(), Some(&b"secret"[..]));
     }
@@ -131,7 +143,12 @@ mod tests {
     #[test]
     fn a_password_without_a_code_stays_whole_and_the_code_is_asked_for() {
         let mut host = Script::default();
-        let login = begin(&mut host, &Arguments { forward_pass: true, ..PASSED }, password("a password"), 6);
+        let login = begin(
+            &mut host,
+            &Arguments { forward_pass: true, ..PASSED },
+            password("a password"),
+            6,
+        );
         assert!(login.is_ok_and(|login| asks(&login, PROMPT)));
         assert_eq!(host.authtok.as_deref(), Some(&b"a password"[..]));
     }

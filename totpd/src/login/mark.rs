@@ -199,13 +199,15 @@ impl KeptOutcome {
             Outcome::NotChallenged => Self::NotChallenged,
             Outcome::Due => Self::Due,
             Outcome::Settled => Self::Settled,
-            Outcome::Passed { how: Passed::Code { by, enrollment, wants_new, key }, notices } => Self::Code {
-                by: KeptBy::of(by),
-                enrollment: enrollment.to_string(),
-                wants_new: *wants_new,
-                key: key.map(|key| key.to_string()),
-                notices: kept(notices),
-            },
+            Outcome::Passed { how: Passed::Code { by, enrollment, wants_new, key }, notices } => {
+                Self::Code {
+                    by: KeptBy::of(by),
+                    enrollment: enrollment.to_string(),
+                    wants_new: *wants_new,
+                    key: key.map(|key| key.to_string()),
+                    notices: kept(notices),
+                }
+            }
             Outcome::Passed { how: Passed::ToEnroll(enrollment), notices } => {
                 Self::ToEnroll(enrollment.to_string(), kept(notices))
             }
@@ -215,7 +217,9 @@ impl KeptOutcome {
     }
 
     fn outcome(self) -> Option<Outcome> {
-        let shown = |notices: Option<(String, u64)>| notices.map(|(raw, more)| Shown::from_parts(raw, more));
+        let shown = |notices: Option<(String, u64)>| {
+            notices.map(|(raw, more)| Shown::from_parts(raw, more))
+        };
         let passed = |how| Outcome::Passed { how, notices: None };
         Some(match self {
             Self::NotChallenged => Outcome::NotChallenged,
@@ -317,7 +321,11 @@ mod tests {
         });
         let others = [Outcome::NotChallenged, Outcome::Due, Outcome::Settled];
         let mut all: Vec<Mark> = code.chain(others).map(mark).collect();
-        all.extend([to_enroll(), passed(Passed::MayEnroll { days: 3 }), passed(Passed::Remembered)]);
+        all.extend([
+            to_enroll(),
+            passed(Passed::MayEnroll { days: 3 }),
+            passed(Passed::Remembered),
+        ]);
         all
     }
 

@@ -79,5 +79,9 @@ pub(crate) fn decide(host: &mut dyn Host, mut request: Request, turns: &Turns) -
     };
     // Nothing that a program of a user's own keeps for us is believed later, but a refusal.
     let is_refusal = decision.mark == mark::REFUSED;
-    if request.caller.is_root() || is_refusal { decision } else { Decision::unmarked(decision.code) }
+    if request.caller.is_root() || is_refusal {
+        decision
+    } else {
+        Decision::unmarked(decision.code)
+    }
 }

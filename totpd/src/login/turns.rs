@@ -52,7 +52,8 @@ impl Turns {
         // From here on the value that is dropped takes the ticket back.
         let turn = Turn { turns: self, user, ticket };
         while queues.of.get(user).and_then(VecDeque::front) != Some(&ticket) {
-            let left = until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()));
+            let left = until
+                .map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()));
             if left.is_zero() {
                 drop(queues);
                 drop(turn);

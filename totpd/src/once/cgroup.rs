@@ -10,7 +10,8 @@ pub(super) fn leave() -> bool {
     let Ok(groups) = fs::read_to_string("/proc/self/cgroup") else {
         return !Path::new("/proc/self/cgroup").exists() && Path::new("/proc/self").exists();
     };
-    let all_left = groups.lines().filter_map(Membership::parse).map(|membership| membership.leave());
+    let all_left =
+        groups.lines().filter_map(Membership::parse).map(|membership| membership.leave());
     // Each hierarchy is tried, whatever became of the others.
     all_left.fold(true, |all, left| all & left)
 }
@@ -29,7 +30,8 @@ impl<'a> Membership<'a> {
     }
 
     fn leave(&self) -> bool {
-        self.group == "/" || self.tops().iter().any(|top| fs::write(top.join("cgroup.procs"), "0").is_ok())
+        self.group == "/"
+            || self.tops().iter().any(|top| fs::write(top.join("cgroup.procs"), "0").is_ok())
     }
 
     /// Where the top of this hierarchy may be mounted.

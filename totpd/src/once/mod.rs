@@ -9,6 +9,8 @@ use std::fs;
 use std::os::fd::AsFd as _;
 use std::process::ExitCode;
 
+use totp_store::flock;
+
 use crate::connection::Connection;
 use crate::journal;
 use crate::login::turns::Turns;
@@ -16,11 +18,23 @@ use crate::serve::serve;
 
 /// Serves the connection that is standard input.
 pub(crate) fn run() -> ExitCode {
+    // What a waiter for a lock knows this process by, where it may not look at the program itself.
+    if let Err(errno) = nix::sys::prctl::set_name(c"totpd") {
+        journal::error(&format!("--once: prctl(PR_SET_NAME): {errno}; login denied"));
+        return ExitCode::FAILURE;
+    }
     // A group of the caller's own may be frozen, or short of memory and time.
-    let _left = cgroup::leave();
+    if !cgroup::leave()
+        && let Err(error) = flock::leave_notes()
+    {
+        journal::error(&format!("--once: {error}; login denied"));
+        return ExitCode::FAILURE;
+    }
     // Whoever was protected from the out-of-memory killer, or offered to it, is not this process.
     let _ = fs::write("/proc/self/oom_score_adj", "0");
-    let _own = in_a_mount_namespace_of_its_own();
+    if in_a_mount_namespace_of_its_own() {
+        totp_store::store::deny_read_only_disks();
+    }
     match connection() {
         Ok(connection) => {
             serve(connection, 0, &Turns::default(), |_| Some(()));
@@ -35,7 +49,8 @@ pub(crate) fn run() -> ExitCode {
 
 /// The connection, which must be to a program of root.
 fn connection() -> Result<Connection, String> {
-    let socket = std::io::stdin().as_fd().try_clone_to_owned().map_err(|error| error.to_string())?;
+    let socket =
+        std::io::stdin().as_fd().try_clone_to_owned().map_err(|error| error.to_string())?;
     let connection = Connection::new(socket);
     match connection.peer_uid() {
         Ok(0) => Ok(connection),
