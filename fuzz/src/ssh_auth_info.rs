@@ -1,4 +1,4 @@
-//! `SSH_AUTH_INFO_0`, as sshd puts it into PAM's environment. The module is a shared object and no library, so that its parser
+//! `SSH_AUTH_INFO_0`, as sshd puts it into PAM's environment. The daemon is a program and no library, so that its parser
 //! is read in here.
 
 use data_encoding::BASE64;
@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use self::parser::verified_key;
 
-#[path = "../../pam-totp/src/ssh_auth_info.rs"]
+#[path = "../../totpd/src/login/ssh_auth_info.rs"]
 #[allow(dead_code)] // read for another crate
 mod parser;
 
