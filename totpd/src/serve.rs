@@ -7,8 +7,7 @@ use totp_wire::{Hook, ToModule};
 
 use crate::connection::{Connection, Gone};
 use crate::conversation::{Conversation, prefix};
-use crate::login;
-use crate::login::turns::Turns;
+use crate::login::{self, Logins};
 use crate::request::Request;
 
 /// A module's hello, read.
@@ -22,7 +21,7 @@ enum Hello {
 pub(crate) fn serve<T>(
     mut connection: Connection,
     peer_uid: u32,
-    turns: &Turns,
+    logins: &Logins,
     admit: impl FnOnce(&Request) -> Option<T>,
 ) {
     // Nothing is looked up before that: the module waits for it with a short deadline.
@@ -49,10 +48,10 @@ pub(crate) fn serve<T>(
     };
     // A panic has been logged by the hook. What it leaves half done is dropped with the conversation, and a module whose
     // connection ends without a decision grants nothing.
-    let _ = catch_unwind(AssertUnwindSafe(|| converse(connection, *request, turns)));
+    let _ = catch_unwind(AssertUnwindSafe(|| converse(connection, *request, logins)));
 }
 
-fn converse(connection: Connection, request: Request, turns: &Turns) {
+fn converse(connection: Connection, request: Request, logins: &Logins) {
     let hook = match request.hook {
         Hook::Auth => "auth",
         Hook::Account => "account",
@@ -60,6 +59,6 @@ fn converse(connection: Connection, request: Request, turns: &Turns) {
     };
     let prefix = prefix(request.service.as_deref().unwrap_or_default(), hook);
     let mut conversation = Conversation::new(connection, request.caller, prefix);
-    let decision = login::decide(&mut conversation, request, turns);
+    let decision = login::decide(&mut conversation, request, logins);
     conversation.done(decision.code, decision.later, &decision.mark);
 }

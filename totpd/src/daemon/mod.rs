@@ -27,12 +27,12 @@ use self::pool::Pool;
 use self::shares::Shares;
 use crate::command_line::Serve;
 use crate::journal;
-use crate::login::turns::Turns;
+use crate::login::Logins;
 
 /// What the threads share.
 #[derive(Debug, Default)]
 struct Shared {
-    turns: Turns,
+    logins: Logins,
     shares: Shares,
     open: Open,
 }
@@ -49,7 +49,8 @@ pub(crate) fn run(serve: &Serve) -> Result<(), NotStarted> {
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
     let listeners = Listeners::take(serve)?;
     let _alone = alone::for_configuration(serve.config.as_deref())?;
-    let shared: Arc<Shared> = Arc::default();
+    let logins = Logins { config: serve.config.clone(), ..Logins::default() };
+    let shared = Arc::new(Shared { logins, ..Shared::default() });
     for socket in listeners.sockets() {
         Pool::start(socket, &shared)?;
     }

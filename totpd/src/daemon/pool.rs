@@ -120,7 +120,7 @@ impl Pool {
             let _ = connection.send(&ToModule::Busy);
             return;
         }
-        serve(connection, uid, &shared.turns, |request| {
+        serve(connection, uid, &shared.logins, |request| {
             if uid == 0 { shared.shares.admit(Share::of(request)).map(Some) } else { Some(None) }
         });
     }

@@ -33,11 +33,11 @@ use super::host::{Echo, Host, Priority, ReturnCode, Typed};
 use super::mark::{self, Found as FoundMark, Mark, Outcome, Passed};
 use super::remembered::Device;
 use super::telling::Telling;
-use super::{Decision, person};
+use super::{Decision, Logins, person};
 use crate::request::Request;
 
 /// Called behind auth.
-pub(crate) fn manage(host: &mut dyn Host, request: &Request) -> Decision {
+pub(crate) fn manage(host: &mut dyn Host, request: &Request, logins: &Logins) -> Decision {
     let arguments = match arguments(host, request) {
         Ok(arguments) => arguments,
         Err(code) => return Decision::refused(code),
@@ -72,7 +72,7 @@ pub(crate) fn manage(host: &mut dyn Host, request: &Request) -> Decision {
             return Decision::marked(ReturnCode::Ignore, settled(*mark));
         }
     };
-    let config = match configuration(host, &arguments) {
+    let config = match configuration(host, &arguments, logins) {
         Ok(config) => config,
         Err(code) => return Decision::refused(code),
     };

@@ -17,7 +17,6 @@ use totp_store::files::Owner;
 use totp_store::permanent::PermanentRecord;
 use totp_store::store::FileStore;
 
-use super::Decision;
 use super::arguments::Arguments;
 use super::configuration::{arguments, configuration};
 use super::facts::{Facts, text};
@@ -27,20 +26,24 @@ use super::mark::{Mark, Outcome, Passed};
 use super::person::Person;
 use super::remembered::Device;
 use super::trial::Trial;
-use super::turns::Turns;
+use super::{Decision, Logins};
 use crate::request::{Caller, Request};
 
 /// How long a failure takes, in microseconds. libpam varies it.
 const FAIL_DELAY: u32 = 2_000_000;
 
 /// Called when a user is to prove who they are.
-pub(crate) fn authenticate(host: &mut dyn Host, request: &mut Request, turns: &Turns) -> Decision {
+pub(crate) fn authenticate(
+    host: &mut dyn Host,
+    request: &mut Request,
+    logins: &Logins,
+) -> Decision {
     let arguments = match arguments(host, request) {
         Ok(arguments) => arguments,
         Err(code) => return Decision::refused(code),
     };
     let decision =
-        run(host, request, &arguments, turns).unwrap_or_else(|denied| Decision::refused(denied.0));
+        run(host, request, &arguments, logins).unwrap_or_else(|denied| Decision::refused(denied.0));
     let code = decision.code;
     let failed = matches!(code, ReturnCode::AuthErr | ReturnCode::SystemErr | ReturnCode::ConvErr);
     if failed && !arguments.nodelay {
@@ -56,7 +59,7 @@ fn run(
     host: &mut dyn Host,
     request: &mut Request,
     arguments: &Arguments,
-    turns: &Turns,
+    logins: &Logins,
 ) -> Result<Decision, Denied> {
     let typed = request.user.clone();
     if request.service.is_none() {
@@ -66,7 +69,7 @@ fn run(
         );
         return Err(Denied(ReturnCode::ServiceErr));
     }
-    let config = configuration(host, arguments).map_err(|code| {
+    let config = configuration(host, arguments, logins).map_err(|code| {
         host.log(Priority::Notice, &refused_for(&typed, Reason::Config));
         Denied(code)
     })?;
@@ -102,6 +105,7 @@ fn run(
     let (facts, config, record) = (&facts, &config, &record);
     let authtok =
         request.authtok.take().map(|mut password| Typed::new(std::mem::take(&mut *password)));
+    let turns = &logins.turns;
     let trial = Trial { host, arguments, facts, config, record, judge, turns, uid, notices };
     Ok(trial.run(&typed, authtok))
 }

@@ -4,6 +4,7 @@ use totp_core::policy::Config;
 use totp_store::config;
 use totp_store::files::Owner;
 
+use super::Logins;
 use super::arguments::{ArgumentError, Arguments};
 use super::host::{Host, Priority, ReturnCode};
 use crate::request::Request;
@@ -21,8 +22,13 @@ pub(crate) fn arguments(host: &dyn Host, request: &Request) -> Result<Arguments,
 }
 
 /// Reads `config.toml`; where that fails, the log says why.
-pub(crate) fn configuration(host: &dyn Host, arguments: &Arguments) -> Result<Config, ReturnCode> {
-    config::load(arguments.config.as_deref(), Owner::ROOT).map_err(|error| {
+pub(crate) fn configuration(
+    host: &dyn Host,
+    arguments: &Arguments,
+    logins: &Logins,
+) -> Result<Config, ReturnCode> {
+    let named = arguments.config.as_deref().or(logins.config.as_deref());
+    config::load(named, Owner::ROOT).map_err(|error| {
         host.log(Priority::Error, &format!("{error}; until then all logins are denied"));
         ReturnCode::ServiceErr
     })

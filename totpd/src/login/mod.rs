@@ -33,7 +33,9 @@ mod ssh_auth_info;
 mod telling;
 mod text_message;
 mod trial;
-pub(crate) mod turns;
+mod turns;
+
+use std::path::PathBuf;
 
 use totp_wire::{Hook, Later};
 
@@ -70,11 +72,19 @@ impl Decision {
     }
 }
 
+/// What all logins of one process have in common.
+#[derive(Debug, Default)]
+pub(crate) struct Logins {
+    pub(crate) turns: Turns,
+    /// The configuration where the PAM line names none; `None` is the usual one.
+    pub(crate) config: Option<PathBuf>,
+}
+
 /// Decides what a module asks.
-pub(crate) fn decide(host: &mut dyn Host, mut request: Request, turns: &Turns) -> Decision {
+pub(crate) fn decide(host: &mut dyn Host, mut request: Request, logins: &Logins) -> Decision {
     let decision = match request.hook {
-        Hook::Auth => auth::authenticate(host, &mut request, turns),
-        Hook::Account => account::manage(host, &request),
+        Hook::Auth => auth::authenticate(host, &mut request, logins),
+        Hook::Account => account::manage(host, &request, logins),
         Hook::Setcred => account::set_credentials(host, &request),
     };
     // Nothing that a program of a user's own keeps for us is believed later, but a refusal.

@@ -13,7 +13,7 @@ use totp_store::flock;
 
 use crate::connection::Connection;
 use crate::journal;
-use crate::login::turns::Turns;
+use crate::login::Logins;
 use crate::serve::serve;
 
 /// Serves the connection that is standard input.
@@ -37,7 +37,7 @@ pub(crate) fn run() -> ExitCode {
     }
     match connection() {
         Ok(connection) => {
-            serve(connection, 0, &Turns::default(), |_| Some(()));
+            serve(connection, 0, &Logins::default(), |_| Some(()));
             ExitCode::SUCCESS
         }
         Err(what) => {
