@@ -177,17 +177,24 @@ impl House {
     ///
     /// If it does not.
     pub fn start_daemon(&mut self) {
-        assert!(self.daemon.is_none(), "it runs already");
-        self.daemon = Some(self.another_daemon());
-        crate::eventually("totpd listens", || self.daemon_answers().then_some(()));
+        self.start_daemon_by(&[], &[]);
     }
 
-    /// Starts a `totpd` with the usual sockets.
-    pub fn another_daemon(&self) -> Child {
-        let mut command = self.command("totpd");
-        command.args(["--socket", ROOT_SOCKET, "--user-socket", USER_SOCKET]);
+    /// Starts `totpd` anew, with variables in its environment and by another program such as `strace` and its arguments.
+    /// From then on this one decides, whichever was to by the plan.
+    ///
+    /// # Panics
+    ///
+    /// If it does not listen.
+    pub fn start_daemon_by(&mut self, variables: &[(&str, &str)], by: &[&str]) {
+        if self.daemon.is_some() {
+            self.end_daemon(Signal::SIGKILL);
+        }
+        let mut command = self.command_with(variables);
+        command.args(by).args(["totpd", "--socket", ROOT_SOCKET, "--user-socket", USER_SOCKET]);
         command.stdout(Stdio::null()).stderr(Stdio::null());
-        command.spawn().expect("nsenter (util-linux) is needed")
+        self.daemon = Some(command.spawn().expect("nsenter (util-linux) is needed"));
+        crate::eventually("totpd listens", || self.daemon_answers().then_some(()));
     }
 
     /// Whether a connection to the daemon is accepted.
