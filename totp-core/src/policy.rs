@@ -187,7 +187,7 @@ impl Default for Paths {
         Self {
             state_dir: path("/var/lib/pam-totp"),
             log_file: path("/var/log/pam-totp/notifications.jsonl"),
-            run_dir: path("/run/pam-totp"),
+            run_dir: path("/run/pam-totp/state"),
         }
     }
 }
