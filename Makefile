@@ -67,19 +67,12 @@ install:
 	@test -n "$(SECURITYDIR)"
 	install -D -m 644 $(TARGET)/release/libpam_totp.so $(DESTDIR)$(SECURITYDIR)/pam_totp.so
 	install -D -m 755 -t $(DESTDIR)$(SBINDIR) $(TARGET)/release/totp-admin $(TARGET)/release/totp-agent
-	install -d -m 755 $(DESTDIR)/etc/pam-totp
-	install -d -m 700 $(DESTDIR)/var/lib/pam-totp $(DESTDIR)/var/lib/pam-totp/users \
-		$(DESTDIR)/var/lib/pam-totp/state $(DESTDIR)/var/lib/pam-totp/outbox \
-		$(DESTDIR)/var/lib/pam-totp/notices $(DESTDIR)/var/lib/pam-totp/remembered \
-		$(DESTDIR)/var/log/pam-totp
-	@scripts/first-cursor $(DESTDIR)/var/lib/pam-totp/outbox/.cursor $(DESTDIR)/var/log/pam-totp/notifications.jsonl
 	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man8 docs/man/*.8
 	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man5 docs/man/*.5
 	install -d -m 755 $(DESTDIR)$(UNITDIR)
 	sed 's|@SBINDIR@|$(SBINDIR)|' packaging/systemd/totp-agent.service >$(DESTDIR)$(UNITDIR)/totp-agent.service
 	chmod 644 $(DESTDIR)$(UNITDIR)/totp-agent.service
-	install -D -m 644 scripts/pam-totp.tmpfiles $(DESTDIR)/usr/lib/tmpfiles.d/pam-totp.conf
-	@if [ -z "$(DESTDIR)" ]; then install -d -m 700 /run/pam-totp; fi
+	@if [ -z "$(DESTDIR)" ]; then rm -f /usr/lib/tmpfiles.d/pam-totp.conf; $(SBINDIR)/totp-admin init; fi
 	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
 	@echo "Installed. No login is changed yet: README.md says how to switch it on."
 	@echo "Mail about what logins cause, and text messages: systemctl enable --now totp-agent"
@@ -93,8 +86,7 @@ uninstall:
 	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man8/,$(notdir $(wildcard docs/man/*.8))) \
 		$(addprefix $(DESTDIR)$(MANDIR)/man5/,$(notdir $(wildcard docs/man/*.5)))
 	rm -f $(DESTDIR)$(SECURITYDIR)/pam_totp.so $(DESTDIR)$(SBINDIR)/totp-admin \
-		$(DESTDIR)$(SBINDIR)/totp-agent $(DESTDIR)$(UNITDIR)/totp-agent.service \
-		$(DESTDIR)/usr/lib/tmpfiles.d/pam-totp.conf
+		$(DESTDIR)$(SBINDIR)/totp-agent $(DESTDIR)$(UNITDIR)/totp-agent.service
 	@echo "Kept: /etc/pam-totp, /var/lib/pam-totp, /var/log/pam-totp"
 
 clean:
