@@ -10,18 +10,12 @@
 use core::ffi::{CStr, c_int};
 use core::time::Duration;
 
-use totp_wire::{Hook, Later, Outgoing, ReturnCode, ToDaemon, ToModule, limits};
+use totp_wire::{Hook, Later, Outgoing, ReturnCode, ToDaemon, ToModule, limits, sockets};
 
 use crate::ffi::{
     Channel, Handle, Level, Memory, Moment, Reply, Style, Words, pam, start_once, system,
 };
 use crate::words::{self, Own};
-
-/// Where programs of root connect.
-const ROOT_SOCKET: &CStr = c"/run/pam-totp/root.sock";
-
-/// Where all others connect.
-const USER_SOCKET: &CStr = c"/run/pam-totp/user.sock";
 
 /// What is kept until the daemon has decided, and where it never does. No mark of the daemon's reads so: it means *refused*.
 const UNDECIDED: &[u8] = b"!";
@@ -108,7 +102,7 @@ enum End {
 /// Asks the daemon, then the daemon once more where it died, then a helper. `None`: denied, and the log says why.
 fn converse(handle: &mut Handle, memory: &mut Memory, call: &Call<'_>) -> Option<c_int> {
     let is_root = system::effective_uid() == 0;
-    let path = call.own.socket.unwrap_or(if is_root { ROOT_SOCKET } else { USER_SOCKET });
+    let path = call.own.socket.unwrap_or(if is_root { sockets::ROOT } else { sockets::USER });
     let mut relay = Relay { handle, memory, call, typed: None, answered: false };
     for _ in 0..2 {
         let end = match Channel::connect(path, HERE) {

@@ -157,8 +157,8 @@ pub enum Command {
     Init(Init),
     /// Say whether the installation is in order
     ///
-    /// Which configuration is in force, whether the state directory is this installation's, how many users there are, and
-    /// whose state waits for a disk that can be written. Fails where something is wrong.
+    /// Which configuration is in force, whether the state directory is this installation's, how many users there are, whose
+    /// state waits for a disk that can be written, and whether totpd answers. Fails where something is wrong.
     Status,
     /// Print a completion script for a shell
     ///

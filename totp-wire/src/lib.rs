@@ -12,6 +12,7 @@
 //! | file | contents |
 //! |---|---|
 //! | [`limits`] | versions and sizes |
+//! | [`sockets`] | where a daemon listens |
 //! | [`packet`] | reading and writing the parts of a packet |
 //! | [`hello`] | the module's first message |
 //! | [`to_module`], [`to_daemon`] | the messages of a conversation |
@@ -21,6 +22,7 @@
 pub mod hello;
 pub mod limits;
 pub mod packet;
+pub mod sockets;
 pub mod to_daemon;
 pub mod to_module;
 

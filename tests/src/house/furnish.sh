@@ -64,8 +64,6 @@ fresh /var/log 755
 mkdir "$disk/var-lib"
 mount --bind "$disk/var-lib" /var/lib
 install -d -m 755 /run/sshd
-install -d -m 755 /run/pam-totp
-install -d -m 700 /run/pam-totp/state /var/log/pam-totp /var/lib/pam-totp /var/lib/pam-totp/users \
-    /var/lib/pam-totp/state /var/lib/pam-totp/outbox /var/lib/pam-totp/notices /var/lib/pam-totp/remembered
+if [ -n "$command" ]; then totp-admin init >/dev/null; fi
 touch /run/utmp /var/log/wtmp /var/log/lastlog
 install -m 600 /dev/null /var/log/btmp

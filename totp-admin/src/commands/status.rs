@@ -1,5 +1,7 @@
 //! `status`: whether the installation is in order. Nothing is changed.
 
+mod daemon;
+
 use anyhow::Result;
 use serde::Serialize;
 use serde_json::json;
@@ -62,8 +64,8 @@ pub fn run(ui: &Ui, global: &Global) -> Result<()> {
         paths(&mut findings, installation);
         users(&mut findings, installation);
         in_memory(&mut findings, installation);
-        // JOINT: whether totpd answers on its sockets is asked here, with a line, a key `totpd` and a problem of its own.
     }
+    daemon(&mut findings);
     say(ui, findings)
 }
 
@@ -153,6 +155,26 @@ fn counted(findings: &mut Findings, installation: &Installation) -> Option<Users
         *count = count.saturating_add(1);
     }
     Some(users)
+}
+
+/// Without a daemon root's programs are served by `totpd --once`: that is a way to run an installation. A socket where no
+/// daemon answers is not.
+fn daemon(findings: &mut Findings) {
+    let answer = daemon::look();
+    let answers = answer == daemon::Answer::Here;
+    let line = match &answer {
+        daemon::Answer::Here => "answers",
+        daemon::Answer::None => {
+            "not running: totpd --once decides for programs of root, all others are denied"
+        }
+        daemon::Answer::Silent(_) => "does not answer",
+    };
+    findings.line("Daemon", line);
+    let problem = match answer {
+        daemon::Answer::Silent(problem) => Some(findings.problem(problem)),
+        daemon::Answer::Here | daemon::Answer::None => None,
+    };
+    findings.add("totpd", json!({"answers": answers, "problem": problem}));
 }
 
 fn in_memory(findings: &mut Findings, installation: &Installation) {

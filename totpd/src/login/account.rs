@@ -19,9 +19,9 @@ use totp_core::time::UnixTime;
 use totp_store::installation::Installation;
 use totp_store::notices::Shown;
 use totp_store::permanent::{self, PermanentRecord, Recorded};
-use totp_store::{accounts, clock};
 use totp_store::recorded::{Means, Recorder};
 use totp_store::store::FileStore;
+use totp_store::{accounts, clock};
 
 use self::codes::Shown as ShownCodes;
 use self::enrolling::{Enrolling, PATIENCE};
@@ -75,7 +75,9 @@ pub(crate) fn manage(host: &mut dyn Host, request: &Request, logins: &Logins) ->
         Err(code) => return Decision::refused(code),
     };
     // Checked when it was loaded.
-    let Some(rules) = site.config().rules() else { return Decision::refused(ReturnCode::ServiceErr) };
+    let Some(rules) = site.config().rules() else {
+        return Decision::refused(ReturnCode::ServiceErr);
+    };
     let (store, record) = (site.store(), site.audit_log());
     let facts = Facts::of(request);
     let code = Phase {
