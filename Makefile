@@ -75,12 +75,6 @@ install:
 	install -D -m 644 $(TARGET)/module/libpam_totp.so $(DESTDIR)$(SECURITYDIR)/pam_totp.so
 	install -D -m 755 -t $(DESTDIR)$(SBINDIR) $(TARGET)/release/totpd \
 		$(TARGET)/release/totp-admin $(TARGET)/release/totp-agent
-	install -d -m 755 $(DESTDIR)/etc/pam-totp
-	install -d -m 700 $(DESTDIR)/var/lib/pam-totp $(DESTDIR)/var/lib/pam-totp/users \
-		$(DESTDIR)/var/lib/pam-totp/state $(DESTDIR)/var/lib/pam-totp/outbox \
-		$(DESTDIR)/var/lib/pam-totp/notices $(DESTDIR)/var/lib/pam-totp/remembered \
-		$(DESTDIR)/var/log/pam-totp
-	@scripts/first-cursor $(DESTDIR)/var/lib/pam-totp/outbox/.cursor $(DESTDIR)/var/log/pam-totp/notifications.jsonl
 	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man8 docs/man/*.8
 	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man5 docs/man/*.5
 	install -d -m 755 $(DESTDIR)$(UNITDIR)
@@ -88,11 +82,11 @@ install:
 		sed 's|@SBINDIR@|$(SBINDIR)|' packaging/systemd/$$unit >$(DESTDIR)$(UNITDIR)/$$unit && \
 		chmod 644 $(DESTDIR)$(UNITDIR)/$$unit || exit 1; \
 	done
-	install -D -m 644 scripts/pam-totp.tmpfiles $(DESTDIR)/usr/lib/tmpfiles.d/pam-totp.conf
-	@if [ -z "$(DESTDIR)" ]; then install -d -m 755 /run/pam-totp && install -d -m 700 /run/pam-totp/state; fi
-	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
+	@if [ -z "$(DESTDIR)" ]; then rm -f /usr/lib/tmpfiles.d/pam-totp.conf; $(SBINDIR)/totp-admin init; fi
+	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then \
+		systemctl daemon-reload; systemctl try-restart totpd.service totp-agent.service; fi
 	@echo "Installed. No login is changed yet: README.md says how to switch it on."
-	@echo "The daemon that decides about logins: systemctl enable --now totpd"
+	@echo "The daemon that decides logins: systemctl enable --now totpd.socket totpd-user.socket totpd"
 	@echo "Mail about what logins cause, and text messages: systemctl enable --now totp-agent"
 
 # Records, the permanent record and the configuration stay: they may be wanted again, or be evidence.
@@ -106,8 +100,7 @@ uninstall:
 	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man8/,$(notdir $(wildcard docs/man/*.8))) \
 		$(addprefix $(DESTDIR)$(MANDIR)/man5/,$(notdir $(wildcard docs/man/*.5)))
 	rm -f $(DESTDIR)$(SECURITYDIR)/pam_totp.so $(DESTDIR)$(SBINDIR)/totp-admin \
-		$(DESTDIR)$(SBINDIR)/totp-agent $(DESTDIR)$(SBINDIR)/totpd $(addprefix $(DESTDIR)$(UNITDIR)/,$(UNITS)) \
-		$(DESTDIR)/usr/lib/tmpfiles.d/pam-totp.conf
+		$(DESTDIR)$(SBINDIR)/totp-agent $(DESTDIR)$(SBINDIR)/totpd $(addprefix $(DESTDIR)$(UNITDIR)/,$(UNITS))
 	@echo "Kept: /etc/pam-totp, /var/lib/pam-totp, /var/log/pam-totp"
 
 clean:

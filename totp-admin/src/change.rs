@@ -16,10 +16,11 @@ use totp_core::search::{Codebook, Computed};
 use totp_core::state::State;
 use totp_core::store::Store as _;
 use totp_store::actor::Actor;
-use totp_store::permanent::Entry;
+use totp_store::files::FileError;
+use totp_store::permanent::{Entry, PermanentRecord};
 use totp_store::recorded::{Means, NotMade, Recorder, as_not_done};
 use totp_store::store::{Expected, NotChanged};
-use totp_store::{Wait, entropy};
+use totp_store::{Wait, clock, entropy};
 
 use crate::site::{Site, Whom};
 use crate::ui::{Advice, Ui, printable};
@@ -307,6 +308,40 @@ impl Administrator {
         }
     }
 
+    /// Records that an installation is given an identity although it is not new, then makes the `change`. There is no user
+    /// to be told. Gives the line of the record.
+    pub fn adopt(
+        &self,
+        record: &PermanentRecord,
+        reason: &str,
+        change: impl FnOnce() -> Result<()>,
+    ) -> Result<u64> {
+        let now = clock::now();
+        let entry = Entry {
+            actor: self.actor.clone(),
+            host: totp_store::host_name(),
+            reason: Some(reason.to_owned()),
+            ..Entry::new(now, EventKind::InstallationAdopted)
+        };
+        let _hold = signals::hold();
+        let say = |_: &Entry, recorded: &totp_store::permanent::Recorded| {
+            syslog::send(&recorded.syslog, now);
+        };
+        let recorder = Recorder { record, wait: Wait::AtMost(PATIENCE), say: &say };
+        match recorder.change(&entry, now, means, |_| change()) {
+            Ok((seq, ())) => Ok(seq),
+            Err(NotMade::Unrecorded(error)) => {
+                Err(anyhow::Error::new(error).context("no identity was given"))
+            }
+            Err(NotMade::InPlace { seq, error }) => {
+                Err(error.context(format!("recorded as {seq}, and done")))
+            }
+            Err(NotMade::Failed { seq, undone, error }) => {
+                Err(error.context(format!("recorded as {seq}, {}", as_not_done(undone))))
+            }
+        }
+    }
+
     fn entry(&self, site: &Site, whom: &Whom, event: EventKind, reason: Option<&str>) -> Entry {
         Entry {
             user: Some(whom.name.as_str().to_owned()),
@@ -321,6 +356,7 @@ impl Administrator {
 /// Whether a change was made although it failed: only whether it lasts is uncertain.
 fn is_in_place(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(NotChanged::NotDurable(_)))
+        || error.downcast_ref::<FileError>().is_some_and(FileError::is_in_place)
 }
 
 /// The line that has a change that was made.

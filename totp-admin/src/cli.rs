@@ -149,6 +149,17 @@ pub enum Command {
     /// Mail that could not be delivered waits here, and is tried again by totp-agent with growing pauses.
     #[command(subcommand)]
     Outbox(Outbox),
+    /// Make the directories of an installation, and its identity
+    ///
+    /// The identity is a random word beside the configuration and in the state directory: without it, as where a disk is not
+    /// mounted, nobody is let in and nothing is administered. An installation of version 0.1 is adopted, which is recorded.
+    /// Where everything is in order nothing is changed.
+    Init(Init),
+    /// Say whether the installation is in order
+    ///
+    /// Which configuration is in force, whether the state directory is this installation's, how many users there are, and
+    /// whose state waits for a disk that can be written. Fails where something is wrong.
+    Status,
     /// Print a completion script for a shell
     ///
     /// For bash: totp-admin completions bash > /etc/bash_completion.d/totp-admin. There is no --json of it.
@@ -502,6 +513,16 @@ pub enum Outbox {
     ///
     /// Fails where something is left, or was thrown away because its time was over.
     Flush,
+}
+
+/// `init`.
+#[derive(Args, Debug)]
+pub struct Init {
+    /// Give the state directory a new identity: it is the right one, whatever is missing or differs; recorded
+    ///
+    /// A state directory that is adopted although it is not the right one forgets who is enrolled and which codes were used.
+    #[arg(long)]
+    pub adopt: bool,
 }
 
 /// `completions`.

@@ -7,6 +7,7 @@ mod config;
 mod contact;
 mod disable;
 mod enroll;
+mod init;
 mod list;
 mod log;
 mod man;
@@ -19,6 +20,7 @@ mod repair;
 mod reset;
 mod resync;
 mod show;
+mod status;
 mod unlock;
 mod verify;
 
@@ -34,7 +36,7 @@ use crate::ui::{Advice, Ui};
 /// Does what the command line says.
 pub fn run(cli: Cli) -> Result<()> {
     let ui = Ui::new(&cli.global);
-    let site = || Site::open(&cli.global);
+    let site = || Site::open(&ui, &cli.global);
     match cli.command {
         Command::Enroll(args) => enroll::run(&ui, site, &args),
         Command::Disable(args) => disable::run(&ui, &site()?, &args),
@@ -54,6 +56,8 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Remembered(command) => remembered::run(&ui, &site()?, &command),
         Command::Config(what) => config::run(&ui, &cli.global, &what),
         Command::Outbox(what) => outbox::run(&ui, &site()?, &what),
+        Command::Init(args) => init::run(&ui, &cli.global, &args),
+        Command::Status => status::run(&ui, &cli.global),
         Command::Completions(args) => completions::run(&ui, &args),
         Command::Man(args) => man::run(&ui, &args),
     }

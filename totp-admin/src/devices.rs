@@ -1,6 +1,5 @@
 //! A user's remembered devices, as `remembered list` and `show` say them: those with which the user would not be asked now.
 
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -8,7 +7,7 @@ use totp_core::name::UserName;
 use totp_core::record::Record;
 use totp_core::remembered::Device;
 use totp_store::Wait;
-use totp_store::files::{Owner, Problem};
+use totp_store::files::Problem;
 use totp_store::remembered::{Remembered, RememberedError};
 
 use crate::site::Site;
@@ -18,7 +17,7 @@ const PATIENCE: Wait = Wait::AtMost(Duration::from_secs(30));
 
 /// The lists of this installation.
 pub fn lists(site: &Site) -> Remembered {
-    Remembered::new(Path::new(site.config().paths.state_dir.as_str()), Owner::ROOT)
+    site.installation().remembered()
 }
 
 /// Forgets all devices of a user. Where there is no directory for them, nobody's is remembered.

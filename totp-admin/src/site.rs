@@ -1,4 +1,4 @@
-//! The installation this run works on: the configuration, the store and the permanent record that it names,
+//! The installation this run works on, with its store and permanent record open,
 //! and who is meant by a name. Files are opened as the module opens them, so that what this command
 //! accepts a login accepts, too.
 
@@ -15,15 +15,27 @@ use totp_store::accounts::{self, Account};
 use totp_store::clock;
 use totp_store::config::DEFAULT_PATH;
 use totp_store::files::{Directory, Owner, Shared};
+use totp_store::installation::Installation;
 use totp_store::permanent::PermanentRecord;
 use totp_store::store::FileStore;
 
 use crate::cli::Global;
-use crate::ui::{Advice, printable};
+use crate::ui::{Advice, Ui, printable};
 
 /// Where the configuration is.
 pub fn config_path(global: &Global) -> PathBuf {
     global.config.clone().unwrap_or_else(|| DEFAULT_PATH.into())
+}
+
+/// The configuration that was named, by its absolute path.
+pub fn named(global: &Global) -> Result<Option<PathBuf>> {
+    global.config.as_deref().map(absolute).transpose()
+}
+
+/// What the configuration would be an installation of: one that is checked before it is installed.
+pub fn installation_of(global: &Global, config: &Config) -> Result<Installation> {
+    let path = absolute(&config_path(global))?;
+    Ok(Installation::of(config.clone(), &path, Owner::ROOT))
 }
 
 fn absolute(path: &Path) -> Result<PathBuf> {
@@ -32,32 +44,33 @@ fn absolute(path: &Path) -> Result<PathBuf> {
 
 /// What this run works on.
 pub struct Site {
-    config: Config,
+    installation: Installation,
     rules: Rules,
     store: FileStore,
     record: PermanentRecord,
 }
 
 impl Site {
-    /// Reads the configuration. Nothing else is opened yet.
-    pub fn open(global: &Global) -> Result<Self> {
+    /// Reads the configuration, and says where the last good one stands in for it. Nothing else is opened yet.
+    pub fn open(ui: &Ui, global: &Global) -> Result<Self> {
         must_be_root()?;
-        let named = global.config.as_deref().map(absolute).transpose()?;
-        let config = totp_store::config::load(named.as_deref(), Owner::ROOT)?;
-        let rules = config.rules().context("[guessing] is out of range")?;
-        let paths = &config.paths;
-        let store = FileStore::new(
-            Path::new(paths.state_dir.as_str()),
-            Path::new(paths.run_dir.as_str()),
-            Owner::ROOT,
-        );
-        let record = PermanentRecord::new(Path::new(paths.log_file.as_str()), Owner::ROOT);
-        Ok(Self { config, rules, store, record })
+        let installation = Installation::open(named(global)?.as_deref(), Owner::ROOT)?;
+        if let Some(warning) = installation.warning() {
+            ui.warn(printable(&warning));
+        }
+        let rules = installation.config().rules().context("[guessing] is out of range")?;
+        let (store, record) = (installation.store(), installation.audit_log());
+        Ok(Self { installation, rules, store, record })
+    }
+
+    /// Everything else that the configuration names.
+    pub fn installation(&self) -> &Installation {
+        &self.installation
     }
 
     /// The settings.
     pub fn config(&self) -> &Config {
-        &self.config
+        self.installation.config()
     }
 
     /// What evaluating needs of them.
@@ -134,10 +147,10 @@ impl Site {
 
     /// Whether being switched off keeps somebody out, at any service.
     pub fn switched_off_is_denied(&self) -> bool {
-        let services = self.config.service.keys().map(String::as_str);
+        let services = self.config().service.keys().map(String::as_str);
         std::iter::once("")
             .chain(services)
-            .any(|service| self.config.policy(service).disabled == Disabled::Denied)
+            .any(|service| self.config().policy(service).disabled == Disabled::Denied)
     }
 }
 

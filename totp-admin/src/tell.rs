@@ -12,7 +12,6 @@ use totp_core::contact::Email;
 use totp_core::event::EventKind;
 use totp_core::policy::MailKeys;
 use totp_store::Wait;
-use totp_store::files::Owner;
 use totp_store::outbox::{Item, recipients};
 
 use crate::change::Recorded;
@@ -25,7 +24,7 @@ const PATIENCE: Wait = Wait::AtMost(Duration::from_secs(3));
 
 /// Opens the outbox that the configuration names.
 pub fn post(site: &Site) -> anyhow::Result<Post> {
-    Ok(Post::open(site.config().clone(), Owner::ROOT, PROGRAM)?)
+    Ok(Post::open(site.installation(), PROGRAM)?)
 }
 
 /// Makes a change, and puts mail about it into the outbox: also for the address that the user had before. `seq` finds the

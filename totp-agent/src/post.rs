@@ -7,7 +7,6 @@
 //! cause a repetition, which has the same message id.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,6 +18,7 @@ use totp_core::name::UserName;
 use totp_core::policy::Config;
 use totp_core::time::{DAY, UnixTime};
 use totp_store::files::Owner;
+use totp_store::installation::Installation;
 use totp_store::outbox::{
     About, Audience, ClaimedMail, ClaimedMessage, Hold, Mail, Outbox, OutboxError, Recipient,
     audience, recipients,
@@ -124,20 +124,17 @@ pub enum Texted {
 }
 
 impl Post {
-    /// Opens the outbox that a configuration names.
+    /// Opens the outbox of an installation.
     ///
     /// # Errors
-    /// Where a directory is missing or can't be trusted.
-    pub fn open(config: Config, owner: Owner, program: &'static str) -> Result<Self, OutboxError> {
-        let at = |path: &str| Path::new(path).to_owned();
-        let paths = &config.paths;
-        let state_dir = at(paths.state_dir.as_str());
+    /// Where a directory is missing or can't be trusted, or is not this installation's.
+    pub fn open(installation: &Installation, program: &'static str) -> Result<Self, OutboxError> {
         Ok(Self {
-            store: FileStore::new(&state_dir, &at(paths.run_dir.as_str()), owner),
-            record: PermanentRecord::new(&at(paths.log_file.as_str()), owner),
-            outbox: Outbox::open(&state_dir, owner)?,
-            config,
-            owner,
+            store: installation.store(),
+            record: installation.audit_log(),
+            outbox: installation.outbox()?,
+            config: installation.config().clone(),
+            owner: installation.owner(),
             program,
             unwritten: Mutex::default(),
         })

@@ -227,6 +227,11 @@ fn telling(event: EventKind) -> Telling {
             "You need not do anything. Whoever began it knows that it failed, and may do it again: then another\n\
              message tells you so.",
         ),
+        EventKind::InstallationAdopted => (
+            "The second factors at {host} were adopted",
+            "The state directory was given the identity of this installation: totp-admin init.",
+            UNEXPECTED,
+        ),
         EventKind::Delivered | EventKind::Undelivered => {
             ("{event}: {user} at {host}", "This is about mail that you were sent.", UNEXPECTED)
         }

@@ -10,16 +10,17 @@
 )]
 
 use std::fs;
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use tempfile::TempDir;
 use totp_agent::post::{Post, Report, TEXT_TRIES, Texted, When};
 use totp_core::event::EventKind;
-use totp_core::policy::Config;
 use totp_core::time::UnixTime;
 use totp_store::Wait;
 use totp_store::files::Owner;
+use totp_store::installation::init::Init;
+use totp_store::installation::{Installation, Places};
 use totp_store::outbox::Message;
 use totp_store::permanent::Entry;
 
@@ -32,10 +33,7 @@ struct House {
 impl House {
     fn new() -> Self {
         let house = Self { temp: TempDir::new().unwrap() };
-        for name in ["state", "state/users", "state/state", "state/outbox", "state/notices", "log"]
-        {
-            fs::DirBuilder::new().mode(0o700).create(house.path(name)).unwrap();
-        }
+        fs::set_permissions(house.path(""), fs::Permissions::from_mode(0o700)).unwrap();
         house
     }
 
@@ -68,7 +66,14 @@ impl House {
             self.path("log/record.jsonl"),
             self.path("run")
         );
-        Post::open(Config::parse(&text).unwrap(), Owner::this_process(), "test").unwrap()
+        fs::write(self.path("config.toml"), text).unwrap();
+        let (config, owner) = (self.path("config.toml"), Owner::this_process());
+        let places = Places { state_dir: self.path("none"), ..Places::default() };
+        let init = Init::prepare(&places, Some(&config), owner, false).unwrap();
+        init.make_directories().unwrap();
+        init.give_identity().unwrap();
+        let installation = Installation::open_at(&places, Some(&config), owner).unwrap();
+        Post::open(&installation, "test").unwrap()
     }
 
     /// Something happens to bob, and is enqueued.

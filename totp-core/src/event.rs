@@ -57,6 +57,8 @@ pub enum EventKind {
     StateVolatile,
     /// The state was lost or damaged and begun anew.
     StateRebuilt,
+    /// A state directory was given the identity of this installation although it was not new.
+    InstallationAdopted,
     /// A recorded change that was then not made.
     NotDone,
     /// Somebody was told of an event by mail.
@@ -67,7 +69,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// All there are, as a table of their words.
-    pub const ALL: [(Self, &'static str); 26] = [
+    pub const ALL: [(Self, &'static str); 27] = [
         (Self::Enrolled, "enrolled"),
         (Self::Pending, "pending"),
         (Self::EnrollmentOffered, "enrollment-offered"),
@@ -91,6 +93,7 @@ impl EventKind {
         (Self::CodeAlreadyUsed, "code-already-used"),
         (Self::StateVolatile, "state-volatile"),
         (Self::StateRebuilt, "state-rebuilt"),
+        (Self::InstallationAdopted, "installation-adopted"),
         (Self::NotDone, "not-done"),
         (Self::Delivered, "delivered"),
         (Self::Undelivered, "undelivered"),

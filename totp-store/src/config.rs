@@ -3,16 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
-use totp_core::policy::{AbsolutePath, Config};
+use totp_core::policy::Config;
 
 use crate::files::{Demand, Directory, FileError, Owner, Problem, Shared};
-use crate::permanent::PermanentRecord;
 
 /// Where the configuration is if nobody names another one.
 pub const DEFAULT_PATH: &str = "/etc/pam-totp/config.toml";
 
 /// A configuration is never larger than this, in bytes.
-const MOST_BYTES: u64 = 256 * 1024;
+pub(crate) const MOST_BYTES: u64 = 256 * 1024;
 
 /// Why there is no configuration to work with.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -36,24 +35,39 @@ pub enum ConfigFault {
 /// # Errors
 /// Nothing is guessed: a file that can't be used is not replaced by the defaults.
 pub fn load(named: Option<&Path>, owner: Owner) -> Result<Config, ConfigFault> {
-    match named {
-        Some(path) => {
-            let text = text(path, owner)?;
-            let text = text.ok_or_else(|| FileError::new(path, Problem::NoFile))?;
-            parse(path, &text)
+    let path = named.unwrap_or(Path::new(DEFAULT_PATH));
+    let loaded = load_in(&directory_of(path, owner), path, named.is_some())?;
+    Ok(loaded.map(|(_, config)| config).unwrap_or_default())
+}
+
+/// The text and what it says; `None` where a file that need not be there is absent, which stands for the defaults.
+/// `directory` is the one it is in.
+pub(crate) fn load_in(
+    directory: &Result<Directory, FileError>,
+    path: &Path,
+    must_be_there: bool,
+) -> Result<Option<(String, Config)>, ConfigFault> {
+    let absent = || FileError::new(path, Problem::NoFile);
+    let text = match directory {
+        Ok(directory) => text_in(directory, path)?,
+        // No directory for it either.
+        Err(error) if error.problem == Problem::NoDirectory && !must_be_there => None,
+        Err(error) => return Err(error.clone().into()),
+    };
+    match text {
+        Some(text) => {
+            let config = parse(path, &text)?;
+            Ok(Some((text, config)))
         }
-        None => default_at(Path::new(DEFAULT_PATH), owner),
+        None if must_be_there => Err(absent().into()),
+        None => Ok(None),
     }
 }
 
-fn default_at(path: &Path, owner: Owner) -> Result<Config, ConfigFault> {
-    match text(path, owner) {
-        Ok(Some(text)) => parse(path, &text),
-        Ok(None) => Ok(Config::default()),
-        // No directory for it either.
-        Err(error) if error.problem == Problem::NoDirectory => Ok(Config::default()),
-        Err(error) => Err(error.into()),
-    }
+/// The directory that a configuration's file is in.
+pub(crate) fn directory_of(path: &Path, owner: Owner) -> Result<Directory, FileError> {
+    let above = path.parent().ok_or_else(|| FileError::new(path, Problem::BadName))?;
+    Directory::open(above, owner, Shared::Readable)
 }
 
 /// The text of a configuration; `None` where it is proven absent.
@@ -61,42 +75,14 @@ fn default_at(path: &Path, owner: Owner) -> Result<Config, ConfigFault> {
 /// # Errors
 /// Where it, or a directory on the way, is somebody else's or writable by others.
 pub fn text(path: &Path, owner: Owner) -> Result<Option<String>, FileError> {
+    text_in(&directory_of(path, owner)?, path)
+}
+
+fn text_in(directory: &Directory, path: &Path) -> Result<Option<String>, FileError> {
     let name = path.file_name().and_then(|name| name.to_str());
-    let (Some(above), Some(name)) = (path.parent(), name) else {
-        return Err(FileError::new(path, Problem::BadName));
-    };
-    let directory = Directory::open(above, owner, Shared::Readable)?;
+    let name = name.ok_or_else(|| FileError::new(path, Problem::BadName))?;
     let text = directory.text(name, Demand::unwritable(MOST_BYTES))?;
     Ok(text.map(|text| text.as_str().to_owned()))
-}
-
-/// What keeps a login from using the directories and the permanent record that a configuration names; each would end
-/// every login as a failure of the system. Nothing is made.
-#[must_use]
-pub fn problems(config: &Config, owner: Owner) -> Vec<FileError> {
-    let at = |path: &AbsolutePath| PathBuf::from(path.as_str());
-    let paths = &config.paths;
-    let mut problems = Vec::new();
-    match Directory::open(&at(&paths.state_dir), owner, Shared::Readable) {
-        Ok(state_dir) => {
-            let inner = |name| state_dir.inner(name, Shared::Nobody).err();
-            problems.extend(["users", "state"].into_iter().filter_map(inner));
-        }
-        Err(error) => problems.push(error),
-    }
-    problems.extend(PermanentRecord::new(&at(&paths.log_file), owner).problem());
-    problems.extend(problem_of_run_dir(&at(&paths.run_dir), owner));
-    problems
-}
-
-/// It comes into being when it is needed; the one above must be there.
-fn problem_of_run_dir(path: &Path, owner: Owner) -> Option<FileError> {
-    match (Directory::open(path, owner, Shared::Nobody).err()?, path.parent()) {
-        (FileError { problem: Problem::NoDirectory, .. }, Some(above)) => {
-            Directory::open(above, owner, Shared::Readable).err()
-        }
-        (error, _) => Some(error),
-    }
 }
 
 fn parse(path: &Path, text: &str) -> Result<Config, ConfigFault> {
@@ -140,8 +126,9 @@ mod tests {
         let (temp, path) = with("", 0o600);
         fs::remove_file(&path).unwrap();
         let owner = Owner::this_process();
-        assert_eq!(default_at(&path, owner), Ok(Config::default()));
-        assert_eq!(default_at(&temp.path().join("no/config.toml"), owner), Ok(Config::default()));
+        for path in [&path, &temp.path().join("no/config.toml")] {
+            assert_eq!(load_in(&directory_of(path, owner), path, false), Ok(None));
+        }
         let error = load_named(&path).unwrap_err().to_string();
         assert_eq!(error, format!("{}: no such file", path.display()));
     }
@@ -162,42 +149,11 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_a_login_could_not_use_is_named() {
-        let temp = TempDir::new().unwrap();
-        let at = |name: &str| temp.path().join(name);
-        let text = format!(
-            "[paths]\nstate_dir = {:?}\nlog_file = {:?}\nrun_dir = {:?}\n",
-            at("state"),
-            at("log/record.jsonl"),
-            at("run/here")
-        );
-        let config = Config::parse(&text).unwrap();
-        let found = || -> Vec<PathBuf> {
-            problems(&config, Owner::this_process()).into_iter().map(|e| e.path).collect()
-        };
-        assert_eq!(found(), [at("state"), at("log"), at("run")]);
-        let make = |name: &str, mode| {
-            fs::create_dir(at(name)).unwrap();
-            fs::set_permissions(at(name), fs::Permissions::from_mode(mode)).unwrap();
-        };
-        make("state", 0o700);
-        make("log", 0o700);
-        make("run", 0o700);
-        assert_eq!(found(), [at("state/users"), at("state/state")]);
-        make("state/users", 0o755);
-        make("state/state", 0o700);
-        assert_eq!(found(), [at("state/users")]);
-        fs::write(at("log/record.jsonl"), "").unwrap();
-        fs::set_permissions(at("log/record.jsonl"), fs::Permissions::from_mode(0o644)).unwrap();
-        fs::set_permissions(at("state/users"), fs::Permissions::from_mode(0o700)).unwrap();
-        assert_eq!(found(), [at("log/record.jsonl")]);
-    }
-
-    #[test]
     fn what_is_not_a_file_is_no_absence() {
         let (_temp, path) = with("", 0o600);
         fs::remove_file(&path).unwrap();
         fs::create_dir(&path).unwrap();
-        assert!(default_at(&path, Owner::this_process()).is_err());
+        let directory = directory_of(&path, Owner::this_process());
+        assert!(load_in(&directory, &path, false).is_err());
     }
 }

@@ -7,6 +7,8 @@
 //! - [`clock`], [`entropy`]: the time and random bytes, asked for in these two places alone
 //! - [`files`]: opening what can be trusted, replacing it atomically
 //! - [`config`]: finding and reading the configuration
+//! - [`installation`]: everything that a configuration names, opened in one place; [`identity`]: whether it is this
+//!   installation's; [`installation::init`]: making it
 //! - [`accounts`], [`actor`], [`host_name`]: who is who, who acts, and where
 //! - [`store`]: records and states
 //! - [`limits`]: what a caller has limited
@@ -24,6 +26,8 @@ pub mod config;
 pub mod entropy;
 pub mod files;
 pub mod flock;
+pub mod identity;
+pub mod installation;
 pub mod limits;
 mod machine;
 pub mod notices;

@@ -20,6 +20,9 @@ use crate::flock::{Held, NoLock, Wait, lock_within};
 use crate::limits;
 use crate::outbox::{About, Audience, audience};
 
+/// What the directory is called in the state directory.
+pub(crate) const NAME: &str = "notices";
+
 /// Bytes of a user's notices; further ones are counted.
 const MOST: usize = 8192;
 
@@ -81,7 +84,7 @@ impl Shown {
 
 impl Notices {
     pub(crate) fn beneath(state_dir: &Directory) -> Result<Self, FileError> {
-        Ok(Self { directory: state_dir.inner("notices", Shared::Nobody)? })
+        Ok(Self { directory: state_dir.inner(NAME, Shared::Nobody)? })
     }
 
     /// Adds a line of printable text, shown at the user's next login.
@@ -345,6 +348,7 @@ fn what(event: EventKind) -> &'static str {
         EventKind::NotDone => {
             "a change told before failed and was not made, everything is as it was before it: tried"
         }
+        EventKind::InstallationAdopted => "the installation was given an identity",
         EventKind::Delivered => "mail delivered",
         EventKind::Undelivered => "mail not delivered",
     }

@@ -5,6 +5,7 @@
 //! holds for longer than that takes.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -15,10 +16,11 @@ use totp_core::remembered::{Arrival, Devices, Fingerprint, MOST_BYTES, NotAList,
 use crate::Wait;
 use crate::files::{Demand, Directory, FileError, Owner, Shared};
 use crate::flock::{NoLock, lock_within};
+use crate::identity::Identity;
 use crate::{clock, limits};
 
 /// What the directory is called in the state directory.
-const NAME: &str = "remembered";
+pub(crate) const NAME: &str = "remembered";
 
 const DEMAND: Demand = Demand::private(MOST_BYTES as u64);
 
@@ -30,6 +32,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 pub struct Remembered {
     state_dir: PathBuf,
     owner: Owner,
+    /// Which installation's they must be; `None` where that is not asked.
+    identity: Option<Arc<Identity>>,
 }
 
 /// Why a list can't be read or changed.
@@ -57,7 +61,13 @@ impl Remembered {
     /// The lists in `state_dir`. Nothing is opened yet.
     #[must_use]
     pub fn new(state_dir: &Path, owner: Owner) -> Self {
-        Self { state_dir: state_dir.to_owned(), owner }
+        Self { state_dir: state_dir.to_owned(), owner, identity: None }
+    }
+
+    /// The same lists, which can't be used where the state directory is not this installation's.
+    #[must_use]
+    pub(crate) fn of(self, identity: Arc<Identity>) -> Self {
+        Self { identity: Some(identity), ..self }
     }
 
     /// A user's devices; none where there is no list.
@@ -141,7 +151,11 @@ impl Remembered {
     }
 
     fn directory(&self) -> Result<Directory, FileError> {
-        Directory::open(&self.state_dir, self.owner, Shared::Readable)?.inner(NAME, Shared::Nobody)
+        let above = match &self.identity {
+            Some(identity) => identity.open_state_dir()?,
+            None => Directory::open(&self.state_dir, self.owner, Shared::Readable)?,
+        };
+        above.inner(NAME, Shared::Nobody)
     }
 }
 

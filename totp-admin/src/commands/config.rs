@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result};
 use serde_json::json;
 use totp_core::policy::{Config as Settings, ConfigError, DateKey, Policy, PolicyKeys};
 use totp_core::prices::codes_always_required;
-use totp_store::files::Owner;
+use totp_store::installation::Installation;
 
 use crate::cli::{Config, ConfigCheck, Global};
 use crate::site::{self, ConfigFile, Site, must_be_root};
@@ -23,7 +23,7 @@ pub fn run(ui: &Ui, global: &Global, what: &Config) -> Result<()> {
     match what {
         Config::Check(args) => check(ui, global, args),
         Config::Edit => edit::run(ui, global),
-        Config::Show => show(ui, &Site::open(global)?),
+        Config::Show => show(ui, &Site::open(ui, global)?),
     }
 }
 
@@ -59,8 +59,9 @@ fn check(ui: &Ui, global: &Global, args: &ConfigCheck) -> Result<()> {
     };
     match Settings::parse(&text) {
         Ok(settings) => {
-            let problems = problems(&settings);
-            let consequences = consequences::of(&settings);
+            let installation = site::installation_of(global, &settings)?;
+            let problems = problems(&installation);
+            let consequences = consequences::of(&installation);
             ui.document(&json!({
                 "path": path,
                 "valid": true,
@@ -81,10 +82,9 @@ fn check(ui: &Ui, global: &Global, args: &ConfigCheck) -> Result<()> {
 }
 
 /// What would end every login although the text is valid; `None` where only root could see.
-fn problems(settings: &Settings) -> Option<Vec<String>> {
+fn problems(installation: &Installation) -> Option<Vec<String>> {
     must_be_root().ok()?;
-    let problems = totp_store::config::problems(settings, Owner::ROOT);
-    Some(problems.iter().map(ToString::to_string).collect())
+    Some(installation.problems().iter().map(ToString::to_string).collect())
 }
 
 fn warn_of(ui: &Ui, problems: &[String]) {

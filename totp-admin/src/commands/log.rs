@@ -1,7 +1,6 @@
 //! `log`: the permanent record, read, followed and verified.
 
 use std::io::{self, Write as _};
-use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -11,8 +10,6 @@ use serde_json::json;
 use totp_core::name::UserName;
 use totp_core::record::Decision;
 use totp_store::accounts;
-use totp_store::files::Owner;
-use totp_store::outbox::Outbox;
 use totp_store::permanent::{Filter, Line, Logged, Mention, PermanentRecord, Verified};
 use totp_store::store::Listed;
 
@@ -103,8 +100,7 @@ fn mentions(ui: &Ui, site: &Site) -> Vec<Mention> {
 
 /// The line up to which people have been told.
 fn passed(ui: &Ui, site: &Site) -> Option<Mention> {
-    let state_dir = Path::new(site.config().paths.state_dir.as_str());
-    let outbox = Outbox::open(state_dir, Owner::ROOT);
+    let outbox = site.installation().outbox();
     let seq = outbox.and_then(|outbox| outbox.passed()).unwrap_or_else(|error| {
         ui.warn(format_args!("not compared with the outbox: {error}"));
         None

@@ -88,7 +88,7 @@ fn what_is_missing_or_contradicts_itself_is_said() {
     fs::create_dir(house.path("notices")).unwrap();
     fs::write(house.path("notices/reset.txt"), "Reset of {usr}\n\nText\n").unwrap();
     for name in ["outbox", "notices", "remembered"] {
-        fs::remove_dir(house.path(format!("state/{name}"))).unwrap();
+        fs::remove_dir_all(house.path(format!("state/{name}"))).unwrap();
     }
     let output = house.run(&["config", "check"]).done();
     for words in [
@@ -117,7 +117,7 @@ fn what_is_missing_or_contradicts_itself_is_said() {
 
 #[test]
 fn a_configuration_that_cannot_be_used_stops_every_command_that_needs_one() {
-    let Some(house) = House::new("[policy]\nrequired = \"everyone\"") else { return };
+    let Some(house) = House::unmade("[policy]\nrequired = \"everyone\"") else { return };
     for args in
         [&["list"][..], &["show", USER], &["enroll", USER, "--no-confirm"], &["config", "show"]]
     {

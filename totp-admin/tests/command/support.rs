@@ -2,7 +2,7 @@
 //! whose files the command wants; nothing of the real installation is read or written.
 
 use std::fs;
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -43,22 +43,21 @@ pub struct House {
 }
 
 impl House {
-    /// Directories as an installation makes them, and `settings` in the configuration; `None` without root.
+    /// An installation as `init` makes it, with `settings` in the configuration; `None` without root.
     pub fn new(settings: &str) -> Option<Self> {
+        let house = Self::unmade(settings)?;
+        house.run(&["init"]).done();
+        Some(house)
+    }
+
+    /// A configuration, and nothing of what it names.
+    pub fn unmade(settings: &str) -> Option<Self> {
         if !nix::unistd::Uid::effective().is_root() {
             return None;
         }
         forget_who_logged_in();
         // Not below TMPDIR: every directory above must be root's alone or sticky.
         let house = Self { dir: tempfile::Builder::new().prefix("totp-admin-").tempdir().unwrap() };
-        for dir in ["", "/users", "/state", "/outbox", "/notices", "/remembered"]
-            .map(|name| format!("state{name}"))
-        {
-            fs::DirBuilder::new().mode(0o700).create(house.path(dir)).unwrap();
-        }
-        for dir in ["log", "run"] {
-            fs::DirBuilder::new().mode(0o700).create(house.path(dir)).unwrap();
-        }
         house.configure(settings);
         Some(house)
     }

@@ -17,7 +17,7 @@ fn help_and_version_go_to_standard_output() {
 fn the_short_help_is_one_screen() {
     let Some(house) = House::new("") else { return };
     let help = house.run(&["-h"]).done().out;
-    assert!(help.lines().count() <= 36, "{help}");
+    assert!(help.lines().count() <= 38, "{help}");
     insta::assert_snapshot!(help);
 }
 
@@ -50,7 +50,7 @@ fn wrong_usage_is_exit_code_two_and_no_result() {
 
 #[test]
 fn completions_need_no_configuration() {
-    let Some(house) = House::new("this is no configuration") else { return };
+    let Some(house) = House::unmade("this is no configuration") else { return };
     let script = house.run(&["completions", "bash"]).done().out;
     assert!(script.contains("--secret-file"));
     house.run(&["completions", "tcsh"]).wrong_usage();

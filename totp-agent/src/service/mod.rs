@@ -15,6 +15,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use totp_agent::post::Post;
 use totp_store::files::Owner;
+use totp_store::installation::Installation;
 use totp_store::notify;
 
 use self::watch::{Bell, Watch, Woken};
@@ -130,8 +131,11 @@ fn reload(watch: &mut Watch, shared: &Shared, named: Option<&Path>) {
 }
 
 fn open(named: Option<&Path>) -> Result<Post> {
-    let config = totp_store::config::load(named, Owner::ROOT)?;
-    Ok(Post::open(config, Owner::ROOT, PROGRAM)?)
+    let installation = Installation::open(named, Owner::ROOT)?;
+    if let Some(warning) = installation.warning() {
+        log::error(&warning);
+    }
+    Ok(Post::open(&installation, PROGRAM)?)
 }
 
 fn watch_over(watch: &mut Watch, post: &Post) {

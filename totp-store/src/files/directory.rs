@@ -31,6 +31,14 @@ impl Shared {
             Self::Readable => 0o022,
         }
     }
+
+    /// Of a directory that is made.
+    fn mode(self) -> u32 {
+        match self {
+            Self::Nobody => 0o700,
+            Self::Readable => 0o755,
+        }
+    }
 }
 
 /// What a file is opened for.
@@ -91,16 +99,52 @@ impl Directory {
         Self::checked(fd, path, self.owner, shared)
     }
 
-    /// Makes a directory in this one, mode 0700, if it is not there yet, and opens it.
+    /// Makes a directory in this one with exactly the mode that `shared` stands for, if it is not there yet, and opens it.
     ///
     /// # Errors
     /// As [`Directory::open`], and whatever keeps a directory from being made.
-    pub fn inner_or_made(&self, name: &str) -> Result<Self, FileError> {
+    pub fn inner_or_made(&self, name: &str, shared: Shared) -> Result<Self, FileError> {
         let path = self.at(name)?;
         match mkdirat(&self.fd, name, Mode::S_IRWXU) {
-            Ok(()) | Err(Errno::EEXIST) => self.inner(name, Shared::Nobody),
+            Ok(()) => {
+                let made = self.inner(name, Shared::Nobody)?;
+                made.set_mode(shared)?;
+                made.sync()?;
+                Ok(made)
+            }
+            Err(Errno::EEXIST) => self.inner(name, shared),
             Err(errno) => Err(FileError::errno(&path, "mkdir", errno)),
         }
+    }
+
+    /// Opens `path`, or makes it in the directory above, which must be there.
+    ///
+    /// # Errors
+    /// As [`Directory::inner_or_made`].
+    pub(crate) fn open_or_make(
+        path: &Path,
+        owner: Owner,
+        shared: Shared,
+    ) -> Result<Self, FileError> {
+        let name = path.file_name().and_then(|name| name.to_str());
+        let (Some(above), Some(name)) = (path.parent(), name) else {
+            return Self::open(path, owner, shared);
+        };
+        match Self::open(path, owner, shared) {
+            Err(error) if error.problem == Problem::NoDirectory => {}
+            other => return other,
+        }
+        let above = Self::open(above, owner, Shared::Readable)?;
+        let made = above.inner_or_made(name, shared)?;
+        above.sync()?;
+        Ok(made)
+    }
+
+    /// Gives the directory the mode that `shared` stands for.
+    pub(crate) fn set_mode(&self, shared: Shared) -> Result<(), FileError> {
+        let mode = Mode::from_bits_truncate(shared.mode());
+        nix::sys::stat::fchmod(&self.fd, mode)
+            .map_err(|errno| FileError::errno(&self.path, "fchmod", errno))
     }
 
     fn checked(

@@ -16,6 +16,19 @@ pub struct FileError {
     pub problem: Problem,
 }
 
+/// How the words beside the configuration and in the state directory differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mismatch {
+    /// There is none on either side.
+    Neither,
+    /// There is none beside the configuration.
+    NotBeside,
+    /// There is none in the state directory.
+    NotInside,
+    /// They are two words.
+    Different,
+}
+
 /// What is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Problem {
@@ -56,6 +69,17 @@ pub enum Problem {
     NotUtf8,
     /// A name with a slash, or none.
     BadName,
+    /// An identity that is no random word.
+    NoWord,
+    /// The state directory is not this installation's.
+    OtherInstallation {
+        /// How the two words are related.
+        mismatch: Mismatch,
+        /// The file beside the configuration.
+        beside: PathBuf,
+        /// The command that makes the identity.
+        init: String,
+    },
     /// The file was replaced or removed, but its directory couldn't be brought to stable storage (fsync).
     NotDurable(Errno),
     /// A system call that failed.
@@ -139,6 +163,25 @@ impl fmt::Display for FileError {
             }
             Problem::NotUtf8 => write!(f, "{path}: is not UTF-8 text"),
             Problem::BadName => write!(f, "{path}: is not a file name"),
+            Problem::NoWord => write!(
+                f,
+                "{path}: is not the identity of an installation (32 lower-case hexadecimal digits); bring it back from a \
+                 backup, or, where the state directory is known to be right: totp-admin init --adopt"
+            ),
+            Problem::OtherInstallation { mismatch, beside, init } => {
+                let beside = beside.display();
+                match mismatch {
+                    Mismatch::Neither => write!(f, "{path} and {beside}: neither exists")?,
+                    Mismatch::NotBeside => write!(f, "{path}: exists, and {beside} does not")?,
+                    Mismatch::NotInside => write!(f, "{path}: does not exist, and {beside} does")?,
+                    Mismatch::Different => write!(f, "{path} and {beside}: differ")?,
+                }
+                write!(
+                    f,
+                    "; not mounted? Mount what belongs there; for a new installation: {init}; where the state directory \
+                     is known to be right: {init} --adopt"
+                )
+            }
             Problem::NotDurable(errno) => write!(
                 f,
                 "{path}: the change is in place, but may not survive a power failure (fsync: {}); look at the disk",

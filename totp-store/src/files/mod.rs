@@ -15,7 +15,7 @@ use nix::unistd::Uid;
 
 pub use directory::{Access, Directory, Shared};
 pub(crate) use error::errno_of;
-pub use error::{FileError, Problem};
+pub use error::{FileError, Mismatch, Problem};
 
 /// Who must own what is trusted: root in every installation; whoever runs a test that needs no root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

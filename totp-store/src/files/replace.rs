@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, renameat};
+use nix::fcntl::{AtFlags, RenameFlags, renameat, renameat2};
 use nix::sys::stat::fstatat;
 use nix::unistd::{Gid, UnlinkatFlags, fchown, unlinkat};
 use totp_core::time::UnixTime;
@@ -133,6 +133,23 @@ impl Directory {
         renameat(self.fd(), from, self.fd(), to)
             .map_err(|errno| FileError::errno(&path, "rename", errno))?;
         self.made_durable(&path)
+    }
+
+    /// Moves a file to another directory of the same file system, for good; `false` where that has one of this name.
+    ///
+    /// # Errors
+    /// Where it can't be moved.
+    pub(crate) fn move_to(&self, name: &str, other: &Self) -> Result<bool, FileError> {
+        let path = other.at(name)?;
+        let flags = RenameFlags::RENAME_NOREPLACE;
+        match renameat2(self.fd(), name, other.fd(), name, flags) {
+            Ok(()) => {}
+            Err(Errno::EEXIST) => return Ok(false),
+            Err(errno) => return Err(FileError::errno(&path, "rename", errno)),
+        }
+        other.made_durable(&path)?;
+        self.sync()?;
+        Ok(true)
     }
 
     /// Brings names made, renamed and removed in here to stable storage.

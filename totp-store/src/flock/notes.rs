@@ -87,7 +87,7 @@ impl Notes {
             _ => {}
         }
         let above = Directory::open(above, location.owner, Shared::Readable)?;
-        let directory = above.inner_or_made(location.name)?;
+        let directory = above.inner_or_made(location.name, Shared::Nobody)?;
         let process = Process::this().ok_or_else(|| {
             let path = Path::new("/proc/self/stat");
             FileError::new(path, Problem::System { call: "read", errno: nix::errno::Errno::ENOENT })

@@ -12,7 +12,7 @@ use crate::files::FileError;
 use crate::flock::{Held, NoLock, Wait, lock_within};
 use crate::permanent::{Line, Logged, PermanentRecord, Reader};
 
-const CURSOR: &str = ".cursor";
+pub(crate) const CURSOR: &str = ".cursor";
 const KIND: &str = "pam-totp-cursor";
 
 /// So many lines are held in memory, and written about before the cursor moves: a record may have millions.
@@ -61,6 +61,12 @@ impl Cursor {
     }
 }
 
+/// The cursor of a new installation: everything that will be recorded is told. An older installation, which has no cursor,
+/// begins at the end of its permanent record.
+pub(crate) fn first_cursor() -> String {
+    Cursor::beginning().print()
+}
+
 /// A line of the record, and where the next look begins once it has been gone through.
 struct Passed {
     logged: Logged,
@@ -87,7 +93,7 @@ impl Outbox {
     }
 
     /// Takes the lock. Where nobody has ever gone through `record`, its present end counts as gone through: nobody is
-    /// told of what happened before there was an outbox. (`make install` sets the cursor where there is no record yet.)
+    /// told of what happened before there was an outbox. (`totp-admin init` sets the cursor where there is no record yet.)
     ///
     /// # Errors
     /// Somebody else has it, for longer than `wait`; or the cursor or the record can't be read.

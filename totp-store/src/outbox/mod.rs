@@ -26,6 +26,7 @@ use zeroize::Zeroizing;
 
 pub use claim::{ClaimedMail, ClaimedMessage, OnlyAgent};
 pub use enqueue::Hold;
+pub(crate) use enqueue::{CURSOR, first_cursor};
 pub use mail::{About, Mail, Recipient};
 pub use message::Message;
 pub use text::NotOfThisFormat;
@@ -43,6 +44,9 @@ pub const MOST_MESSAGES: usize = 500;
 
 /// A file here is never larger, in bytes.
 const DEMAND: Demand = Demand::private(65_536);
+
+/// What the directory is called in the state directory.
+pub(crate) const NAME: &str = "outbox";
 
 const TEXT: &str = "text-";
 const DECOY: &str = "decoy-";
@@ -126,9 +130,12 @@ impl Outbox {
     /// # Errors
     /// Where one is missing or can't be trusted.
     pub fn open(state_dir: &Path, owner: Owner) -> Result<Self, OutboxError> {
-        let above = Directory::open(state_dir, owner, Shared::Readable)?;
-        let directory = above.inner("outbox", Shared::Nobody)?;
-        Ok(Self { directory, notices: Notices::beneath(&above)? })
+        Self::beneath(&Directory::open(state_dir, owner, Shared::Readable)?)
+    }
+
+    pub(crate) fn beneath(state_dir: &Directory) -> Result<Self, OutboxError> {
+        let directory = state_dir.inner(NAME, Shared::Nobody)?;
+        Ok(Self { directory, notices: Notices::beneath(state_dir)? })
     }
 
     /// Where it is, for messages, and to be watched.

@@ -14,6 +14,7 @@ mod verify;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use thiserror::Error;
 
@@ -21,13 +22,16 @@ pub use entry::{Entry, Recorded};
 pub use read::{Filter, Line, Logged, Reader};
 pub use verify::{Finding, Last, Mention, Verified};
 
-use crate::files::{Access, Demand, Directory, FileError, Owner, Shared};
+use crate::files::{Access, Demand, Directory, FileError, Owner, Problem, Shared};
+use crate::identity::Identity;
 
 /// The permanent record's file.
 #[derive(Clone, Debug)]
 pub struct PermanentRecord {
     path: PathBuf,
     owner: Owner,
+    /// The installation without whose state directory nothing is recorded or read; `None` where that is not asked.
+    identity: Option<Arc<Identity>>,
 }
 
 /// Why nothing was recorded, or can't be read.
@@ -55,7 +59,14 @@ impl PermanentRecord {
     /// The record in the file `path`; nothing is opened yet.
     #[must_use]
     pub fn new(path: &Path, owner: Owner) -> Self {
-        Self { path: path.to_owned(), owner }
+        Self { path: path.to_owned(), owner, identity: None }
+    }
+
+    /// The same record, which refuses where the state directory is not this installation's: what is recorded is about
+    /// what is kept there.
+    #[must_use]
+    pub(crate) fn of(self, identity: Arc<Identity>) -> Self {
+        Self { identity: Some(identity), ..self }
     }
 
     /// Where it is.
@@ -70,11 +81,32 @@ impl PermanentRecord {
         self.open(Access::Write).err()
     }
 
+    /// Whether there is such a file with anything in it.
+    ///
+    /// # Errors
+    /// Where that can't be found out.
+    pub(crate) fn exists(&self) -> Result<bool, FileError> {
+        match self.open(Access::Read) {
+            Ok(None) => Ok(false),
+            Ok(Some(file)) => {
+                let found = file.metadata();
+                let found =
+                    found.map_err(|error| FileError::system(&self.path, "fstat", &error))?;
+                Ok(found.len() > 0)
+            }
+            Err(error) if error.problem == Problem::NoDirectory => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     fn directory(&self) -> Result<(Directory, &str), FileError> {
         let name = self.path.file_name().and_then(|name| name.to_str());
         let (Some(above), Some(name)) = (self.path.parent(), name) else {
-            return Err(FileError::new(&self.path, crate::files::Problem::BadName));
+            return Err(FileError::new(&self.path, Problem::BadName));
         };
+        if let Some(identity) = &self.identity {
+            identity.open_state_dir()?;
+        }
         Ok((Directory::open(above, self.owner, Shared::Readable)?, name))
     }
 

@@ -14,7 +14,8 @@ use super::blocks::SIZE_ON_DISK;
 use super::fault::{in_place, state_fault, unavailable};
 use crate::files::{Access, Demand, Directory, FileError, Owner, Problem, Shared};
 
-/// The directory `run_dir`, which comes into being when it is first needed: after a restart it is gone.
+/// The directory `run_dir`, which comes into being when it is first needed: after a restart it is gone. So does the one above
+/// it, /run/pam-totp by default, which others may read: the daemon's sockets are in there.
 #[derive(Debug)]
 pub(super) struct Memory {
     path: PathBuf,
@@ -61,6 +62,12 @@ impl Memory {
         })
     }
 
+    /// The names of the users' states that are here.
+    pub(super) fn list(&self) -> Result<Vec<String>, Fault> {
+        let names = self.existing()?.map(Directory::list).transpose().map_err(unavailable)?;
+        Ok(names.unwrap_or_default())
+    }
+
     /// Takes away what killed logins left half written.
     pub(super) fn sweep(&self, now: UnixTime) {
         if let Ok(Some(directory)) = self.existing() {
@@ -92,7 +99,8 @@ impl Memory {
         let (Some(above), Some(name)) = (self.path.parent(), name) else {
             return Err(FileError::new(&self.path, Problem::BadName));
         };
-        Directory::open(above, self.owner, Shared::Readable)?.inner_or_made(name)
+        Directory::open_or_make(above, self.owner, Shared::Readable)?
+            .inner_or_made(name, Shared::Nobody)
     }
 }
 

@@ -41,6 +41,7 @@ use self::records::Records;
 use self::states::Seat;
 use crate::clock;
 use crate::files::{Directory, FileError, Owner, Shared};
+use crate::identity::Identity;
 
 pub use administration::{Expected, NotChanged};
 
@@ -70,6 +71,8 @@ pub struct FileStore {
     path: PathBuf,
     owner: Owner,
     directories: OnceLock<Directories>,
+    /// Which installation's it must be; `None` where that is not asked.
+    identity: Option<Arc<Identity>>,
     memory: Memory,
     disk: Arc<dyn Disk>,
     /// When process 1 started; tests say it themselves.
@@ -110,10 +113,27 @@ impl FileStore {
             path: state_dir.to_owned(),
             owner,
             directories: OnceLock::new(),
+            identity: None,
             memory: Memory::new(run_dir, owner),
             disk: Arc::new(RealDisk),
             started: || clock::start_of_process_1(clock::now()),
         }
+    }
+
+    /// The same store, which refuses all work where the state directory is not this installation's.
+    #[must_use]
+    pub(crate) fn of(self, identity: Arc<Identity>) -> Self {
+        Self { identity: Some(identity), ..self }
+    }
+
+    /// The files of users whose state is in memory, until the disk can be written again.
+    ///
+    /// # Errors
+    /// Where `run_dir` is there and can't be read or trusted.
+    pub fn users_in_memory(&self) -> Result<Vec<String>, Fault> {
+        let mut names = self.memory.list()?;
+        names.sort_unstable();
+        Ok(names)
     }
 
     /// All that is known of a user.
@@ -166,6 +186,9 @@ impl FileStore {
         }
         let open = || -> Result<Directories, FileError> {
             let above = Directory::open(&self.path, self.owner, Shared::Readable)?;
+            if let Some(identity) = &self.identity {
+                identity.check(&above)?;
+            }
             let records = Records::new(above.inner("users", Shared::Nobody)?);
             let states = above.inner("state", Shared::Nobody)?;
             Ok(Directories { records, states })

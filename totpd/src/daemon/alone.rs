@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
-use totp_store::config;
 use totp_store::files::Owner;
+use totp_store::identity;
+use totp_store::installation::Installation;
 
 use super::NotStarted;
 use crate::journal;
@@ -29,22 +30,22 @@ pub(super) struct Alone {
 /// # Errors
 /// Where another daemon has it.
 pub(super) fn for_configuration(named: Option<&Path>) -> Result<Alone, NotStarted> {
-    let config = match config::load(named, Owner::ROOT) {
-        Ok(config) => config,
+    let site = match Installation::open(named, Owner::ROOT) {
+        Ok(site) => site,
         Err(error) => {
             journal::error(&format!("{error}; until then all logins are denied"));
             return Ok(Alone { _held: None });
         }
     };
-    let state_dir = Path::new(config.paths.state_dir.as_str());
-    let file = match File::open(state_dir.join("installation-id")) {
-        Ok(file) => file,
-        Err(error) => {
-            let path = state_dir.display();
-            journal::error(&format!("{path}: {error}; not mounted? Until then logins are denied"));
-            return Ok(Alone { _held: None });
-        }
-    };
+    if let Some(warning) = site.warning() {
+        journal::error(&warning);
+    }
+    if let Err(error) = site.check_identity() {
+        journal::error(&format!("{error}; until then all logins are denied"));
+        return Ok(Alone { _held: None });
+    }
+    let state_dir = Path::new(site.config().paths.state_dir.as_str());
+    let file = File::open(state_dir.join(identity::FILE))?;
     let until = Instant::now().checked_add(PATIENCE);
     loop {
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {

@@ -8,26 +8,24 @@ mod codes;
 mod drawing;
 mod enrolling;
 
-use std::path::Path;
-
 use totp_core::dialogue::account::{self, Account, Codes, End, Next, Settings};
 use totp_core::dialogue::enrollment::Note;
 use totp_core::evaluate::{By, Rules, next_is_due};
 use totp_core::event::EventKind;
-use totp_core::policy::{Config, RecoveryMode};
+use totp_core::policy::RecoveryMode;
 use totp_core::record::EnrollmentId;
 use totp_core::store::{Found, StateRead, Store as _};
 use totp_core::time::UnixTime;
-use totp_store::clock;
-use totp_store::files::Owner;
+use totp_store::installation::Installation;
 use totp_store::notices::Shown;
 use totp_store::permanent::{self, PermanentRecord, Recorded};
+use totp_store::{accounts, clock};
 use totp_store::recorded::{Means, Recorder};
 use totp_store::store::FileStore;
 
 use self::codes::Shown as ShownCodes;
 use self::enrolling::{Enrolling, PATIENCE};
-use super::configuration::{arguments, configuration};
+use super::configuration::{arguments, installation};
 use super::facts::Facts;
 use super::host::{Echo, Host, Priority, ReturnCode, Typed};
 use super::mark::{self, Found as FoundMark, Mark, Outcome, Passed};
@@ -72,22 +70,17 @@ pub(crate) fn manage(host: &mut dyn Host, request: &Request, logins: &Logins) ->
             return Decision::marked(ReturnCode::Ignore, settled(*mark));
         }
     };
-    let config = match configuration(host, &arguments, logins) {
-        Ok(config) => config,
+    let site = match installation(host, &arguments, logins) {
+        Ok(site) => site,
         Err(code) => return Decision::refused(code),
     };
     // Checked when it was loaded.
-    let Some(rules) = config.rules() else { return Decision::refused(ReturnCode::ServiceErr) };
-    let store = FileStore::new(
-        Path::new(config.paths.state_dir.as_str()),
-        Path::new(config.paths.run_dir.as_str()),
-        Owner::ROOT,
-    );
-    let record = PermanentRecord::new(Path::new(config.paths.log_file.as_str()), Owner::ROOT);
+    let Some(rules) = site.config().rules() else { return Decision::refused(ReturnCode::ServiceErr) };
+    let (store, record) = (site.store(), site.audit_log());
     let facts = Facts::of(request);
     let code = Phase {
         host,
-        config: &config,
+        site: &site,
         rules,
         facts: &facts,
         login_uid: request.login_uid,
@@ -151,7 +144,7 @@ fn is_still(host: &dyn Host, request: &Request, mark: &Mark) -> Result<bool, Ret
 /// One login's account phase.
 struct Phase<'a> {
     host: &'a mut dyn Host,
-    config: &'a Config,
+    site: &'a Installation,
     rules: Rules,
     facts: &'a Facts,
     store: &'a FileStore,
@@ -228,7 +221,7 @@ impl Phase<'_> {
     /// Whether the next recovery code is to be shown. Nobody is refused because that can't be found out.
     fn next_is_due(&self, by: &By, enrollment: EnrollmentId) -> bool {
         let used_now = matches!(by, By::Recovery { due: true, .. });
-        if !used_now && self.config.recovery.mode != RecoveryMode::Rotating {
+        if !used_now && self.site.config().recovery.mode != RecoveryMode::Rotating {
             return false;
         }
         match self.store.look(&self.mark.user) {
@@ -244,7 +237,7 @@ impl Phase<'_> {
     }
 
     fn kind_of_codes(&self) -> Codes {
-        match self.config.recovery.mode {
+        match self.site.config().recovery.mode {
             RecoveryMode::Off => Codes::Off,
             RecoveryMode::Rotating => Codes::Rotating,
             RecoveryMode::Codes => Codes::Several,
@@ -255,7 +248,7 @@ impl Phase<'_> {
     fn device(&self, enrollment: EnrollmentId) -> Option<Device> {
         let Passed::Code { key, .. } = self.how else { return None };
         let facts = Facts { key: *key, ..self.facts.clone() };
-        Device::of(self.config, &facts, enrollment, clock::now())
+        Device::of(self.site, &facts, enrollment, clock::now())
     }
 
     fn remember(&mut self, enrollment: Option<EnrollmentId>) -> bool {
@@ -280,6 +273,9 @@ impl Phase<'_> {
     }
 
     fn show_notices(&mut self, notices: &Shown) {
+        if let Some(warning) = self.site.warning().filter(|_| self.is_an_administrators()) {
+            self.host.tell(&format!("pam-totp: {warning}"));
+        }
         if notices.lines.is_empty() && notices.more == 0 {
             return;
         }
@@ -296,8 +292,18 @@ impl Phase<'_> {
         }
     }
 
+    /// Whether this is a login of root, or of a member of a group that usually may become root.
+    fn is_an_administrators(&self) -> bool {
+        let Some(uid) = self.mark.uid else { return false };
+        let groups = ["root", "sudo", "wheel", "admin"];
+        uid == 0
+            || accounts::account_of(uid).ok().flatten().is_some_and(|account| {
+                accounts::groups_among(&account, groups).is_ok_and(|among| !among.is_empty())
+            })
+    }
+
     fn telling(&self) -> Telling<'_> {
-        Telling { host: &*self.host, config: self.config }
+        Telling { host: &*self.host, site: self.site }
     }
 
     fn recorder<'b>(&'b self, say: &'b dyn Fn(&permanent::Entry, &Recorded)) -> Recorder<'b> {

@@ -4,21 +4,17 @@
 //! after the same prompts that everybody gets; what concerns everybody (configuration, name service,
 //! directories) ends the login at once.
 
-use std::path::Path;
-
 use totp_core::evaluate::Reason;
 use totp_core::log;
 use totp_core::name::UserName;
-use totp_core::policy::{Config, Policy};
+use totp_core::policy::Policy;
 use totp_core::route::{Route, Skip, route};
 use totp_core::store::{Fault, FaultKind, Found, Store};
 use totp_store::clock;
-use totp_store::files::Owner;
-use totp_store::permanent::PermanentRecord;
-use totp_store::store::FileStore;
+use totp_store::installation::Installation;
 
 use super::arguments::Arguments;
-use super::configuration::{arguments, configuration};
+use super::configuration::{arguments, installation};
 use super::facts::{Facts, text};
 use super::host::{Host, Priority, ReturnCode, Typed};
 use super::judge::{Against, Judge};
@@ -69,20 +65,17 @@ fn run(
         );
         return Err(Denied(ReturnCode::ServiceErr));
     }
-    let config = configuration(host, arguments, logins).map_err(|code| {
+    let site = installation(host, arguments, logins).map_err(|code| {
         host.log(Priority::Notice, &refused_for(&typed, Reason::Config));
         Denied(code)
     })?;
     let facts = Facts::of(request);
+    let config = site.config();
     let policy = config.policy(&facts.service);
     let person = identify(host, &typed, &policy, &facts, arguments)?;
-    let store = FileStore::new(
-        Path::new(config.paths.state_dir.as_str()),
-        Path::new(config.paths.run_dir.as_str()),
-        Owner::ROOT,
-    );
+    let store = site.store();
     let asked = match look(host, &store, &policy, &person)? {
-        Asked::Yes(against) => unless_remembered(host, &config, &facts, &person, against),
+        Asked::Yes(against) => unless_remembered(host, &site, &facts, &person, against),
         asked @ Asked::Not(_) => asked,
     };
     let asked = of_the_caller(asked, request.caller, &person);
@@ -100,13 +93,13 @@ fn run(
     let rules = config.rules().ok_or(Denied(ReturnCode::ServiceErr))?; // checked when it was loaded
     let (origin, place) = (facts.origin(), facts.place());
     let judge = Judge { store: &store, rules, user: person.user(), origin, place, against };
-    let record = PermanentRecord::new(Path::new(config.paths.log_file.as_str()), Owner::ROOT);
+    let record = site.audit_log();
     let (uid, notices) = (person.uid(), None);
-    let (facts, config, record) = (&facts, &config, &record);
+    let (facts, site, record) = (&facts, &site, &record);
     let authtok =
         request.authtok.take().map(|mut password| Typed::new(std::mem::take(&mut *password)));
     let turns = &logins.turns;
-    let trial = Trial { host, arguments, facts, config, record, judge, turns, uid, notices };
+    let trial = Trial { host, arguments, facts, site, record, judge, turns, uid, notices };
     Ok(trial.run(&typed, authtok))
 }
 
@@ -210,7 +203,7 @@ fn look<S: Store>(
 /// can't be let in as well.
 fn unless_remembered(
     host: &dyn Host,
-    config: &Config,
+    site: &Installation,
     facts: &Facts,
     person: &Person,
     against: Against,
@@ -218,7 +211,7 @@ fn unless_remembered(
     let Against::Own(Found::Enrolled(enrolled), None) = &against else {
         return Asked::Yes(against);
     };
-    match Device::of(config, facts, enrolled.record.enrollment, clock::now()) {
+    match Device::of(site, facts, enrolled.record.enrollment, clock::now()) {
         Some(device) if device.is_known(host, person.user()) => {
             Asked::Not(Skip::Remembered(device.arrival.key))
         }

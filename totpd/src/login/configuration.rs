@@ -1,8 +1,7 @@
 //! The line in `/etc/pam.d` and the configuration, the same for all hooks. Where they can't be used, logins are denied.
 
-use totp_core::policy::Config;
-use totp_store::config;
 use totp_store::files::Owner;
+use totp_store::installation::Installation;
 
 use super::Logins;
 use super::arguments::{ArgumentError, Arguments};
@@ -21,15 +20,20 @@ pub(crate) fn arguments(host: &dyn Host, request: &Request) -> Result<Arguments,
     Ok(if request.caller.is_root() { parsed } else { parsed.of_a_user() })
 }
 
-/// Reads `config.toml`; where that fails, the log says why.
-pub(crate) fn configuration(
+/// Reads `config.toml`, and opens nothing yet. Where the file can't be used, the last one that could is in force, and the log says
+/// so at each login; where there is none, the log says why.
+pub(crate) fn installation(
     host: &dyn Host,
     arguments: &Arguments,
     logins: &Logins,
-) -> Result<Config, ReturnCode> {
+) -> Result<Installation, ReturnCode> {
     let named = arguments.config.as_deref().or(logins.config.as_deref());
-    config::load(named, Owner::ROOT).map_err(|error| {
+    let opened = Installation::open(named, Owner::ROOT).map_err(|error| {
         host.log(Priority::Error, &format!("{error}; until then all logins are denied"));
         ReturnCode::ServiceErr
-    })
+    })?;
+    if let Some(warning) = opened.warning() {
+        host.log(Priority::Error, &warning);
+    }
+    Ok(opened)
 }

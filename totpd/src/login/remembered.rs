@@ -3,15 +3,12 @@
 //! Auth doesn't ask whoever comes with one that is remembered; account remembers one. Whatever is wrong with the list is
 //! logged, and then nobody is remembered: a login is asked, and that is all.
 
-use std::path::Path;
-
 use totp_core::name::UserName;
 use totp_core::origin::Net;
-use totp_core::policy::Config;
 use totp_core::record::EnrollmentId;
 use totp_core::remembered::{Arrival, Terms};
 use totp_core::time::UnixTime;
-use totp_store::files::Owner;
+use totp_store::installation::Installation;
 use totp_store::remembered::{Remembered, RememberedError};
 
 use crate::login::facts::Facts;
@@ -28,15 +25,15 @@ pub(crate) struct Device {
 impl Device {
     /// `None` where there is no verified key, or the service remembers none.
     pub(crate) fn of(
-        config: &Config,
+        site: &Installation,
         facts: &Facts,
         enrollment: EnrollmentId,
         now: UnixTime,
     ) -> Option<Self> {
-        let terms = Terms::of(&config.remember, &facts.service)?;
+        let terms = Terms::of(&site.config().remember, &facts.service)?;
         let network = Net::of(&facts.rhost);
         let arrival = Arrival { key: facts.key?, network, enrollment, now };
-        let lists = Remembered::new(Path::new(config.paths.state_dir.as_str()), Owner::ROOT);
+        let lists = site.remembered();
         Some(Self { arrival, terms, lists })
     }
 

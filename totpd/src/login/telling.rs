@@ -1,11 +1,8 @@
 //! What people are to be told. A login adds to what its user is shown at the next one; mail is made of the permanent record by
 //! the agent or the command, which go through it. Nothing of this keeps anybody from logging in.
 
-use std::path::Path;
-
 use totp_core::name::UserName;
-use totp_core::policy::Config;
-use totp_store::files::Owner;
+use totp_store::installation::Installation;
 use totp_store::notices::Shown;
 use totp_store::outbox::{About, Outbox, OutboxError};
 use totp_store::permanent::{Entry, Recorded};
@@ -16,7 +13,7 @@ use crate::login::host::{Host, Priority};
 #[derive(Clone, Copy)]
 pub(crate) struct Telling<'a> {
     pub(crate) host: &'a dyn Host,
-    pub(crate) config: &'a Config,
+    pub(crate) site: &'a Installation,
 }
 
 impl Telling<'_> {
@@ -52,6 +49,6 @@ impl Telling<'_> {
     }
 
     fn outbox(&self) -> Result<Outbox, OutboxError> {
-        Outbox::open(Path::new(self.config.paths.state_dir.as_str()), Owner::ROOT)
+        self.site.outbox()
     }
 }

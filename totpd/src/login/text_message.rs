@@ -1,28 +1,26 @@
 //! A code on its way to the outbox, from where the agent sends it: nothing is waited for. Who has no number makes the same
 //! work.
 
-use std::path::Path;
-
 use totp_core::name::UserName;
 use totp_core::text_message::{GOOD_FOR, Message, body};
 use totp_store::clock;
-use totp_store::files::Owner;
-use totp_store::outbox::{self, Outbox, OutboxError};
+use totp_store::installation::Installation;
+use totp_store::outbox::{self, OutboxError};
 
 /// As long as a real one.
 const NOBODYS: &str = "0000 0000";
 
-/// Puts `message` into the outbox below `state_dir`; without one, what stands for it.
+/// Puts `message` into the outbox; without one, what stands for it.
 ///
 /// # Errors
 /// Where it can't be written: it is not sent then.
 pub(crate) fn put(
-    state_dir: &Path,
+    site: &Installation,
     user: &UserName,
     message: Option<Message>,
     host: &str,
 ) -> Result<(), OutboxError> {
-    let outbox = Outbox::open(state_dir, Owner::ROOT)?;
+    let outbox = site.outbox()?;
     match message {
         Some(message) => {
             let (text, until) = (body(&message.code, host), message.until);

@@ -1,14 +1,12 @@
 //! One login that is asked: drives the dialogue of totp-core, writes its lines to the log, ends it.
 
-use std::path::Path;
-
 use totp_core::answer::Word;
 use totp_core::dialogue::login::{End, Login, Next, REFUSED};
 use totp_core::evaluate::{Accepted, By, Reason, Refusal, Verdict};
 use totp_core::log::{self, Failure};
-use totp_core::policy::Config;
 use totp_core::store::{Durability, Fault, Store};
 use totp_store::clock::Moment;
+use totp_store::installation::Installation;
 use totp_store::notices::Shown;
 use totp_store::permanent::PermanentRecord;
 use totp_store::{clock, host_name};
@@ -28,7 +26,7 @@ pub(crate) struct Trial<'a, S> {
     pub(crate) host: &'a mut dyn Host,
     pub(crate) arguments: &'a Arguments,
     pub(crate) facts: &'a Facts,
-    pub(crate) config: &'a Config,
+    pub(crate) site: &'a Installation,
     pub(crate) record: &'a PermanentRecord,
     pub(crate) judge: Judge<'a, S>,
     pub(crate) turns: &'a Turns,
@@ -52,7 +50,7 @@ impl<S: Store> Trial<'_, S> {
     /// Asks, evaluates, and says what became of it. `typed` is the name that was typed.
     pub(crate) fn run(mut self, typed: &[u8], authtok: Option<Typed>) -> Decision {
         // How many digits a code has where nothing else tells where a password ends.
-        let digits = self.config.totp.digits().count();
+        let digits = self.site.config().totp.digits().count();
         let beginning = first_answer::begin(self.host, self.arguments, authtok, digits);
         if let Ok(login) = &beginning
             && let Next::Done(End::Refused) = login.next()
@@ -111,13 +109,13 @@ impl<S: Store> Trial<'_, S> {
     /// A text message, if one was asked for and there is somebody to send it to; the same work if not.
     fn text_message(&mut self, word: Word) -> Result<(), Broken> {
         let begun = Moment::now();
-        let limits = self.config.sms.limits();
+        let limits = self.site.config().sms.limits();
         let asked = word == Word::Sms && limits.is_some();
         let turn = self.turns.wait_for(self.judge.user).map_err(Broken::Fault)?;
         let message = self.judge.text(limits, asked).map_err(Broken::Fault)?;
         drop(turn);
         let put = text_message::put(
-            Path::new(self.config.paths.state_dir.as_str()),
+            self.site,
             self.judge.user,
             message,
             host_name().as_deref().unwrap_or_default(),
@@ -157,12 +155,12 @@ impl<S: Store> Trial<'_, S> {
             let line = format!(
                 "the disk with {} can't be written: until it can, used codes are known in memory alone; \
                  make room or repair it",
-                self.config.paths.state_dir
+                self.site.config().paths.state_dir
             );
             self.host.log(Priority::Warning, &line);
         }
         if accepted.has_events() {
-            let telling = Telling { host: self.host, config: self.config };
+            let telling = Telling { host: self.host, site: self.site };
             // Of this login itself the user is told at the next one: it may not be the user's.
             self.notices = Some(telling.notices(user));
             events::move_events(telling, store, self.record, user);

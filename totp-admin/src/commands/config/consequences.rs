@@ -3,25 +3,24 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
 
 use totp_core::policy::{Config, Policy, Transport};
 use totp_core::time::Date;
 use totp_store::clock;
-use totp_store::files::Owner;
-use totp_store::store::FileStore;
+use totp_store::installation::Installation;
 
 use super::files;
 use crate::times;
 
 /// Sentences, for whoever has just written it.
-pub fn of(config: &Config) -> Vec<String> {
+pub fn of(installation: &Installation) -> Vec<String> {
+    let config = installation.config();
     [
         keys_alone(config),
         no_text_messages(config),
         codes_in_arguments(config),
         no_mail_program(config),
-        nobody_told(config),
+        nobody_told(installation),
         the_same_address_for_all(config),
         the_same_number_for_all(config),
         more_in_an_hour_than_in_a_day(config),
@@ -69,13 +68,13 @@ fn no_mail_program(config: &Config) -> Option<String> {
 }
 
 /// `None` also where it can't be found out.
-fn nobody_told(config: &Config) -> Option<String> {
+fn nobody_told(installation: &Installation) -> Option<String> {
+    let config = installation.config();
     if config.mail.default_to.is_some() || !config.mail.copy_to.is_empty() {
         return None;
     }
-    let (state_dir, run_dir) = (config.paths.state_dir.as_str(), config.paths.run_dir.as_str());
-    let store = FileStore::new(Path::new(state_dir), Path::new(run_dir), Owner::ROOT);
-    let entries: Vec<_> = store
+    let entries: Vec<_> = installation
+        .store()
         .everybody(clock::now())
         .ok()?
         .into_iter()

@@ -19,13 +19,13 @@ use totp_core::record::Entry;
 use totp_core::store::Found;
 use totp_core::time::UnixTime;
 use totp_store::clock;
-use totp_store::files::Owner;
-use totp_store::store::{Expected, FileStore};
+use totp_store::installation::Installation;
+use totp_store::store::Expected;
 
 use crate::cli::Global;
 use crate::people;
 use crate::signals;
-use crate::site::{ConfigFile, Settings, config_path, must_be_root};
+use crate::site::{ConfigFile, Settings, config_path, installation_of, must_be_root};
 use crate::ui::{Advice, Ui, printable};
 
 /// What an absent configuration is edited from: the defaults, as remarks.
@@ -51,11 +51,12 @@ pub fn run(ui: &Ui, global: &Global) -> Result<()> {
         ui.document(&json!({"changed": false, "path": path, "locked_out": [], "problems": []}))?;
         return ui.done(format_args!("{} is as it was", path.display()));
     }
-    let problems = super::problems(&settings.config).unwrap_or_default();
+    let installation = installation_of(global, &settings.config)?;
+    let problems = super::problems(&installation).unwrap_or_default();
     super::warn_of(ui, &problems);
-    let consequences = super::consequences::of(&settings.config);
+    let consequences = super::consequences::of(&installation);
     consequences.iter().for_each(|one| ui.warn(printable(one)));
-    let locked_out = locked_out(ui, &file, &settings);
+    let locked_out = locked_out(ui, &file, &installation);
     if !locked_out.is_empty() {
         ui.warn(format_args!("Could no longer log in: {}", printable(&locked_out.join(", "))));
         ui.note("  Enroll them first (totp-admin enroll USER), or make them exempt.");
@@ -84,22 +85,17 @@ pub fn run(ui: &Ui, global: &Global) -> Result<()> {
 
 /// Who can log in now and then no more. A present configuration that is not valid lets nobody in, and keeps
 /// nobody from correcting it; neither does a name service that can't tell.
-fn locked_out(ui: &Ui, file: &ConfigFile, after: &Settings) -> Vec<String> {
+fn locked_out(ui: &Ui, file: &ConfigFile, after: &Installation) -> Vec<String> {
     let Ok(before) = Config::parse(file.text.as_deref().unwrap_or_default()) else {
         return Vec::new();
     };
-    let paths = &after.config.paths;
-    let store = FileStore::new(
-        Path::new(paths.state_dir.as_str()),
-        Path::new(paths.run_dir.as_str()),
-        Owner::ROOT,
-    );
+    let store = after.store();
     let found = |name: &UserName| match store.expect(name) {
         Ok((Expected::Absent, _)) => Some(Found::Absent),
         Ok((_, Some(Entry::Disabled(tombstone)))) => Some(Found::Disabled(tombstone)),
         _ => None,
     };
-    match people::newly_locked_out(&before, &after.config, found) {
+    match people::newly_locked_out(&before, after.config(), found) {
         Ok(names) => names,
         Err(error) => {
             ui.warn(format_args!("It could not be found out whom this keeps out: {error:#}"));

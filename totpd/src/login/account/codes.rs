@@ -37,7 +37,7 @@ pub(super) fn show(phase: &mut Phase<'_>) -> Shown {
         }
     };
     let mut hashes = Vec::new();
-    for _ in 0..phase.config.recovery.count() {
+    for _ in 0..phase.site.config().recovery.count() {
         let Some(code) = fresh(phase) else { return Shown::Nothing };
         let line = Zeroizing::new(format!("  {}", code.shown().as_str()));
         phase.host.tell(&line);
@@ -106,7 +106,7 @@ impl Phase<'_> {
                 Err(NotChanged::Meanwhile(user.clone()))
             }
             Shown::All(codes, expected) => {
-                let rotating = self.config.recovery.mode == RecoveryMode::Rotating;
+                let rotating = self.site.config().recovery.mode == RecoveryMode::Rotating;
                 let recovery = Recovery { rotating, issued: clock::now(), codes };
                 self.store.amend(user, expected, &mut |entry| {
                     if let Entry::Enrolled(record) = entry {

@@ -79,7 +79,7 @@ impl Enrolling {
     /// Makes a fresh secret, where the enrollment still is to be made, and records that it will be shown.
     pub(super) fn offer(&mut self, phase: &mut Phase<'_>) -> Result<&Totp, Failed> {
         self.base(phase)?;
-        let totp = &phase.config.totp;
+        let totp = &phase.site.config().totp;
         let random = entropy::secret().map_err(|error| phase.trouble(&error.to_string()))?;
         let fresh = Totp {
             secret: Secret::fresh(&random),
@@ -98,7 +98,7 @@ impl Enrolling {
     /// Shows the secret that was offered.
     pub(super) fn show(&self, phase: &mut Phase<'_>, ascii: bool) {
         let Some(totp) = &self.totp else { return };
-        let configured = &phase.config.totp.issuer;
+        let configured = &phase.site.config().totp.issuer;
         let issuer = if configured.is_empty() {
             host_name().unwrap_or_default()
         } else {
