@@ -22,6 +22,9 @@ use crate::built::built;
 use crate::syslog::Syslog;
 use crate::{Phone, Terminal};
 
+/// Enrollments and states, where the configuration doesn't move them.
+pub const STATE: &str = "/var/lib/pam-totp";
+
 /// The permanent record, where the configuration doesn't move it.
 const RECORDS: &str = "/var/log/pam-totp/notifications.jsonl";
 
@@ -365,6 +368,12 @@ impl House {
     /// Mounts a new, empty disk of 16 MiB, so that it can be filled and made read-only.
     pub fn mount_small_disk(&self, directory: &str) {
         self.mount_image(directory, 16 << 20, &["-m", "0"], "off");
+    }
+
+    /// Mounts such a disk in the place of the state directory, and makes it the installation's.
+    pub fn mount_small_state(&self) {
+        self.mount_small_disk(STATE);
+        self.run("totp-admin", &["init", "--adopt", "--yes"]);
     }
 
     /// Mounts a new, empty disk of so many bytes with an ext4 as mkfs.ext4 makes it, whatever the machine's own is. What

@@ -37,7 +37,7 @@ mod terminal;
 pub use accounts::{PASSWORD, Person};
 pub use agent::Agent;
 pub use application::{Answer, Application, Heard, Login, Outcome, Pam};
-pub use house::{Decider, House, Plan, ROOT_SOCKET, USER_SOCKET};
+pub use house::{Decider, House, Plan, ROOT_SOCKET, STATE, USER_SOCKET};
 pub use mail::{MailServer, program};
 pub use memory::{Memory, Needle};
 pub use module::{Module, hello};

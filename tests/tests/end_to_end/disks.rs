@@ -16,11 +16,7 @@ const STATE: &str = "/var/lib/pam-totp";
 /// A house whose records lie on a small disk of its own.
 fn house_with_small_disk() -> House {
     let house = House::build();
-    house.mount_small_disk(STATE);
-    house.run(
-        "install",
-        &["-d", "-m", "700", STATE, &format!("{STATE}/users"), &format!("{STATE}/state")],
-    );
+    house.mount_small_state();
     house
 }
 

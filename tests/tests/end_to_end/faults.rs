@@ -327,9 +327,13 @@ fn a_state_that_is_a_fifo_or_a_link_denies_without_a_hang() {
     }
 }
 
-/// Whatever is wrong with the settings, nobody is let in, and the log names the place.
+/// Whatever is wrong with the settings, where there is no copy of the last good ones logins are denied, and the log names the
+/// place.
 fn settings_deny(arguments: &str, place: &str, spoil: impl Fn(&House)) {
-    let (house, outcome) = log_in(arguments, |house, _| spoil(house));
+    let (house, outcome) = log_in(arguments, |house, _| {
+        spoil(house);
+        house.run("sh", &["-c", "rm -f /var/lib/pam-totp/last-config/*"]);
+    });
     assert_eq!(outcome.code, Pam::ServiceErr, "{outcome:?}");
     assert_eq!(outcome.prompts(), [] as [&str; 0]);
     assert_one_line_about(&house, place);

@@ -31,10 +31,12 @@ fn make(house: &House, root: &str, goal: &str) {
 fn make_install_puts_everything_where_it_belongs_and_uninstall_keeps_what_was_recorded() {
     let house = House::build();
     let module = house.security().join("pam_totp.so");
-    house.run("mkdir", &["-p", "/run/target/release"]);
-    house.run("ln", &["-s", &module.display().to_string(), "/run/target/release/libpam_totp.so"]);
-    house.run("ln", &["-s", "/usr/local/sbin/totp-admin", "/run/target/release/totp-admin"]);
-    house.run("ln", &["-s", "/usr/local/sbin/totp-agent", "/run/target/release/totp-agent"]);
+    house.run("mkdir", &["-p", "/run/target/release", "/run/target/module"]);
+    house.run("ln", &["-s", &module.display().to_string(), "/run/target/module/libpam_totp.so"]);
+    for program in ["totp-admin", "totp-agent", "totpd"] {
+        let built = format!("/run/target/release/{program}");
+        house.run("ln", &["-s", &format!("/usr/local/sbin/{program}"), &built]);
+    }
     make(&house, "/var/lib/root", "install");
 
     let root = house.path("/var/lib/root");
@@ -44,18 +46,14 @@ fn make_install_puts_everything_where_it_belongs_and_uninstall_keeps_what_was_re
     for (place, mode) in [
         (module.as_str(), "644"),
         ("usr/sbin/totp-admin", "755"),
-        ("etc/pam-totp", "755"),
-        ("var/lib/pam-totp", "700"),
-        ("var/lib/pam-totp/users", "700"),
-        ("var/lib/pam-totp/state", "700"),
-        ("var/lib/pam-totp/outbox", "700"),
-        ("var/lib/pam-totp/outbox/.cursor", "600"),
-        ("var/lib/pam-totp/notices", "700"),
-        ("var/lib/pam-totp/remembered", "700"),
         ("usr/sbin/totp-agent", "755"),
+        ("usr/sbin/totpd", "755"),
         ("usr/lib/systemd/system/totp-agent.service", "644"),
-        ("var/log/pam-totp", "700"),
-        ("usr/lib/tmpfiles.d/pam-totp.conf", "644"),
+        ("usr/lib/systemd/system/totpd.service", "644"),
+        ("usr/lib/systemd/system/totpd.socket", "644"),
+        ("usr/lib/systemd/system/totpd-user.socket", "644"),
+        ("usr/lib/systemd/system/totpd-mounts.target", "644"),
+        ("usr/share/man/man8/totpd.8", "644"),
         ("usr/share/man/man8/totp-admin-enroll.8", "644"),
         ("usr/share/man/man8/pam_totp.8", "644"),
         ("usr/share/man/man5/pam-totp-config.5", "644"),
@@ -63,12 +61,17 @@ fn make_install_puts_everything_where_it_belongs_and_uninstall_keeps_what_was_re
         assert_eq!(found.get(place).map(String::as_str), Some(mode), "{place} in {found:#?}");
     }
 
+    // What holds enrollments is made where it is used, by `totp-admin init`, and never by copying files.
+    assert!(!root.join("var/lib/pam-totp").exists() && !root.join("etc/pam-totp").exists());
+    fs::create_dir_all(root.join("var/lib/pam-totp/users")).unwrap();
     fs::write(root.join("var/lib/pam-totp/users/alice.toml"), "").unwrap();
     make(&house, "/var/lib/root", "install");
     make(&house, "/var/lib/root", "uninstall");
     assert!(!root.join(&module).exists());
     assert!(!root.join("usr/sbin/totp-admin").exists());
     assert!(!root.join("usr/sbin/totp-agent").exists());
+    assert!(!root.join("usr/sbin/totpd").exists());
+    assert!(!root.join("usr/lib/systemd/system/totpd.socket").exists());
     assert!(!root.join("usr/lib/systemd/system/totp-agent.service").exists());
     assert!(!root.join("usr/share/man/man8/pam_totp.8").exists());
     assert!(root.join("var/lib/pam-totp/users/alice.toml").exists());

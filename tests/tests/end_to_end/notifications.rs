@@ -385,13 +385,14 @@ fn one_agent_at_a_time_and_a_bad_configuration_ends_it_at_the_start_alone() {
 
     house.configure("[mail]\nfrom = \"nobody\"\n");
     agent.signal(Signal::SIGHUP);
-    let _ = house.syslog().expect("the configuration of before is kept");
+    let _ = house.syslog().expect("the last good configuration is in force");
     house.configure("");
     agent.signal(Signal::SIGHUP);
     let _ = house.syslog().expect("the configuration was read again");
     assert!(agent.stop().success());
 
     house.configure("[mail]\nfrom = \"nobody\"\n");
+    house.run("sh", &["-c", "rm -f /var/lib/pam-totp/last-config/*"]);
     let refused = house.attempt("totp-agent", &[]);
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert_eq!(refused.status.code(), Some(1));

@@ -151,11 +151,7 @@ fn a_lost_state_voids_them() {
 #[test]
 fn none_is_accepted_while_the_disk_cannot_be_written_and_none_is_used_up_by_that() {
     let house = House::build();
-    house.mount_small_disk(STATE);
-    let directories = ["", "/users", "/state", "/outbox", "/notices", "/remembered"];
-    for directory in directories {
-        house.run("install", &["-d", "-m", "700", &format!("{STATE}{directory}")]);
-    }
+    house.mount_small_state();
     let codes = enrolled(&house);
     let bypass = house.admin_json(&["bypass-code", "alice", "--json"]);
     house.run("mount", &["-o", "remount,ro", STATE]);

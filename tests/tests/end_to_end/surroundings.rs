@@ -100,17 +100,14 @@ fn below_an_unmounted_state_directory_nobody_is_let_in_and_nothing_is_written() 
     for arguments in ["", "nullok"] {
         let house = House::with_arguments(arguments);
         house.run("mount", &["-t", "tmpfs", "-o", "mode=700", "none", STATE]);
-        house.run(
-            "install",
-            &["-d", "-m", "700", &format!("{STATE}/users"), &format!("{STATE}/state")],
-        );
+        house.run("totp-admin", &["init", "--adopt", "--yes"]);
         let phone = house.enroll("alice");
         house.run("umount", &["--lazy", STATE]);
         // What lies beneath a mount point is an empty directory.
         house.run("sh", &["-c", &format!("rm -r {STATE}/*")]);
         let outcome = log_in(&house, [&phone.now(), &phone.in_steps(1)]);
         assert_eq!(outcome.code, Pam::SystemErr, "{arguments:?} {outcome:?}");
-        let line = house.syslog().expect(&format!("{STATE}/users"));
+        let line = house.syslog().expect("not mounted?");
         assert!(line.contains("pam_totp("), "{line}");
         for command in
             [&["enroll", "bob", "--no-confirm", "--json"][..], &["disable", "bob", "--yes"]]
@@ -126,9 +123,7 @@ fn below_an_unmounted_state_directory_nobody_is_let_in_and_nothing_is_written() 
 fn without_free_inodes_logins_go_on_and_what_needs_a_file_is_refused() {
     let house = House::build();
     house.run("mount", &["-t", "tmpfs", "-o", "mode=700,nr_inodes=40", "none", STATE]);
-    for name in ["users", "state", "outbox", "notices", "remembered"] {
-        house.run("install", &["-d", "-m", "700", &format!("{STATE}/{name}")]);
-    }
+    house.run("totp-admin", &["init", "--adopt", "--yes"]);
     let phone = house.enroll("alice");
     let fill = |n: u32| fs::write(house.path(STATE).join(format!("fill{n}")), "");
     assert!((0..100).any(|n| fill(n).is_err()), "the inodes don't run out");

@@ -76,12 +76,7 @@ enum Place {
 fn house(config: &str) -> House {
     let plan = Plan { config: Some(config.to_string()), ..Plan::default() };
     let house = House::from_plan(&plan);
-    house.mount_small_disk(STATE);
-    let directories = ["users", "state", "outbox", "notices", "remembered"];
-    let directories = directories.map(|name| format!("{STATE}/{name}"));
-    let words =
-        ["-d", "-m", "700", STATE].into_iter().chain(directories.iter().map(String::as_str));
-    house.run("install", &words.collect::<Vec<_>>());
+    house.mount_small_state();
     house
 }
 
