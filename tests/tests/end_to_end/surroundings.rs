@@ -122,7 +122,7 @@ fn below_an_unmounted_state_directory_nobody_is_let_in_and_nothing_is_written() 
 #[test]
 fn without_free_inodes_logins_go_on_and_what_needs_a_file_is_refused() {
     let house = House::build();
-    house.run("mount", &["-t", "tmpfs", "-o", "mode=700,nr_inodes=40", "none", STATE]);
+    house.run("mount", &["-t", "tmpfs", "-o", "mode=700,nr_inodes=44", "none", STATE]);
     house.run("totp-admin", &["init", "--adopt", "--yes"]);
     let phone = house.enroll("alice");
     let fill = |n: u32| fs::write(house.path(STATE).join(format!("fill{n}")), "");

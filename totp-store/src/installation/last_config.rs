@@ -14,8 +14,9 @@ use sha2::{Digest as _, Sha256};
 use totp_core::policy::Config;
 
 use super::{InForce, Places};
-use crate::config::{ConfigFault, MOST_BYTES};
+use crate::config::{ConfigFault, MOST_BYTES, directory_of};
 use crate::files::{Demand, Directory, FileError, Owner, Problem, Shared};
+use crate::identity::Identity;
 use crate::{clock, limits};
 
 /// The directory in the default state directory.
@@ -43,7 +44,7 @@ type Stamp = (u64, u64, u64, i64, i64);
 
 /// The copy of one configuration.
 pub(super) struct LastConfig<'a> {
-    state_dir: &'a Path,
+    places: &'a Places,
     name: String,
     owner: Owner,
 }
@@ -51,14 +52,22 @@ pub(super) struct LastConfig<'a> {
 impl<'a> LastConfig<'a> {
     /// Nothing is opened yet.
     pub(super) fn of(places: &'a Places, path: &Path, owner: Owner) -> Self {
-        Self { state_dir: &places.state_dir, name: name(path), owner }
+        Self { places, name: name(path), owner }
     }
 
-    /// Keeps `text`, which has just loaded, unless the copy says the same. That this may fail stops no login.
+    /// Keeps `text`, which has just loaded, unless the copy says the same. That this may fail stops no login. Where the
+    /// default state directory is not the default installation's, as beneath a disk that is not mounted, nothing is written.
     pub(super) fn keep(&self, text: &str) {
-        if !self.is_noted(text) {
+        if !self.is_noted(text) && self.is_in_order() {
             let _ = self.kept(text);
         }
+    }
+
+    fn is_in_order(&self) -> bool {
+        let Places { config, state_dir, .. } = self.places;
+        let directory = directory_of(config, self.owner);
+        let identity = Identity::read(&directory, config, state_dir, self.owner, String::new());
+        identity.open_state_dir().is_ok()
     }
 
     fn kept(&self, text: &str) -> Result<(), FileError> {
@@ -104,7 +113,7 @@ impl<'a> LastConfig<'a> {
 
     /// `None` where there is none: then no copy is kept.
     fn directory(&self) -> Result<Option<Directory>, FileError> {
-        let opened = Directory::open(self.state_dir, self.owner, Shared::Readable)
+        let opened = Directory::open(&self.places.state_dir, self.owner, Shared::Readable)
             .and_then(|above| above.inner(DIRECTORY, Shared::Nobody));
         match opened {
             Ok(directory) => Ok(Some(directory)),
@@ -114,7 +123,7 @@ impl<'a> LastConfig<'a> {
     }
 
     fn path(&self) -> PathBuf {
-        self.state_dir.join(DIRECTORY).join(&self.name)
+        self.places.state_dir.join(DIRECTORY).join(&self.name)
     }
 
     /// Whether the copy is known to be `text`, without opening it.

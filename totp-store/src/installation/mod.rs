@@ -90,19 +90,25 @@ impl Installation {
         let path = named.unwrap_or(&places.config);
         let directory = directory_of(path, owner);
         let copy = LastConfig::of(places, path, owner);
-        let (config, in_force) = match load_in(&directory, path, named.is_some()) {
+        let open = |config, in_force| Self::new(places, &directory, config, in_force, path, owner);
+        Ok(match load_in(&directory, path, named.is_some()) {
             Ok(Some((text, config))) => {
                 copy.keep(&text);
-                (config, InForce::File)
+                open(config, InForce::File)
             }
             Ok(None) if copy.is_empty_or_absent() => {
                 copy.keep("");
-                (Config::default(), InForce::Defaults)
+                open(Config::default(), InForce::Defaults)
             }
-            Ok(None) => copy.instead(FileError::new(path, Problem::NoFile).into())?,
-            Err(fault) => copy.instead(fault)?,
-        };
-        Ok(Self::new(places, &directory, config, in_force, path, owner))
+            Ok(None) => {
+                let (config, why) = copy.instead(FileError::new(path, Problem::NoFile).into())?;
+                open(config, why)
+            }
+            Err(fault) => {
+                let (config, why) = copy.instead(fault)?;
+                open(config, why)
+            }
+        })
     }
 
     /// The installation that `config` would be in the file `path`: for a configuration that is checked before it is
