@@ -3,7 +3,11 @@
 use std::ffi::{CStr, CString};
 use std::fmt::Write;
 
+use totp_wire::limits;
 use zeroize::Zeroizing;
+
+/// `\xNN`
+const LONGEST_ESCAPE: usize = 4;
 
 /// `PAM_MAX_MSG_SIZE` counts the terminating NUL.
 const MESSAGE_BYTES: usize = 511;
@@ -31,12 +35,15 @@ impl Message {
     }
 }
 
-/// One line of the log: what is not printable ASCII as `\xNN`.
+/// One line of the log, of bounded length: what is not printable ASCII as `\xNN`.
 ///
 /// A backslash stays as it is: text from outside was escaped where it was put in.
 pub(crate) fn log_line(text: &str) -> CString {
     let mut line = String::with_capacity(text.len());
     for byte in text.bytes() {
+        if line.len() >= limits::TEXT.saturating_sub(LONGEST_ESCAPE) {
+            break;
+        }
         if (0x20..=0x7e).contains(&byte) {
             line.push(char::from(byte));
         } else {
@@ -66,6 +73,14 @@ mod tests {
         assert_eq!(message(&"x".repeat(600)).len(), 511);
         let wide = message(&"é".repeat(300));
         assert_eq!((wide.len(), wide.chars().count()), (510, 255));
+    }
+
+    #[test]
+    fn a_log_line_has_room_in_a_message() {
+        for text in ["x".repeat(70_000), "\u{1b}".repeat(70_000)] {
+            let line = log_line(&text).to_bytes().len();
+            assert!((limits::TEXT - 4..=limits::TEXT).contains(&line), "{line}");
+        }
     }
 
     #[test]

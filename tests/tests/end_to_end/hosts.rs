@@ -109,6 +109,22 @@ fn a_login_leaves_the_process_as_it_was() {
 }
 
 #[test]
+fn a_thread_of_the_program_that_ends_inside_the_conversation_leaves_the_program_running() {
+    let house = House::build();
+    let _phone = house.enroll("alice");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/end_to_end/ending_thread/thread.c");
+    let program = house.disk().join("thread");
+    let built = std::process::Command::new("cc")
+        .args(["-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-o"])
+        .arg(&program)
+        .args([source, "-lpam", "-lpthread"])
+        .status();
+    assert!(built.expect("a C compiler (build-essential) is needed").success());
+    let said = house.run(program.to_str().expect("the harness names it"), &["code"]);
+    assert_eq!(said, "thread ended with 7, and the program goes on\n");
+}
+
+#[test]
 fn no_descriptor_survives_into_a_program_that_is_started_during_a_login() {
     let house = House::build();
     let _phone = house.enroll("alice");

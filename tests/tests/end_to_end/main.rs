@@ -58,6 +58,7 @@ mod last_good;
 mod limits;
 mod long_lived;
 mod misfortune;
+mod name_service;
 mod names;
 mod notifications;
 mod observer;

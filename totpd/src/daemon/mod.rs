@@ -17,6 +17,7 @@ mod watchdog;
 use std::path::Path;
 use std::sync::Arc;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use totp_store::notify;
@@ -37,6 +38,13 @@ struct Shared {
     open: Open,
 }
 
+/// Each conversation has a descriptor of its own. Under systemd the unit sets the limit, and this may be refused.
+fn raise_limit_of_descriptors() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most));
+    let _ = raised;
+}
+
 /// Why the daemon does not start.
 pub(crate) type NotStarted = Box<dyn std::error::Error>;
 
@@ -47,6 +55,7 @@ pub(crate) type NotStarted = Box<dyn std::error::Error>;
 pub(crate) fn run(serve: &Serve) -> Result<(), NotStarted> {
     // First of all: a signal that comes from here on finds its handler.
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
+    raise_limit_of_descriptors();
     let listeners = Listeners::take(serve)?;
     let _alone = alone::for_configuration(serve.config.as_deref())?;
     let logins = Logins { config: serve.config.clone(), ..Logins::default() };
