@@ -194,11 +194,6 @@ impl Application {
         login
     }
 
-    /// Sets `RLIMIT_FSIZE` and ignores `SIGXFSZ`, as a caller of su can before it.
-    pub fn limit_file_size(&mut self, bytes: u64) {
-        self.command(&format!("limit-file-size {bytes}"));
-    }
-
     /// Calls `openlog` with this name and takes the locale of its environment, as daemons do when they start.
     pub fn take_identity(&mut self, name: &str) {
         self.command(&format!("identity {name}"));
@@ -299,7 +294,7 @@ impl Login<'_> {
         self.item("rhost", rhost)
     }
 
-    /// Sets `rhost`, `tty` or `ruser`, which a client or a caller may have a hand in.
+    /// Sets `rhost`, `tty` or `ruser`, which a client or a caller may have a hand in, or `user`, as a module may.
     pub fn item(&mut self, name: &str, value: &str) -> &mut Self {
         self.application.command(&format!("item {name} {}", encode(value)));
         self

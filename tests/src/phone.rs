@@ -38,6 +38,12 @@ impl Phone {
         self.at(unix_time() + steps * Self::PERIOD)
     }
 
+    /// The code shown `steps` codes from now and the one after it, as one answer.
+    #[must_use]
+    pub fn pair_in_steps(&self, steps: i64) -> String {
+        self.codes(unix_time() + steps * Self::PERIOD, 1).join(" ")
+    }
+
     /// The code shown at `time`, in seconds since 1970.
     #[must_use]
     pub fn at(&self, time: i64) -> String {

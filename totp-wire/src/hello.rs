@@ -201,6 +201,7 @@ pub struct Hello<'a> {
 }
 
 /// What the first packet of a module turns out to be.
+#[allow(clippy::large_enum_variant)] // nothing can be boxed without an allocator
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum First<'a> {
     /// A hello of this version.

@@ -185,6 +185,7 @@ type Limit = (u32, libc::rlim_t, libc::rlim_t);
 const NONE: libc::rlim_t = libc::RLIM_INFINITY;
 
 /// What a service of the system has.
+#[allow(clippy::unnecessary_cast)] // musl's are of another type
 const LIMITS: [Limit; 16] = [
     (libc::RLIMIT_CPU as u32, NONE, NONE),
     (libc::RLIMIT_FSIZE as u32, NONE, NONE),

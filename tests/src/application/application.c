@@ -2,8 +2,8 @@
  * A PAM application for tests: does what it is told line by line on standard input and says on standard
  * output what the modules asked, said and returned. It decides nothing itself.
  *
- *   start SERVICE USER      pam_start             item rhost|tty|ruser VALUE   pam_set_item
- *   putenv NAME=VALUE       pam_putenv            limit-file-size BYTES        setrlimit, SIGXFSZ ignored
+ *   start SERVICE USER      pam_start             item rhost|tty|ruser|user VALUE   pam_set_item
+ *   putenv NAME=VALUE       pam_putenv
  *   auth|acct|cred FLAGS    the calls             end                          pam_end
  *   gate PATH               from now on, before a call and after each answer, waits while somebody else holds flock on PATH
  *   identity NAME           openlog, setlocale    log TEXT                     a line of the program's own to syslog
@@ -20,12 +20,10 @@
 
 #include <locale.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/resource.h>
 #include <syslog.h>
 
 #define LINE 65536
@@ -169,17 +167,10 @@ static int start(char *service, char *user)
 
 static int item(const char *name, char *value)
 {
-    int type = !strcmp(name, "rhost") ? PAM_RHOST : !strcmp(name, "tty") ? PAM_TTY : PAM_RUSER;
+    int type = !strcmp(name, "rhost") ? PAM_RHOST : !strcmp(name, "tty") ? PAM_TTY
+        : !strcmp(name, "user") ? PAM_USER : PAM_RUSER;
     decode(value);
     return pam_set_item(pam, type, value);
-}
-
-static int limit_file_size(const char *bytes)
-{
-    struct rlimit limit;
-    limit.rlim_cur = limit.rlim_max = (rlim_t)strtoul(bytes, NULL, 10);
-    signal(SIGXFSZ, SIG_IGN);
-    return setrlimit(RLIMIT_FSIZE, &limit) ? PAM_SYSTEM_ERR : PAM_SUCCESS;
 }
 
 static int identity(const char *name)
@@ -228,8 +219,6 @@ int main(void)
         } else if (!strcmp(word, "putenv")) {
             decode(first);
             last = pam_putenv(pam, first);
-        } else if (!strcmp(word, "limit-file-size")) {
-            last = limit_file_size(first);
         } else if (!strcmp(word, "gate")) {
             last = open_gate(first);
         } else if (!strcmp(word, "auth")) {

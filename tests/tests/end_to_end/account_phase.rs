@@ -625,3 +625,59 @@ fn a_wrong_password_in_any_order_of_the_stack_shows_nothing_and_leaves_no_mark()
     }
     assert_eq!(house.events(), ["pending"]);
 }
+
+#[test]
+fn the_mark_is_for_who_passed_and_gone_at_the_next_auth() {
+    let house = House::build();
+    let phone = house.enroll("alice");
+    let mut application = house.application();
+    let mut login = application.login("code", "alice");
+    assert_eq!(login.account().code, Pam::Success, "nobody has asked for anything");
+    assert_eq!(login.authenticate([&phone.now()]).code, Pam::Success);
+    assert_eq!(login.account().code, Pam::Success);
+    assert_eq!(login.authenticate(["123456", "234567"]).code, Pam::AuthErr);
+    // As well where the stack makes of the first refusal what it likes.
+    assert_eq!(login.account().code, Pam::PermDenied);
+}
+
+#[test]
+fn the_mark_is_used_up_by_one_account_phase() {
+    let house = House::build();
+    let phone = house.enroll("alice");
+    house.run("totp-admin", &["recovery-codes", "alice", "--json"]);
+    let mut application = house.application();
+    let mut login = application.login("code", "alice");
+    assert_eq!(login.authenticate([&phone.now()]).code, Pam::Success);
+    let first = login.account();
+    assert!(!first.messages().is_empty(), "{first:?}");
+    assert_eq!(login.account(), Outcome { code: Pam::Success, heard: vec![] });
+}
+
+#[test]
+fn the_mark_is_nothing_for_another_user_of_the_same_handle() {
+    let house = House::build();
+    let phone = house.enroll("alice");
+    let _bobs = house.enroll("bob");
+    let mut application = house.application();
+    let mut login = application.login("code", "alice");
+    assert_eq!(login.authenticate([&phone.now()]).code, Pam::Success);
+    login.item("user", "bob");
+    let outcome = login.account();
+    assert_eq!((outcome.code, outcome.heard), (Pam::PermDenied, vec![]));
+    drop(login);
+    // It was there to be told.
+    let of_bob = fs::read_to_string(house.path("/var/lib/pam-totp/notices/bob")).unwrap();
+    assert!(of_bob.contains("switched on"), "{of_bob}");
+}
+
+#[test]
+fn in_account_it_lets_nobody_in_by_itself() {
+    let house = House::build();
+    let phone = house.enroll("alice");
+    house.stack("alone", "auth required pam_totp.so nodelay\naccount required pam_totp.so\n");
+    let mut application = house.application();
+    let mut login = application.login("alone", "alice");
+    assert_eq!(login.authenticate([&phone.now()]).code, Pam::Success);
+    // Every module has said PAM_IGNORE, which libpam refuses.
+    assert_eq!(login.account().code, Pam::PermDenied);
+}

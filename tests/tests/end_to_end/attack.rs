@@ -1,6 +1,6 @@
 //! A day of guessing, through libpam: an attacker who knows the password, in parallel, from 1,000 addresses and as fast as
-//! can be, beside the owner's eight logins. The clock is libfaketime's; what is evaluated and refused is the module as it
-//! would be installed. The same at the other modules in use, as their own set-up leaves them.
+//! can be, beside the owner's eight logins. The clock is libfaketime's, so totpd decides; what is evaluated and refused is
+//! what would be installed. The same at the other modules in use, as their own set-up leaves them.
 //!
 //! `make test` tries a little at every hour of the day. `make attack` (`PAM_TOTP_ATTACK_SECONDS`) goes on for as many seconds,
 //! spread over the day, and prints what `docs/attack.md` says.
@@ -10,10 +10,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pam_totp_tests::{Application, House, Pam, Phone};
+use pam_totp_tests::{Application, House, Pam, Phone, Plan};
 
 use crate::chance::tell;
-use crate::clocks::variables;
+use crate::clocks::{house_with_clock, set_clock, variables};
 
 /// Noon of a day far away.
 const NOON: i64 = 1_900_000_000;
@@ -24,18 +24,6 @@ const ATTACKERS: u64 = 4;
 const SINGLE: u64 = 3_000_721_335_412;
 const PAIR: u64 = 40_019_238;
 const HALF: u64 = 2_000_480_890_275;
-
-fn set_clock(house: &House, time: i64) {
-    // Whole or not at all: others are reading.
-    let place = house.path("/etc/faketimerc");
-    let fresh = house.path("/etc/faketimerc.new");
-    fs::write(&fresh, format!("{time}\n")).unwrap();
-    fs::rename(fresh, place).unwrap();
-}
-
-fn application(house: &House) -> Application {
-    house.application_with(&variables())
-}
 
 /// The seconds of a long attack.
 fn wanted() -> Option<u64> {
@@ -141,10 +129,9 @@ fn refilled(per_10_000: u64) -> u64 {
 
 #[test]
 fn a_day_of_guessing_gets_what_the_budget_pays_for_and_the_owner_gets_in_eight_times() {
-    let house = House::build();
+    let house = house_with_clock(&Plan::default(), NOON - 3600);
     let phone = house.enroll("alice");
-    set_clock(&house, NOON - 3600);
-    let mut home = application(&house);
+    let mut home = house.application();
     let mut log_in = |codes: &[String]| {
         let mut login = home.login("code", "alice");
         login.from("198.51.100.7").authenticate(codes.iter()).code
@@ -195,6 +182,11 @@ fn each_dialogue_was_paid_for(pairs: u64, dialogues: u64) {
     if wanted().is_some() {
         assert!(paid.abs_diff(pairs + back) <= PAIR, "{context}");
     }
+}
+
+/// The other modules decide in the program itself: it reads the clock of the house.
+fn application(house: &House) -> Application {
+    house.application_with(&variables())
 }
 
 /// A key of both notations, for the module that wants hexadecimal.

@@ -1,9 +1,8 @@
 //! Bypass codes: good for one login, for some hours; and the enrollment code as far as the first login with it.
 
-use std::fs;
+use pam_totp_tests::{FirstFactor, House, PASSWORD, Pam, Phone, Plan, Sshd};
 
-use pam_totp_tests::{FirstFactor, House, PASSWORD, Pam, Phone, Sshd};
-
+use crate::clocks::{NOON, house_with_clock, set_clock};
 use crate::recovery::let_in_at_once;
 use crate::{CODE, NEXT};
 
@@ -44,18 +43,16 @@ fn of_32_processes_with_one_bypass_code_exactly_one_is_let_in() {
     }
 }
 
-/// The server's clock, by libfaketime, is past the end of it.
+/// The server's clock is past the end of it.
 #[test]
 fn a_bypass_code_ends() {
-    let house = House::build();
+    let house = house_with_clock(&Plan::default(), NOON);
     let _phone = house.enroll("alice");
     let code = bypass_code(&house, &["--for", "10m"]);
     let at = |minutes: i64| {
-        let time: i64 = house.run("date", &["+%s"]).trim().parse().unwrap();
-        let time = time + minutes * 60;
-        fs::write(house.path("/etc/faketimerc"), format!("{time}\n")).unwrap();
-        let mut application = house.application_with(&crate::clocks::variables());
-        application.login("code", "alice").authenticate([&code, &code]).code
+        let now: i64 = house.run("date", &["+%s"]).trim().parse().unwrap();
+        set_clock(&house, now + minutes * 60);
+        log_in(&house, &[&code, &code])
     };
     assert_eq!(at(10), Pam::AuthErr);
     let _ = house.syslog().expect("reason=expired user=alice");

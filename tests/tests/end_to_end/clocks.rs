@@ -1,8 +1,9 @@
-//! Clocks that are off: the server's (by libfaketime, which a root process accepts), or the phone's.
+//! Clocks that are off: the server's, or the phone's. libfaketime tells totpd the time, so the daemon decides in all of
+//! these tests: the environment of `totpd --once` is empty, and nothing can be preloaded into it.
 
 use std::fs;
 
-use pam_totp_tests::{Application, FirstFactor, House, Outcome, PASSWORD, Pam, Phone, Sshd};
+use pam_totp_tests::{FirstFactor, House, Outcome, PASSWORD, Pam, Phone, Plan, Sshd};
 
 use crate::{CODE, NEXT};
 
@@ -10,7 +11,7 @@ use crate::{CODE, NEXT};
 pub const NOON: i64 = 1_900_000_000;
 const HOUR: i64 = 3600;
 
-/// Where libfaketime reads what time it is: not told by a variable, because sshd clears them before PAM.
+/// Where libfaketime reads what time it is: the clock moves while totpd runs.
 const CLOCK: &str = "/etc/faketimerc";
 
 /// The variables that make a program read the clock of the house. Only clocks of the day are faked.
@@ -28,16 +29,23 @@ pub fn variables() -> [(&'static str, &'static str); 5] {
 }
 
 pub fn set_clock(house: &House, time: i64) {
-    fs::write(house.path(CLOCK), format!("{time}\n")).unwrap();
+    // Whole or not at all: totpd may be reading.
+    let fresh = house.path(CLOCK).with_extension("new");
+    fs::write(&fresh, format!("{time}\n")).unwrap();
+    fs::rename(fresh, house.path(CLOCK)).unwrap();
 }
 
-fn application(house: &House) -> Application {
-    house.application_with(&variables())
+/// A house in which totpd reads the clock of the house.
+pub fn house_with_clock(plan: &Plan, time: i64) -> House {
+    let mut house = House::from_plan(plan);
+    set_clock(&house, time);
+    house.start_daemon_by(&variables(), &[]);
+    house
 }
 
 /// Enrolled and logged in once at noon.
 fn house_at_noon() -> (House, Phone) {
-    let house = House::build();
+    let house = house_with_clock(&Plan::default(), NOON);
     let phone = house.enroll("alice");
     let noon = log_in(&house, NOON, [phone.at(NOON)]);
     assert_eq!(noon.code, Pam::Success, "{noon:?}");
@@ -47,7 +55,7 @@ fn house_at_noon() -> (House, Phone) {
 
 fn log_in<const N: usize>(house: &House, clock: i64, codes: [String; N]) -> Outcome {
     set_clock(house, clock);
-    let mut application = application(house);
+    let mut application = house.application();
     let mut login = application.login("code", "alice");
     login.authenticate(codes.iter())
 }
@@ -88,7 +96,7 @@ fn a_clock_set_forward_and_back_again_needs_no_administrator() {
 
 #[test]
 fn a_clock_that_was_years_ahead_denies_who_logged_in_then_but_for_a_recovery_code() {
-    let house = House::build();
+    let house = house_with_clock(&Plan::default(), NOON);
     let document = house.admin_json(&["enroll", "alice", "--json", "--no-confirm"]);
     let phone = Phone::new(document["secret"].as_str().unwrap());
     let recovery = document["recovery_codes"][0].as_str().unwrap().to_owned();
@@ -112,7 +120,7 @@ fn a_phone_8_minutes_off_comes_in_with_two_codes_and_then_with_one() {
         let alone = log_in(&house, now, [shown(0), shown(0)]);
         assert_eq!(alone.code, Pam::AuthErr);
         // The second one is typed when the phone shows it.
-        let mut application = application(&house);
+        let mut application = house.application();
         let mut login = application.login("code", "alice");
         assert_eq!(login.begin("auth 0").hear().prompt(), Some(CODE));
         login.answer(&shown(0));
@@ -141,7 +149,7 @@ fn a_phone_8_minutes_off_may_give_both_codes_in_one_answer() {
 #[test]
 fn a_server_5_hours_off_lets_in_with_three_codes() {
     for off in [5 * HOUR, -5 * HOUR] {
-        let house = House::build();
+        let house = house_with_clock(&Plan::default(), NOON);
         let phone = house.enroll("alice");
         let real = NOON + 24 * HOUR;
         let clock = real + off;
@@ -158,10 +166,9 @@ fn a_server_5_hours_off_lets_in_with_three_codes() {
 
 #[test]
 fn sshd_itself_with_a_clock_that_was_set_back() {
-    let house = House::build();
+    let house = house_with_clock(&Plan::default(), NOON);
     let phone = house.enroll("alice");
-    set_clock(&house, NOON);
-    let sshd = Sshd::start_with(&house, FirstFactor::Password, &variables());
+    let sshd = Sshd::start(&house, FirstFactor::Password);
     let mut terminal = sshd.connect("alice");
     terminal.expect("Password: ").type_line(PASSWORD).expect(CODE).type_line(&phone.at(NOON));
     terminal.expect("in as alice");

@@ -1,21 +1,21 @@
-//! Disks that are full or read-only, callers with a limit, and a lock that somebody holds: the owner gets
-//! in, and a code that was good once is not good again.
+//! Disks that are full or read-only, a `su` with a limit, and logins that are stopped or killed: the owner gets in, and a
+//! code that was good once is not good again.
 
 use std::fs;
-use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use pam_totp_tests::{House, Outcome, PASSWORD, Pam, Phone};
+use pam_totp_tests::{Decider, House, Outcome, PASSWORD, Pam, Phone, Plan};
 
+use crate::limits::lowered;
 use crate::{CODE, NEXT};
 
 const STATE: &str = "/var/lib/pam-totp";
 
 /// A house whose records lie on a small disk of its own.
-fn house_with_small_disk() -> House {
-    let house = House::build();
+fn house_with_small_disk(decided_by: Decider) -> House {
+    let house = House::from_plan(&Plan { decided_by, ..Plan::default() });
     house.mount_small_state();
     house
 }
@@ -54,7 +54,7 @@ fn fill(house: &House) -> std::path::PathBuf {
 
 #[test]
 fn on_a_full_disk_the_right_code_logs_in_once() {
-    let house = house_with_small_disk();
+    let house = house_with_small_disk(Decider::usual());
     let phone = house.enroll("alice");
     let fill = fill(&house);
     let code = phone.now();
@@ -75,7 +75,7 @@ fn used_on_record(house: &House) -> Vec<String> {
 #[test]
 fn what_a_login_leaves_on_a_full_disk_is_on_record_once_when_there_is_room_again() {
     const COUNT: usize = 16;
-    let house = house_with_small_disk();
+    let house = house_with_small_disk(Decider::usual());
     house.configure(&format!("[recovery]\ncount = {COUNT}\n"));
     // The permanent record lies on the same disk.
     house.run("install", &["-d", "-m", "700", &format!("{STATE}/log")]);
@@ -116,7 +116,7 @@ fn what_a_login_leaves_on_a_full_disk_is_on_record_once_when_there_is_room_again
 
 /// The states in volatile memory, decoys left out.
 fn in_memory(house: &House) -> Vec<String> {
-    let entries = fs::read_dir(house.path("/run/pam-totp")).unwrap().flatten();
+    let entries = fs::read_dir(house.path("/run/pam-totp/state")).unwrap().flatten();
     let names = entries.map(|entry| entry.file_name().into_string().unwrap());
     names.filter(|name| !name.starts_with('.')).collect()
 }
@@ -125,9 +125,10 @@ fn remount(house: &House, how: &str) {
     house.run("mount", &["-o", &format!("remount,{how}"), STATE]);
 }
 
+/// The daemon decides: `totpd --once` in a mount namespace of its caller's, as this house is one, denies (below).
 #[test]
 fn on_a_read_only_disk_the_right_code_logs_in_once() {
-    let house = house_with_small_disk();
+    let house = house_with_small_disk(Decider::Daemon);
     let phone = house.enroll("alice");
     remount(&house, "ro");
     let code = phone.now();
@@ -138,120 +139,62 @@ fn on_a_read_only_disk_the_right_code_logs_in_once() {
     is_refused(&house, &code);
     is_let_in(&house, &phone.in_steps(1));
     assert!(in_memory(&house).is_empty());
-    assert_eq!(house.events(), ["enrolled", "state-volatile"]);
+    assert_eq!(house.events(), ["installation-adopted", "enrolled", "state-volatile"]);
     // What was accepted meanwhile stays used on the disk alone.
     is_refused(&house, &code);
 }
 
-#[test]
-fn where_neither_disk_nor_memory_can_be_written_right_and_wrong_look_alike() {
-    let house = house_with_small_disk();
-    let phone = house.enroll("alice");
-    remount(&house, "ro");
-    house.run("mount", &["-t", "tmpfs", "-o", "ro", "house", "/run/pam-totp"]);
+/// Right and wrong are denied, and look alike.
+fn is_denied_whatever_the_code(house: &House, phone: &Phone) {
     let attempt =
         |codes: [String; 2]| house.application().login("code", "alice").authenticate(codes.iter());
     let right = attempt([phone.now(), phone.in_steps(1)]);
     let wrong = attempt([phone.wrong(0), phone.wrong(1)]);
-    assert_ne!(right.code, Pam::Success);
+    assert_eq!(right.code, Pam::SystemErr, "{right:?}");
     assert_eq!(right, wrong);
 }
 
 #[test]
-fn under_a_file_size_limit_right_and_wrong_look_alike_and_nothing_is_used_up() {
-    let house = House::build();
+fn where_neither_disk_nor_memory_can_be_written_right_and_wrong_look_alike() {
+    let house = house_with_small_disk(Decider::usual());
     let phone = house.enroll("alice");
-    let attempt = |codes: [String; 2]| {
-        let mut application = house.application();
-        application.limit_file_size(0);
-        application.login("code", "alice").authenticate(codes.iter())
-    };
-    let right = attempt([phone.now(), phone.in_steps(1)]);
-    let wrong = attempt([phone.wrong(0), phone.wrong(1)]);
-    assert_ne!(right.code, Pam::Success);
-    assert_eq!(right, wrong);
+    remount(&house, "ro");
+    house.run("mount", &["-t", "tmpfs", "-o", "ro", "house", "/run/pam-totp/state"]);
+    is_denied_whatever_the_code(&house, &phone);
+}
+
+#[test]
+fn on_a_disk_that_its_caller_sees_read_only_totpd_once_denies_and_uses_no_code() {
+    let house = house_with_small_disk(Decider::Once);
+    let phone = house.enroll("alice");
+    remount(&house, "ro");
+    is_denied_whatever_the_code(&house, &phone);
+    assert!(in_memory(&house).is_empty());
+    remount(&house, "rw");
     is_let_in(&house, &phone.now());
 }
 
 #[test]
-fn under_a_file_size_limit_su_shows_the_same_for_right_and_wrong() {
-    let house = House::build();
-    let phone = house.enroll("alice");
-    // With and without the signal: su itself writes to files too, and dies of it.
-    for trap in ["", "trap '' XFSZ;"] {
-        let script = format!("{trap} ulimit -f 0; exec su alice -c 'echo in'");
+fn a_su_under_a_file_size_limit_lets_in_with_the_right_code_alone() {
+    for decided_by in [Decider::Daemon, Decider::Once] {
+        let house = House::from_plan(&Plan { decided_by, ..Plan::default() });
+        let phone = house.enroll("alice");
+        // Without the trap su itself, which writes to files too, might die of the signal.
+        let limit = lowered("ulimit -X -f 0", decided_by);
+        let script = format!("trap '' XFSZ; {limit}; exec su alice -c 'echo in'");
         let attempt = |code: &str| {
             let mut terminal = house.terminal_as("bob", "sh", &["-c", &script]);
             terminal.expect("Password: ").type_line(PASSWORD);
             while terminal.expect_or_end(&[CODE, NEXT]).is_some() {
                 terminal.type_line(code);
             }
-            (terminal.wait(), terminal.shown())
+            terminal.wait().success()
         };
-        let right = attempt(&phone.now());
-        assert!(!right.0.success(), "{right:?}");
-        assert_eq!(right, attempt(&phone.wrong(0)));
+        let code = phone.now();
+        assert!(!attempt(&phone.wrong(0)), "{decided_by:?}");
+        assert!(attempt(&code), "{decided_by:?}");
+        assert!(!attempt(&code), "{decided_by:?}");
     }
-    is_let_in(&house, &phone.now());
-}
-
-/// A process that holds the lock of alice's state; killed at the end of the test, if not before.
-struct Holder(Child);
-
-impl Holder {
-    fn take_the_lock(house: &House) -> Self {
-        let mut command: Command = house.command("flock");
-        command.args([
-            "--no-fork",
-            &format!("{STATE}/state/alice"),
-            "sh",
-            "-c",
-            "echo locked; exec sleep 600",
-        ]);
-        let mut child = command.spawn().unwrap();
-        let mut said = String::new();
-        std::io::BufRead::read_line(
-            &mut std::io::BufReader::new(child.stdout.take().unwrap()),
-            &mut said,
-        )
-        .unwrap();
-        assert_eq!(said, "locked\n");
-        Self(child)
-    }
-
-    fn stop(&self) {
-        kill(Pid::from_raw(i32::try_from(self.0.id()).unwrap()), Signal::SIGSTOP).unwrap();
-    }
-
-    fn is_gone(&mut self) -> bool {
-        self.0.try_wait().unwrap().is_some()
-    }
-}
-
-impl Drop for Holder {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-#[test]
-fn a_stopped_holder_of_the_lock_keeps_nobody_out() {
-    let house = House::build();
-    let phone = house.enroll("alice");
-    let mut holder = Holder::take_the_lock(&house);
-    holder.stop();
-    is_let_in(&house, &phone.now());
-    assert!(holder.is_gone());
-}
-
-#[test]
-fn a_holder_that_never_ends_keeps_nobody_out() {
-    let house = House::build();
-    let phone = house.enroll("alice");
-    let mut holder = Holder::take_the_lock(&house);
-    is_let_in(&house, &phone.now());
-    assert!(holder.is_gone());
 }
 
 #[test]

@@ -63,6 +63,19 @@ fn record_denies(reason: &str, subject: &str, spoil: impl Fn(&House, &Path)) {
     }
 }
 
+#[test]
+fn trouble_with_the_store_denies_everybody_before_any_prompt() {
+    let house = House::with_arguments("nullok");
+    let phone = house.enroll("alice");
+    fs::rename(house.path(USERS), house.path(USERS).with_file_name("away")).unwrap();
+    let mut application = house.application();
+    for user in ["alice", "bob"] {
+        let outcome = application.login("code", user).authenticate([&phone.now()]);
+        assert_eq!((outcome.code, outcome.prompts()), (Pam::SystemErr, vec![]), "{user}");
+        let _ = house.syslog().expect(&format!("reason=unavailable user={user}"));
+    }
+}
+
 /// A directory that can't be trusted: nobody can tell who is enrolled, so nobody is let in.
 fn directory_denies(spoil: impl Fn(&House, &Path)) {
     for arguments in ["", "nullok"] {
@@ -369,8 +382,15 @@ fn an_absent_configuration_denies_where_an_argument_names_it() {
 }
 
 #[test]
-fn an_unknown_argument_denies() {
+fn an_unknown_argument_denies_and_is_named_with_the_remedy() {
     settings_deny("nullok surprise", "surprise", |_| ());
+    let house = House::with_arguments("surprise");
+    assert_eq!(
+        house.application().login("code", "alice").authenticate(["1"]).code,
+        Pam::ServiceErr
+    );
+    let line = house.syslog().expect("unknown argument \"surprise\" (known: ");
+    assert!(line.ends_with("correct the line of pam_totp.so in /etc/pam.d/code"), "{line}");
 }
 
 #[test]

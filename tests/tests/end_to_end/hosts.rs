@@ -209,3 +209,16 @@ fn behind_an_ordinary_login_the_account_hook_asks_nothing_and_decides_nothing() 
     assert_eq!((account.code, account.prompts()), (Pam::Success, vec![]));
     assert_eq!(login.set_credentials().code, Pam::Success);
 }
+
+#[test]
+fn no_reply_of_any_kind_is_a_conversation_error() {
+    let house = House::build();
+    let _phone = house.enroll("alice");
+    let mut application = house.application();
+    for silence in [Answer::NoReply, Answer::NoArray, Answer::Refuse] {
+        house.syslog().clear();
+        let outcome = application.login("code", "alice").authenticate([silence.clone()]);
+        assert_eq!((outcome.code, outcome.prompts()), (Pam::ConvErr, vec![CODE]), "{silence:?}");
+        let _ = house.syslog().expect("reason=no-reply user=alice");
+    }
+}

@@ -94,16 +94,15 @@ impl Torture {
     /// A command of which calls on files fail, or which is killed in the place of one: in each of them, one after the other.
     fn each_call(&mut self, arguments: &[&str], how: &[(&str, &str)], most: usize) {
         let misfortune = Misfortune::befalls(&self.house);
-        let from_start = [&[("MISFORTUNE_START", "1")], how].concat();
         let (mut command, _) = self.prepare(arguments);
-        command.envs(Misfortune::variables("files", &from_start[..1]));
+        command.envs(Misfortune::of_a_command(&[]));
         assert!(command.status().unwrap().success(), "{arguments:?}");
         let all = misfortune.counted();
         for at in (1..=all).step_by(all.div_ceil(most)) {
             let (mut command, before) = self.prepare(arguments);
             let at = at.to_string();
-            let more = [from_start.as_slice(), &[("MISFORTUNE_AT", &at)]].concat();
-            let status = command.envs(Misfortune::variables("files", &more)).status().unwrap();
+            let more = [how, &[("MISFORTUNE_AT", &at)]].concat();
+            let status = command.envs(Misfortune::of_a_command(&more)).status().unwrap();
             self.killed += usize::from(status.code().is_none());
             self.is_whole(arguments, before);
         }

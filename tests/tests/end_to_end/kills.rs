@@ -1,5 +1,8 @@
-//! `kill -9` at random instants of logins: the record stays as it was, no code lets in twice, what is used is on
-//! record once, and the owner gets in with the next code. `killed_commands` asks the same of the command and the agent.
+//! `kill -9` at random instants of logins, of the program that asks or of totpd: the record stays as it was, no code lets in
+//! twice, what is used is on record once, and the owner gets in with the next code. `killed_commands` asks the same of the
+//! command and the agent.
+//!
+//! The clock is libfaketime's, so totpd decides; it could not be told to `totpd --once`, which is kept from deciding here.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read as _, Write as _};
@@ -8,10 +11,10 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use pam_totp_tests::{Application, House, Outcome, Pam, Phone};
+use pam_totp_tests::{Application, House, Outcome, Pam, Phone, Plan};
 
 use crate::chance::{Chance, Moment, rounds, tell};
-use crate::clocks::{NOON, set_clock, variables};
+use crate::clocks::{NOON, house_with_clock, set_clock, variables};
 
 /// Seconds between rounds: a code for the victim, two for the owner, and one that nobody uses.
 const ROUND: i64 = 120;
@@ -28,8 +31,8 @@ struct Victim {
 impl Victim {
     /// Starts a process; it has not begun to log in.
     fn start(house: &House) -> Self {
-        let mut command = house.command_with(&variables());
-        command.arg("pam-application").stdin(Stdio::piped());
+        let mut command = house.command("pam-application");
+        command.stdin(Stdio::piped());
         let mut child = command.spawn().expect("the application can be started");
         let output = BufReader::new(child.stdout.take().unwrap());
         let mut victim = Self { child, output };
@@ -56,29 +59,29 @@ impl Victim {
     }
 
     /// Ends it; whether it had been let in.
-    fn end(mut self, house: &House) -> bool {
+    fn end(mut self) -> bool {
         let _ = self.child.kill();
         let _ = self.child.wait();
-        // What libfaketime leaves of a killed process keeps the next one of that number from starting.
-        let directory = house.path("/dev/shm");
-        for left in ["faketime_shm", "sem.faketime_sem"] {
-            let _ = fs::remove_file(directory.join(format!("{left}_{}", self.child.id())));
-        }
         let mut said = String::new();
         self.output.read_to_string(&mut said).unwrap();
         said.lines().any(|line| line.starts_with("= 0 "))
+    }
+
+    /// Waits until its login is over; whether it was let in.
+    fn is_let_in(&mut self) -> bool {
+        let mut line = String::new();
+        while !line.starts_with("= ") {
+            line.clear();
+            assert_ne!(self.output.read_line(&mut line).unwrap(), 0, "the application ended");
+        }
+        line.starts_with("= 0 ")
     }
 
     /// Lets it live until it has logged in.
     fn lives(mut self, answer: &str) -> Duration {
         let start = Instant::now();
         self.log_in(answer);
-        let mut line = String::new();
-        while !line.starts_with("= ") {
-            line.clear();
-            assert_ne!(self.output.read_line(&mut line).unwrap(), 0, "the application ended");
-        }
-        assert!(line.starts_with("= 0 "), "{line}");
+        assert!(self.is_let_in());
         start.elapsed()
     }
 }
@@ -87,6 +90,7 @@ impl Victim {
 #[derive(Debug, Default)]
 struct Seen {
     killed: usize,
+    daemons_killed: usize,
     stopped: usize,
     let_in_before: usize,
     used_up_unheard: usize,
@@ -109,11 +113,15 @@ struct Torture {
 
 impl Torture {
     fn begin() -> Self {
-        let house = House::with_config("[recovery]\ncount = 16\n");
-        set_clock(&house, NOON);
+        let plan = Plan {
+            config: Some("[recovery]\ncount = 16\n".to_owned()),
+            arguments: "nodelay once=/nonexistent".to_owned(),
+            ..Plan::default()
+        };
+        let house = house_with_clock(&plan, NOON);
         let phone = house.enroll("alice");
         let mut torture = Self {
-            survivor: house.application_with(&variables()),
+            survivor: house.application(),
             house,
             phone,
             record: Vec::new(),
@@ -155,6 +163,18 @@ impl Torture {
         self.record = fs::read(self.house.path(RECORD)).unwrap();
     }
 
+    /// Kills totpd, and starts it again.
+    fn kill_daemon(&mut self) {
+        let pid = self.house.daemon_pid();
+        self.house.end_daemon(Signal::SIGKILL);
+        // What libfaketime leaves of a killed process keeps the next one of that number from starting.
+        let directory = self.house.path("/dev/shm");
+        for left in ["faketime_shm", "sem.faketime_sem"] {
+            let _ = fs::remove_file(directory.join(format!("{left}_{pid}")));
+        }
+        self.house.start_daemon_by(&variables(), &[]);
+    }
+
     fn try_again(&mut self, answers: [&String; 2]) -> Outcome {
         self.survivor.login("code", "alice").authenticate(answers)
     }
@@ -170,23 +190,28 @@ impl Torture {
             self.recovery_codes.pop().unwrap()
         });
         let code = recovery.as_ref().unwrap_or(&codes[0]);
-        let stop = self.chance.once_in(16);
+        let (of_daemon, stop) = (self.chance.once_in(2), self.chance.once_in(8));
         let moment: Moment = self.chance.moment(self.longest);
         let mut victim = victim;
         victim.log_in(code);
         moment.wait();
-        victim.signal(if stop { Signal::SIGSTOP } else { Signal::SIGKILL });
-        let victim = if stop { Err(victim) } else { Ok(victim.end(&self.house)) };
+        let victim = if of_daemon {
+            self.kill_daemon();
+            Ok(victim.is_let_in())
+        } else {
+            victim.signal(if stop { Signal::SIGSTOP } else { Signal::SIGKILL });
+            if stop { Err(victim) } else { Ok(victim.end()) }
+        };
         // The same code once more, and once more: it lets in once, by whomever.
         let again = self.try_again([code, code]).code;
         let twice = self.try_again([code, code]).code;
         assert_eq!(twice, Pam::AuthErr, "one code twice");
-        if stop {
-            self.seen.stopped += 1
-        } else {
-            self.seen.killed += 1
-        }
-        let let_in = victim.unwrap_or_else(|victim| victim.end(&self.house));
+        *match (of_daemon, stop) {
+            (true, _) => &mut self.seen.daemons_killed,
+            (false, true) => &mut self.seen.stopped,
+            (false, false) => &mut self.seen.killed,
+        } += 1;
+        let let_in = victim.unwrap_or_else(Victim::end);
         match (let_in, again) {
             (true, Pam::AuthErr) => self.seen.let_in_before += 1,
             (false, Pam::AuthErr) => self.seen.used_up_unheard += 1,
@@ -207,7 +232,7 @@ impl Torture {
         assert_eq!(used, self.seen.recovery_codes);
         assert_eq!(names(&self.house, "/var/lib/pam-totp/users"), ["alice.toml"]);
         assert_eq!(names(&self.house, "/var/lib/pam-totp/state"), ["alice"]);
-        assert_eq!(names(&self.house, "/run/pam-totp"), [""; 0]);
+        assert_eq!(names(&self.house, "/run/pam-totp/state"), [""; 0]);
         let strange =
             self.house.events().into_iter().find(|event| !EXPECTED.contains(&event.as_str()));
         assert_eq!(strange, None);

@@ -90,7 +90,8 @@ fn a_name_that_differs_in_case_is_no_account_and_learns_nothing() {
 fn names_that_are_no_accounts_are_answered_like_a_wrong_code_whatever_they_look_like() {
     let house = House::build();
     let mut application = house.application();
-    let junk = [&b"\x08\n\r\x7fINCORRECT"[..], b"", b"\xff\xfe", b"%s%n%n", &[b'9'; 5000]];
+    // As long as an answer may be.
+    let junk = [&b"\x08\n\r\x7fINCORRECT"[..], b"", b"\xff\xfe", b"%s%n%n", &[b'9'; 4096]];
     let mut names: Vec<Vec<u8>> = odd_names().into_iter().map(String::into_bytes).collect();
     names.extend([b"\xff\xfe".to_vec(), vec![b'x'; 5000], b"a\x1b[2Jb".to_vec()]);
     for (name, answer) in names.iter().zip(junk.iter().cycle()) {
@@ -103,4 +104,18 @@ fn names_that_are_no_accounts_are_answered_like_a_wrong_code_whatever_they_look_
     for line in house.syslog().lines() {
         assert!(line.is_ascii() && !line.chars().any(char::is_control), "{line:?}");
     }
+}
+
+#[test]
+fn a_hostile_name_writes_no_line_of_its_own() {
+    let house = House::build();
+    let mut application = house.application();
+    let mut login = application.login("code", "x\n\u{1b}[2J rhost=203.0.113.9");
+    login.item("ruser", "x rhost=203.0.113.9");
+    let _ = login.authenticate(["11", "22"]);
+    drop(login);
+    let failure = house.syslog().expect("authentication failure");
+    let expected =
+        "ruser=x\\x20rhost=203.0.113.9 rhost=192.0.2.1  user=x\\x0a\\x1b[2J\\x20rhost=203.0.113.9";
+    assert!(failure.ends_with(expected), "{failure}");
 }

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::PathBuf;
 
-use pam_totp_tests::{House, Outcome, Pam, Plan};
+use pam_totp_tests::{Application, Decider, House, Outcome, Pam, Plan, eventually};
 
 use crate::limits::limit;
 
@@ -48,40 +49,96 @@ fn house() -> House {
 /// How often the kernel is asked for what.
 type Calls = BTreeMap<String, usize>;
 
-/// Logs in with wrong answers, twice in one process; of the second time, what the kernel is asked for between one prompt
-/// or message and the next.
-fn calls(house: &House, user: &str, answers: &[&str]) -> (Outcome, Vec<Calls>) {
-    let file = house.disk().join(format!("calls-of-{user}"));
-    let mut application =
-        house.application_under("strace", &["-s", "8", "-o", file.to_str().unwrap()]);
-    let mut log_in = || application.login("code", user).authenticate(answers.iter().copied());
-    let (first, outcome) = (log_in(), log_in());
-    assert_eq!(first, outcome);
-    let seen = outcome.prompts().len();
-    assert_eq!(application.finish(), 0);
-    let traced = fs::read_to_string(file).unwrap();
-    let said: Vec<&str> = traced.split("\nwrite(1, ").collect();
-    // Asked, told and returned, of two logins: behind each prompt comes what its answer made the module do.
-    let steps = said.iter().skip(1).filter(|step| step.starts_with("\"ask "));
-    let steps: Vec<Calls> = steps
-        .map(|step| {
-            step.lines().skip(1).filter_map(call).fold(Calls::new(), |mut calls, call| {
-                *calls.entry(call).or_default() += 1;
-                calls
-            })
-        })
-        .collect();
-    assert_eq!(steps.len(), 2 * seen, "{traced}");
-    (outcome, steps[seen..].to_vec())
+/// What strace writes of the program that decides: a file for each thread of the daemon, or for each `totpd --once`.
+struct Trace {
+    directory: PathBuf,
+    decided_by: Decider,
 }
 
-/// One call: its name, and how many bytes of a state it moved. Not those that write the log, or ask for memory, or list
-/// the outbox, which is the same one for all and longer each time; nor what the application does itself.
+impl Trace {
+    /// Traces the daemon of this house from now on; `totpd --once` is traced with the application that starts it.
+    fn begin(house: &mut House, decided_by: Decider) -> Self {
+        let directory = house.disk().join("trace");
+        fs::create_dir(&directory).unwrap();
+        let trace = Self { directory, decided_by };
+        if decided_by == Decider::Daemon {
+            let arguments = trace.arguments();
+            let arguments = arguments.iter().map(String::as_str);
+            house
+                .start_daemon_by(&[], &["strace"].into_iter().chain(arguments).collect::<Vec<_>>());
+        }
+        trace
+    }
+
+    /// With -D what is started keeps the process id that it is known by.
+    fn arguments(&self) -> Vec<String> {
+        let files = self.directory.join("calls").to_str().unwrap().to_owned();
+        ["-D", "-ff", "-s", "8", "-o"].map(str::to_owned).into_iter().chain([files]).collect()
+    }
+
+    fn application(&self, house: &House) -> Application {
+        match self.decided_by {
+            Decider::Daemon => house.application(),
+            Decider::Once => {
+                let arguments = self.arguments();
+                let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+                house.application_under("strace", &arguments)
+            }
+        }
+    }
+
+    fn files(&self) -> BTreeMap<PathBuf, String> {
+        let files = fs::read_dir(&self.directory).unwrap().flatten();
+        files.map(|file| (file.path(), fs::read_to_string(file.path()).unwrap())).collect()
+    }
+
+    /// What the kernel is asked for in one login, from each answer to what comes next.
+    fn of(&self, log_in: impl FnOnce() -> Outcome) -> (Outcome, Vec<Calls>) {
+        let before = self.files();
+        let outcome = log_in();
+        let steps = eventually("the trace of a login", || {
+            let new = self.files().into_iter().map(|(path, text)| {
+                let seen = before.get(&path).map_or(0, String::len);
+                text[seen..].to_owned()
+            });
+            // The module receives, too, where it starts the program that decides.
+            let decides =
+                |text: &String| self.decided_by == Decider::Daemon || text.contains("\nexecveat(");
+            new.filter(decides).find_map(|text| steps_of(&text))
+        });
+        (outcome, steps)
+    }
+}
+
+/// The steps of a conversation, from the first answer to its end; `None` where its end isn't there.
+fn steps_of(text: &str) -> Option<Vec<Calls>> {
+    let (_, text) = text.split_once("\nrecvfrom(")?;
+    let (connection, text) = text.split_once(',')?;
+    let (conversation, _) = text.split_once(&format!("\nclose({connection})"))?;
+    // What comes first is the hello; whom it is about is looked up before the prompt, which asks the same of the kernel for
+    // no two accounts.
+    let answer = format!("\nrecvfrom({connection},");
+    Some(
+        conversation
+            .split(&answer)
+            .skip(1)
+            .map(|step| step.lines().skip(1).filter_map(call).fold(Calls::new(), counted))
+            .collect(),
+    )
+}
+
+fn counted(mut calls: Calls, call: String) -> Calls {
+    *calls.entry(call).or_default() += 1;
+    calls
+}
+
+/// One call: its name, and how many bytes of a state it moved. Not those that talk (there are more lines of the log for
+/// some), ask for memory, let threads wait, or list the outbox, which is the same one for all and longer each time.
 fn call(line: &str) -> Option<String> {
     let (name, rest) = line.split_once('(')?;
     let (_, result) = rest.rsplit_once(" = ")?;
-    let left_out = ["brk", "mmap", "munmap", "mremap", "madvise", "sendto", "getdents64"];
-    let ours = !rest.starts_with("0, ") && !left_out.contains(&name);
+    let left_out =
+        ["brk", "mmap", "munmap", "mremap", "madvise", "mprotect", "sendto", "futex", "getdents64"];
     // A file that strangers share is locked by the name, place by place.
     let name = if name == "flock" || rest.contains("F_OFD_SETLK") { "lock" } else { name };
     // A record is as long as its user's name makes it.
@@ -89,12 +146,15 @@ fn call(line: &str) -> Option<String> {
         result.parse().is_ok_and(|bytes: u64| bytes > 0 && bytes.is_multiple_of(4096));
     let moves = ["pread64", "pwrite64"].contains(&name) && whole_blocks;
     let bytes = if moves { result } else { "" };
-    ours.then(|| format!("{name} {bytes}"))
+    (!left_out.contains(&name)).then(|| format!("{name} {bytes}"))
 }
 
 #[test]
 fn a_wrong_answer_makes_the_same_system_calls_whoever_it_is() {
-    let house = house();
+    let decided_by = Decider::usual();
+    let mut house = house();
+    let trace = Trace::begin(&mut house, decided_by);
+    let mut application = trace.application(&house);
     let answers: [&[&str]; 6] = [
         &["123456", "234567"],
         &[JUNK, JUNK],
@@ -104,13 +164,23 @@ fn a_wrong_answer_makes_the_same_system_calls_whoever_it_is() {
         &["new", "123456", "234567"],
     ];
     for answers in answers {
-        let expected = calls(&house, "enrolled", answers);
+        let mut calls = |user: &str| {
+            let mut log_in = || {
+                trace.of(|| application.login("code", user).authenticate(answers.iter().copied()))
+            };
+            // What is opened once stays open.
+            let ((first, _), second) = (log_in(), log_in());
+            assert_eq!(first, second.0);
+            second
+        };
+        let expected = calls("enrolled");
         assert_eq!(expected.0.code, Pam::AuthErr, "{expected:?}");
-        let last = expected.1.last().unwrap();
-        assert!(last.contains_key("pwrite64 4096"), "{last:?}");
-        assert!(last.contains_key("clock_nanosleep "), "{last:?}");
+        // Behind the last answer; and behind the last words there is nothing to be found out.
+        let last = &expected.1[expected.1.len() - 2];
+        assert!(last.contains_key("pwrite64 4096"), "{expected:?}");
+        assert!(last.contains_key("clock_nanosleep "), "{expected:?}");
         for user in ENROLLED.into_iter().chain(["stranger", "invited", NOBODY]) {
-            assert_eq!(calls(&house, user, answers), expected, "{user}: {answers:?}");
+            assert_eq!(calls(user), expected, "{user}: {answers:?}");
         }
     }
 }
@@ -148,5 +218,31 @@ fn where_run_cannot_be_trusted_nobody_is_told_from_the_others() {
     assert_eq!(expected.code, Pam::SystemErr);
     for user in ENROLLED.into_iter().chain(["stranger", "invited", NOBODY]) {
         assert_eq!(outcome(user), expected, "{user}");
+    }
+}
+
+#[test]
+fn nobody_sees_who_is_enrolled() {
+    let house = house();
+    let mut application = house.application();
+    let wrong = ["123456", "junk"];
+    let expected = application.login("code", "enrolled").authenticate(wrong);
+    assert_eq!(expected.code, Pam::AuthErr);
+    for (user, reason) in [
+        ("stranger", "not-enrolled"),
+        ("damaged", "record-damaged"),
+        ("root", "not-enrolled"),
+        (NOBODY, "no-account"),
+        ("", "no-account"),
+        ("../evil/f", "no-account"),
+        ("a b", "no-account"),
+        ("\u{e9}", "no-account"),
+    ] {
+        house.syslog().clear();
+        assert_eq!(application.login("code", user).authenticate(wrong), expected, "{user:?}");
+        // The log alone has it.
+        let lines = house.syslog().module_lines();
+        let reasons = lines.iter().filter(|line| line.contains(&format!("reason={reason} ")));
+        assert_eq!(reasons.count(), 2, "{user:?}: {lines:#?}");
     }
 }

@@ -219,3 +219,12 @@ fn with_use_first_pass_nothing_is_asked_behind_a_module_that_did() {
     assert_eq!(tried.code, Pam::Success, "{tried:?}");
     assert_eq!(tried.prompts().len(), 2);
 }
+
+#[test]
+fn whoever_is_exempt_is_exempt_whatever_has_become_of_the_store() {
+    let house = House::with_config("[policy]\nexempt = [\"bob\"]\n");
+    let users = house.path("/var/lib/pam-totp/users");
+    fs::rename(&users, users.with_file_name("away")).unwrap();
+    assert!(!is_asked(&house, "bob", HOME));
+    let _ = house.syslog().expect("not asked for bob: exempt");
+}

@@ -109,8 +109,8 @@ fn a_flood_of_wrong_codes_never_keeps_the_owner_out_where_he_is_new() {
         drop(login);
         // Typed in one answer, the same.
         let mut login = application.login("code", "alice");
-        let pair = [format!("{} {}", phone.in_steps(3), phone.in_steps(4))];
-        let outcome = login.from("198.51.100.99").authenticate(pair.iter());
+        let pair = phone.pair_in_steps(3);
+        let outcome = login.from("198.51.100.99").authenticate([&pair]);
         assert_eq!(outcome.code, Pam::Success, "{outcome:?}");
     });
     assert_eq!(house.admin_json(&["show", "alice", "--json"])["codes_required"], 2);

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use pam_totp_tests::{Application, FirstFactor, House, Login, PASSWORD, Pam, Sshd};
+use pam_totp_tests::{Application, Decider, FirstFactor, House, Login, PASSWORD, Pam, Plan, Sshd};
 use serde_json::Value;
 
 use crate::{CODE, NEXT};
@@ -148,9 +148,10 @@ fn a_lost_state_voids_them() {
     assert_eq!(log_in(&house, &[&fresh[0]]), Pam::Success);
 }
 
+/// The daemon decides: `totpd --once` in a mount namespace of its caller's, as this house is one, denies before any of this.
 #[test]
 fn none_is_accepted_while_the_disk_cannot_be_written_and_none_is_used_up_by_that() {
-    let house = House::build();
+    let house = House::from_plan(&Plan { decided_by: Decider::Daemon, ..Plan::default() });
     house.mount_small_state();
     let codes = enrolled(&house);
     let bypass = house.admin_json(&["bypass-code", "alice", "--json"]);

@@ -35,6 +35,10 @@ fn fingerprint(house: &House) -> String {
 
 /// Remembers the clients' key for alice as the account phase does, `days_ago`.
 fn remember(house: &House, days_ago: i64) {
+    remember_key(house, &fingerprint(house), "-", days_ago);
+}
+
+fn remember_key(house: &House, fingerprint: &str, network: &str, days_ago: i64) {
     let time = |days: i64| {
         let when = format!("{days} days");
         house.run("date", &["-u", "-d", &when, "+%Y-%m-%dT%H:%M:%SZ"]).trim().to_string()
@@ -43,9 +47,8 @@ fn remember(house: &House, days_ago: i64) {
     let enrollment = record.split("enrollment = \"").nth(1).unwrap().split('"').next().unwrap();
     let (added, until) = (time(-days_ago), time(30 - days_ago));
     let list = format!(
-        "pam-totp remembered 1\n{} added={added} used={added} until={until} network=- \
-         enrollment={enrollment}\n",
-        fingerprint(house)
+        "pam-totp remembered 1\n{fingerprint} added={added} used={added} until={until} network={network} \
+         enrollment={enrollment}\n"
     );
     write_list(house, &list);
 }
@@ -201,4 +204,71 @@ fn sudo_and_su_ask_whatever_their_callers_environment_says() {
     sudo.expect("password for alice: ").type_line(PASSWORD).expect(CODE);
     let mut su = house.terminal_as("bob", "env", &[&info, "su", "alice", "-c", "id"]);
     su.expect("Password: ").type_line(PASSWORD).expect(CODE);
+}
+
+/// From `ssh-keygen -t ed25519`; the fingerprint from `ssh-keygen -l`.
+const INFO: &str =
+    "publickey ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIK/YLGEcZSiwYudEwnmTZQsafYwXvFRwK3YrMC30jy1h\n";
+const FINGERPRINT: &str = "SHA256:Bl3ZYjbXJVh9j8AjdIaQSIasl1xx4iy/bkvPoxp/Y1E";
+
+/// A house whose service `code` remembers, as these keys have it; alice comes from 192.0.2.1 with a key of hers that is
+/// remembered since a day ago.
+fn remembering(keys: &str) -> House {
+    let house = House::with_config(keys);
+    let _phone = house.enroll("alice");
+    remember_key(&house, FINGERPRINT, "192.0.2.0/24", 1);
+    house
+}
+
+const BY_CODE: &str = "[remember]\ndays = 30\nservices = [\"code\"]\n";
+
+/// Whether libpam with sshd's information about a verified key asks.
+fn asks(house: &House, from: &str) -> bool {
+    let mut application = house.application();
+    let mut login = application.login("code", "alice");
+    let outcome = login.from(from).variable("SSH_AUTH_INFO_0", INFO).authenticate([""; 0]);
+    !outcome.prompts().is_empty()
+}
+
+#[test]
+fn the_environment_of_the_process_names_no_key() {
+    let house = remembering(BY_CODE);
+    assert!(!asks(&house, "192.0.2.1"));
+    let mut application = house.application_with(&[("SSH_AUTH_INFO_0", INFO)]);
+    assert_eq!(application.login("code", "alice").authenticate([""; 0]).prompts(), [CODE]);
+}
+
+#[test]
+fn a_service_that_does_not_remember_asks() {
+    for keys in ["", "[remember]\ndays = 30\n", "[remember]\ndays = 0\nservices = [\"code\"]\n"] {
+        assert!(asks(&remembering(keys), "192.0.2.1"), "{keys}");
+    }
+}
+
+#[test]
+fn where_the_network_counts_another_one_is_asked() {
+    let house = remembering(&format!("{BY_CODE}same_network = true\n"));
+    assert!(!asks(&house, "192.0.2.1"));
+    assert!(asks(&house, "198.51.100.1"));
+    assert!(asks(&house, "desk.example.com"));
+}
+
+#[test]
+fn a_device_lets_nobody_in_whose_record_is_damaged() {
+    let house = remembering(BY_CODE);
+    let record = house.path("/var/lib/pam-totp/users/alice.toml");
+    let text = fs::read_to_string(&record).unwrap();
+    fs::write(&record, text.replace("enrolled", "enrold")).unwrap();
+    assert!(asks(&house, "192.0.2.1"));
+}
+
+#[test]
+fn a_use_is_noted_a_day_later() {
+    let house = remembering(BY_CODE);
+    let list = house.path("/var/lib/pam-totp/remembered/alice");
+    let used =
+        |text: &str| text.split("used=").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+    let before = used(&fs::read_to_string(&list).unwrap());
+    assert!(!asks(&house, "192.0.2.1"));
+    assert_ne!(used(&fs::read_to_string(&list).unwrap()), before);
 }

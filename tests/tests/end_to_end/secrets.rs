@@ -1,5 +1,5 @@
 //! Secrets in the memory of the program around the module: none once a login is over. All that the process could write to is
-//! searched, and a core of it.
+//! searched, and a core of it. Keys are in totpd alone; what is typed and shown passes through.
 
 use std::fs;
 
@@ -96,7 +96,8 @@ fn no_secret_is_left_in_memory_whatever_became_of_the_login() {
     let document = house.admin_json(&["enroll", "alice", "--json", "--no-confirm"]);
     let phone = Phone::new(document["secret"].as_str().unwrap());
     let recovery = document["recovery_codes"][0].as_str().unwrap().to_string();
-    let mut application = house.application();
+    // Bound when it starts: binding a function at its first call leaves its arguments' registers on the stack.
+    let mut application = house.application_with(&[("LD_BIND_NOW", "1")]);
     let right = phone.in_steps(-1);
     let (wrong, three) = (phone.wrong(0), [2, 3, 4].map(|step| phone.in_steps(step)).concat());
     let logins: [(&str, Vec<String>, Pam); 6] = [
@@ -139,27 +140,4 @@ fn found_in_a_core(
     let found = Memory::of_core(core.as_ref()).finds(needles);
     fs::remove_file(core).unwrap();
     found
-}
-
-#[test]
-fn a_damaged_record_leaves_nothing_of_itself_in_memory() {
-    let house = House::build();
-    let phone = house.enroll("alice");
-    let path = house.path("/var/lib/pam-totp/users/alice.toml");
-    let text = fs::read_to_string(&path).unwrap();
-    let mut application = house.application();
-    for (what, damaged) in [
-        ("an unknown key", format!("{text}noise = 1\n")),
-        ("no TOML", format!("{text}noise\n")),
-        ("another type", text.replace("digits = 6", "digits = \"6\"")),
-        ("a bad secret", text.replace("secret = \"", "secret = \"1")),
-    ] {
-        fs::write(&path, damaged).unwrap();
-        let answers = [phone.now(), phone.in_steps(1)];
-        let memory = after(&mut application, "alice", &answers, Pam::AuthErr);
-        let mut needles = of_secret("alice", &phone);
-        needles.extend(of_codes(&answers));
-        let found = memory.finds(&needles);
-        assert!(found.is_empty(), "{what}:\n{}", found.join("\n"));
-    }
 }

@@ -1,13 +1,11 @@
 /*
- * Preloaded into a program: one of its calls fails, from there on all of them, or it ends there; or what it does to files
- * is written down. Where the program is a PAM application, only what happens inside pam_authenticate counts.
+ * Preloaded into a program: one of its calls fails, from there on all of them, or it ends there.
  *
  *   MISFORTUNE          "files" (calls on the project's own files), "memory" (allocations)
  *   MISFORTUNE_AT       the call that fails, counted from 1; 0: none, they are only counted
  *   MISFORTUNE_HOW      errno of a call on files; "kill": the process is killed in its place
- *   MISFORTUNE_LASTING  set: every later call fails too
- *   MISFORTUNE_START    set: counts from the start of the program
- *   MISFORTUNE_REPORT   file for the number of calls counted
+ *   MISFORTUNE_REPORT   file for the number of calls counted, written at the end of the program
+ *   MISFORTUNE_CONTROL  a file that says all this of a program that goes on: a `struct control`, whatever was said before
  *   MISFORTUNE_RANDOM   errno of getrandom(2), by a filter of the kernel's
  */
 #include <dlfcn.h>
@@ -15,22 +13,30 @@
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <security/pam_appl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 static enum { NOTHING, FILES, MEMORY } what;
-static long at, counted, how;
-static int lasting, armed, killing, from_start;
 static char report[256];
+
+/* Shared with the test where it is a file's; numbers of the machine's own, in this order. */
+static struct control {
+    long armed;   /* 0: nothing is counted, and nothing fails */
+    long at;
+    long how;     /* errno */
+    long killing; /* the process is killed */
+    long lasting; /* every later call fails too */
+    long counted;
+} own, *control = &own;
 
 static void keep_from_random(long error)
 {
@@ -45,29 +51,41 @@ static void keep_from_random(long error)
         abort();
 }
 
+static void share_control(const char *path)
+{
+    int fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_CLOEXEC);
+    void *shared = fd < 0 ? MAP_FAILED : mmap(NULL, sizeof own, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (shared == MAP_FAILED)
+        abort();
+    syscall(SYS_close, fd);
+    control = shared;
+}
+
 __attribute__((constructor)) static void begin(void)
 {
     const char *text = getenv("MISFORTUNE");
     if (text)
         what = !strcmp(text, "files") ? FILES : MEMORY;
     if ((text = getenv("MISFORTUNE_AT")))
-        at = atol(text);
+        own.at = atol(text);
     if ((text = getenv("MISFORTUNE_HOW"))) {
-        killing = !strcmp(text, "kill");
-        how = atol(text);
+        own.killing = !strcmp(text, "kill");
+        own.how = atol(text);
     }
-    if ((text = getenv("MISFORTUNE_REPORT")))
+    if ((text = getenv("MISFORTUNE_REPORT"))) {
         snprintf(report, sizeof report, "%s", text);
-    lasting = getenv("MISFORTUNE_LASTING") != NULL;
-    armed = from_start = getenv("MISFORTUNE_START") != NULL;
+        own.armed = 1;
+    }
+    if ((text = getenv("MISFORTUNE_CONTROL")))
+        share_control(text);
     if ((text = getenv("MISFORTUNE_RANDOM")))
         keep_from_random(atol(text));
 }
 
-static void tell(void)
+__attribute__((destructor)) static void end(void)
 {
     char number[32];
-    int length = snprintf(number, sizeof number, "%ld\n", counted);
+    int length = snprintf(number, sizeof number, "%ld\n", control->counted);
     int fd;
     if (!*report || (fd = (int)syscall(SYS_openat, AT_FDCWD, report, O_WRONLY | O_CREAT | O_TRUNC, 0600)) < 0)
         return;
@@ -75,37 +93,19 @@ static void tell(void)
     syscall(SYS_close, fd);
 }
 
-__attribute__((destructor)) static void end(void)
-{
-    if (from_start)
-        tell();
-}
-
 /* Whether this call is the one that fails. */
 static int strikes(int kind)
 {
-    if (!armed || (int)what != kind)
+    long count;
+    if (!control->armed || (int)what != kind)
         return 0;
-    counted++;
-    if (at == 0 || counted < at || (counted > at && !lasting))
+    count = __atomic_add_fetch(&control->counted, 1, __ATOMIC_SEQ_CST);
+    if (control->at == 0 || count < control->at || (count > control->at && !control->lasting))
         return 0;
-    if (killing)
+    if (control->killing)
         kill(getpid(), SIGKILL);
-    errno = (int)how;
+    errno = (int)control->how;
     return 1;
-}
-
-/* --- a PAM application ------------------------------------------------------------------------------------------- */
-
-int pam_authenticate(pam_handle_t *pam, int flags)
-{
-    union { void *p; int (*f)(pam_handle_t *, int); } real = { .p = dlsym(RTLD_NEXT, "pam_authenticate") };
-    int code;
-    armed = 1;
-    code = real.f(pam, flags);
-    armed = 0;
-    tell();
-    return code;
 }
 
 /* --- allocations ------------------------------------------------------------------------------------------------- */
@@ -142,7 +142,7 @@ static int fd_is_ours(int fd)
 {
     char link[64], path[512];
     ssize_t length;
-    if (!armed || what != FILES)
+    if (!control->armed || what != FILES)
         return 0;
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     length = readlink(link, path, sizeof path - 1);
@@ -154,7 +154,7 @@ static int fd_is_ours(int fd)
 
 static int name_is_ours(int directory, const char *name)
 {
-    if (!armed || what != FILES || !name)
+    if (!control->armed || what != FILES || !name)
         return 0;
     return *name == '/' ? is_ours(name) : directory != AT_FDCWD && fd_is_ours(directory);
 }

@@ -106,7 +106,7 @@ impl Snapshot {
     pub fn of(house: &House, user: &str) -> Self {
         let on_disk = house.path("/var/lib/pam-totp/state").join(user);
         let bytes = fs::read(&on_disk).unwrap();
-        Self { on_disk, bytes, in_memory: house.path("/run/pam-totp").join(user) }
+        Self { on_disk, bytes, in_memory: house.path("/run/pam-totp/state").join(user) }
     }
 
     pub fn put_back(&self) {
