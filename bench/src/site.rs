@@ -179,6 +179,7 @@ pub fn settle(
     let config = inside.join("ours/config.toml");
     write(&house.path(&config), &settings(&inside.join("ours"), &format!("/run/{site}")));
     let config = config.to_str().unwrap();
+    house.run("totp-admin", &["--config", config, "init"]);
     let mut oath = String::new();
     let mut settled = Vec::new();
     for user in people {
@@ -209,14 +210,10 @@ pub fn settle(
     settled
 }
 
-// Nothing in /run: what is there comes into being when the disk can't be written, and is gone with a restart.
 fn make_directories(directory: &Path) {
-    let below = ["users", "state", "outbox", "notices", "remembered"];
-    let below = below.map(|d| format!("ours/state/{d}"));
-    let here = ["ours/log", "google", "limited", "oath", "scratch"].map(str::to_string);
     let mut make = fs::DirBuilder::new();
     make.mode(0o700).recursive(true);
-    for name in below.into_iter().chain(here) {
+    for name in ["ours", "google", "limited", "oath", "scratch"] {
         make.create(directory.join(name)).unwrap();
     }
 }
@@ -233,8 +230,9 @@ fn settings(directory: &Path, run: &str) -> String {
 fn copy_for_once(house: &House, site: &str, directory: &Path) {
     let [ours, once] = ["ours", "once"].map(|name| directory.join(name));
     house.run("cp", &["-a", ours.to_str().unwrap(), once.to_str().unwrap()]);
-    let config = house.path(once.join("config.toml"));
-    fs::write(config, settings(&once, &format!("/run/once-{site}"))).unwrap();
+    let config = once.join("config.toml");
+    fs::write(house.path(&config), settings(&once, &format!("/run/once-{site}"))).unwrap();
+    house.run("totp-admin", &["--config", config.to_str().unwrap(), "init"]);
 }
 
 /// Every stack has `pam_permit` in its account part, as every real one has another module there: google-authenticator and
