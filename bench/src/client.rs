@@ -96,9 +96,9 @@ impl Task<'_> {
 /// How long something took, in nanoseconds of the monotonic clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timing {
-    /// What `pam_authenticate` returned.
+    /// What the last of the calls returned that was made.
     pub code: i32,
-    /// `pam_start`, `pam_authenticate` and `pam_end` together.
+    /// From `pam_start` to `pam_end`: authentication, account, credentials.
     pub whole: u64,
     /// The module's own time up to each prompt, from the answer before, and up to its return.
     /// Empty for a program of its own.
@@ -129,7 +129,7 @@ impl Timing {
 /// What a login added to the memory of its process, in KiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Weight {
-    /// What `pam_authenticate` returned.
+    /// What the last of the calls returned that was made.
     pub code: i32,
     /// Resident, shared pages of libraries included.
     pub resident: i64,

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! PAGE is a file with the two marks of [`page`], between which the tables are put. MEASURE is the name of one question
-//! (see `measures.rs`), whose tables are printed alone. Which module is measured `PAM_TOTP_MODULE`, `TOTP_ADMIN` and
-//! `TOTP_AGENT` say, as for the tests. `scripts/bench` is what a person runs.
+//! (see `measures.rs`), whose tables are printed alone. Which files are measured `PAM_TOTP_MODULE`, `TOTPD`,
+//! `TOTP_ADMIN` and `TOTP_AGENT` say, as for the tests. `scripts/bench` is what a person runs.
 
 #![forbid(unsafe_code)]
 // See lib.rs. What is said goes to standard output, what is going on to standard error.

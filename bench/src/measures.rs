@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use pam_totp_bench::site::{Enrolled, Module, Ticket, settle};
 use pam_totp_bench::{Client, Process, Programs, SUCCESS, Timing, Volume};
-use pam_totp_tests::{House, Plan};
+use pam_totp_tests::{Decider, House, Plan};
 
 use crate::report::Report;
 
@@ -37,7 +37,11 @@ impl Scene {
     pub(crate) fn build() -> Self {
         let people: Vec<String> = (0..PEOPLE).map(|nth| format!("person{nth:02}")).collect();
         let everybody = people.iter().cloned().chain([STRANGER.to_string()]).collect();
-        let house = House::from_plan(&Plan { people: everybody, ..Plan::default() });
+        let house = House::from_plan(&Plan {
+            people: everybody,
+            decided_by: Decider::Daemon,
+            ..Plan::default()
+        });
         let volumes = Volume::mount(&house);
         let programs = Programs::compile(&house);
         Self { house, programs, volumes, people }

@@ -77,13 +77,13 @@ impl Table {
     }
 }
 
-/// Median and 99th percentile of nanoseconds, in microseconds.
+/// Median and 90th percentile of nanoseconds, in microseconds.
 pub(crate) fn times(nanoseconds: &[f64]) -> String {
     let microseconds = |value: f64| grouped(value / 1_000.0);
     format!(
         "{} / {}",
         microseconds(median(nanoseconds)),
-        microseconds(percentile(nanoseconds, 0.99))
+        microseconds(percentile(nanoseconds, 0.9))
     )
 }
 

@@ -20,8 +20,10 @@ const NAMES_A_FILE: usize = 1_000;
 /// Whose module answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Module {
-    /// The module of this project.
+    /// The module of this project, with the daemon.
     Ours,
+    /// The same where no daemon answers: it starts `totpd --once`.
+    Once,
     /// google-authenticator's with `-t -d -w 3`: by time, no code twice, one step to either side.
     Google,
     /// The same with `-r 3 -R 30`: at most three logins in half a minute.
@@ -33,14 +35,16 @@ pub enum Module {
 }
 
 impl Module {
-    /// All that look at codes.
-    pub const REAL: [Self; 4] = [Self::Ours, Self::Google, Self::GoogleLimited, Self::Oath];
+    /// All there are.
+    const ALL: [Self; 6] =
+        [Self::Ours, Self::Once, Self::Google, Self::GoogleLimited, Self::Oath, Self::Empty];
 
     /// What it is called in tables.
     #[must_use]
     pub fn title(self) -> &'static str {
         match self {
-            Self::Ours => "pam_totp",
+            Self::Ours => "pam_totp + totpd",
+            Self::Once => "pam_totp + totpd --once",
             Self::Google => "google-authenticator",
             Self::GoogleLimited => "the same, rate limit",
             Self::Oath => "pam_oath",
@@ -51,6 +55,7 @@ impl Module {
     fn service(self, site: &str) -> String {
         match self {
             Self::Ours => format!("ours-{site}"),
+            Self::Once => format!("once-{site}"),
             Self::Google => format!("google-{site}"),
             Self::GoogleLimited => format!("limited-{site}"),
             Self::Oath => format!("oath-{site}"),
@@ -171,13 +176,10 @@ pub fn settle(
     let inside = volume.path(site);
     let directory = house.path(&inside);
     make_directories(&directory);
-    let settings = format!(
-        "[paths]\nstate_dir = \"{0}/state\"\nlog_file = \"{0}/log/notifications.jsonl\"\nrun_dir = \"/run/{site}\"\n",
-        inside.display()
-    );
-    write(&directory.join("config.toml"), &settings);
-    let config = inside.join("config.toml");
+    let config = inside.join("ours/config.toml");
+    write(&house.path(&config), &settings(&inside.join("ours"), &format!("/run/{site}")));
     let config = config.to_str().unwrap();
+    house.run("totp-admin", &["--config", config, "init"]);
     let mut oath = String::new();
     let mut settled = Vec::new();
     for user in people {
@@ -200,37 +202,61 @@ pub fn settle(
         oath.push_str(&oath_line(&filler(nth), "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"));
     }
     write(&directory.join("oath/users"), &oath);
-    fill(&directory.join("state"), people.len()..enrolled);
+    fill(&directory.join("ours/state"), people.len()..enrolled);
+    copy_for_once(house, site, &inside);
     // What was written for the first time must not be left for a login to bring to the disk.
     house.run("sync", &["--file-system", inside.to_str().unwrap()]);
     make_stacks(house, site, &inside);
     settled
 }
 
-// Nothing in /run: what is there comes into being when the disk can't be written, and is gone with a restart.
 fn make_directories(directory: &Path) {
-    let below = ["users", "state", "outbox", "notices", "remembered"].map(|d| format!("state/{d}"));
-    let here = ["log", "google", "limited", "oath", "scratch"].map(str::to_string);
     let mut make = fs::DirBuilder::new();
     make.mode(0o700).recursive(true);
-    for name in below.into_iter().chain(here) {
+    for name in ["ours", "google", "limited", "oath", "scratch"] {
         make.create(directory.join(name)).unwrap();
     }
 }
 
+/// A configuration with the state below `directory`.
+fn settings(directory: &Path, run: &str) -> String {
+    format!(
+        "[paths]\nstate_dir = \"{0}/state\"\nlog_file = \"{0}/log/notifications.jsonl\"\nrun_dir = \"{run}\"\n",
+        directory.display()
+    )
+}
+
+/// The same enrollments once more, so that a code that the daemon has seen is not spent for `totpd --once`.
+fn copy_for_once(house: &House, site: &str, directory: &Path) {
+    let [ours, once] = ["ours", "once"].map(|name| directory.join(name));
+    house.run("cp", &["-a", ours.to_str().unwrap(), once.to_str().unwrap()]);
+    let config = once.join("config.toml");
+    fs::write(house.path(&config), settings(&once, &format!("/run/once-{site}"))).unwrap();
+    house.run("totp-admin", &["--config", config.to_str().unwrap(), "init"]);
+}
+
+/// Every stack has `pam_permit` in its account part, as every real one has another module there: google-authenticator and
+/// pam_oath have no account hook, and ours ignores a login behind which nothing is left to do.
 fn make_stacks(house: &House, site: &str, directory: &Path) {
     let directory = directory.display();
     let google = "pam_google_authenticator.so user=root";
     let arguments = |module| match module {
-        Module::Ours => format!("pam_totp.so config={directory}/config.toml"),
+        Module::Ours => format!("pam_totp.so config={directory}/ours/config.toml"),
+        Module::Once => {
+            format!("pam_totp.so config={directory}/once/config.toml socket=/run/no-such-socket")
+        }
         Module::Google => format!("{google} secret={directory}/google/${{USER}}"),
         Module::GoogleLimited => format!("{google} secret={directory}/limited/${{USER}}"),
         Module::Oath => format!("pam_oath.so usersfile={directory}/oath/users window=1 digits=6"),
         Module::Empty => format!("{}/pam_empty.so", house.disk().display()),
     };
-    for module in Module::REAL.into_iter().chain([Module::Empty]) {
-        let line = format!("auth required {}\n", arguments(module));
-        house.stack(&module.service(site), &line);
+    for module in Module::ALL {
+        let line = arguments(module);
+        let mut stack = format!("auth required {line}\naccount required pam_permit.so\n");
+        if matches!(module, Module::Ours | Module::Once | Module::Empty) {
+            writeln!(stack, "account required {line}").unwrap();
+        }
+        house.stack(&module.service(site), &stack);
     }
 }
 

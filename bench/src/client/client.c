@@ -4,25 +4,30 @@
  *
  *   client CONFDIR
  *
- *   login SERVICE USER RHOST ANSWER...   in this process; RHOST may be "-" for none
- *   fork SERVICE USER RHOST ANSWER...    in a child of its own, to which no module is loaded yet
- *   exec SERVICE USER RHOST ANSWER...    in a program of its own: "CODE WHOLE", from its start to its end
- *   memory SERVICE USER RHOST ANSWER...  in this process: "CODE BEFORE AFTER BEFORE AFTER", the kilobytes
- *                                        that are resident, and of those the ones it has written to,
- *                                        before pam_start and before pam_end
- *   sync FILE                            overwrites 512 bytes at the file's beginning, fdatasync
+ *   login LOGIN    in this process
+ *   fork LOGIN     in a child process, to which no module is loaded yet
+ *   exec LOGIN     in a program of its own: "CODE WHOLE", from its start to its end
+ *   memory LOGIN   in this process: "CODE BEFORE AFTER BEFORE AFTER", the kilobytes that are resident, and
+ *                  of those the ones it has written to, before pam_start and before pam_end
+ *   sync FILE      overwrites 512 bytes at the file's beginning, fdatasync
  *
- *   client CONFDIR SERVICE USER RHOST ANSWER...   one login, and its code as the exit code
+ *   client CONFDIR LOGIN   one login, and its code as the exit code
+ *
+ * LOGIN is SERVICE USER RHOST ANSWER...; RHOST may be "-" for none.
  *
  * Before its clock starts, a process has looked the account up: sshd, su and sudo all do so in the process that
  * calls pam_start, so that the name service is loaded and set up whatever the module needs of it. A program of
  * its own does it at its start, as su does, within its time; every module's has it.
  *
- * A login is pam_start, pam_authenticate, pam_end, and answers "CODE WHOLE STEP...": libpam's code, the
- * time of all three calls, and of pam_authenticate the time up to each prompt and up to its return, so
- * that the last step is how long a refusal or an acceptance took after the last answer. Words are
- * separated by single spaces; in an answer, %XX is a byte. Prompts beyond the last answer get PAM_CONV_ERR.
- * The pause after a failure is left out: it is libpam's.
+ * A login is pam_start, pam_authenticate and, where that succeeds, pam_acct_mgmt and pam_setcred, then
+ * pam_end. Its answer is "CODE WHOLE STEP...": libpam's code, the time of all calls, and of
+ * pam_authenticate the time up to each prompt and up to its return, so that the last step is how long a
+ * refusal or an acceptance took after the last answer. Words are separated by single spaces; in an answer,
+ * %XX is a byte. Prompts beyond the last answer get PAM_CONV_ERR. The pause after a failure is left out: it
+ * is libpam's.
+ *
+ * The client ends at once if nothing listens at /dev/log: syslog(3) then opens the console at every line,
+ * and a module that writes one pays for it with a millisecond.
  */
 #define _GNU_SOURCE
 #include <security/pam_appl.h>
@@ -33,6 +38,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -151,6 +158,10 @@ static int log_in(const char *confdir, char **words, int count, struct login *lo
         login->since = now();
         code = pam_authenticate(pam, 0);
         step(login);
+        if (code == PAM_SUCCESS)
+            code = pam_acct_mgmt(pam, 0);
+        if (code == PAM_SUCCESS)
+            code = pam_setcred(pam, PAM_ESTABLISH_CRED);
         if (before_end)
             *before_end = memory();
         pam_end(pam, code);
@@ -230,6 +241,16 @@ static void in_a_program(char **line)
         puts("error exec");
 }
 
+static int syslog_listens(void)
+{
+    struct sockaddr_un log = {.sun_family = AF_UNIX, .sun_path = "/dev/log"};
+    int socket_ = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    int listens = socket_ >= 0 && connect(socket_, (struct sockaddr *)&log, sizeof log) == 0;
+    if (socket_ >= 0)
+        close(socket_);
+    return listens;
+}
+
 int main(int argc, char **argv)
 {
     static char line[LINE];
@@ -241,6 +262,10 @@ int main(int argc, char **argv)
     if (argc != 2) {
         fputs("usage: client CONFDIR [SERVICE USER RHOST ANSWER...]\n", stderr);
         return 2;
+    }
+    if (!syslog_listens()) {
+        fputs("nothing listens at /dev/log: what a module writes to syslog would cost a multiple\n", stderr);
+        return 3;
     }
     while (fgets(line, sizeof line, stdin)) {
         /* A program of its own is given them as they are, behind its name and its directory. */

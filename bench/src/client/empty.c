@@ -13,6 +13,12 @@ int pam_sm_authenticate(pam_handle_t *pam, int flags, int argc, const char **arg
     return code;
 }
 
+int pam_sm_acct_mgmt(pam_handle_t *pam, int flags, int argc, const char **argv)
+{
+    (void)pam, (void)flags, (void)argc, (void)argv;
+    return PAM_SUCCESS;
+}
+
 int pam_sm_setcred(pam_handle_t *pam, int flags, int argc, const char **argv)
 {
     (void)pam, (void)flags, (void)argc, (void)argv;

@@ -37,7 +37,7 @@ pub(crate) fn measure(scene: &Scene, report: &mut Report) {
     let mut head = vec!["system calls"];
     head.extend(MODULES.map(Module::title));
     let table = report
-        .table("System calls of one durable login in one process that is not the first:", &head);
+        .table("System calls of the program in which one durable login is made that is not its first; those of `totpd` are not among them:", &head);
     for (name, starts) in LINES {
         table.line(name, calls.each_ref().map(|calls| count(calls, starts).to_string()));
     }

@@ -35,7 +35,7 @@ pub(crate) fn measure(scene: &Scene, report: &mut Report) {
         "resident memory that the module adds to its process, above the empty one",
         ours - empty,
         " KiB",
-        Wanted::AtMost(1_024.0),
+        Wanted::AtMost(64.0),
     );
     let mut head = vec!["KiB"];
     head.extend(MODULES.map(Module::title));

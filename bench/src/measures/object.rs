@@ -29,7 +29,7 @@ pub(crate) fn measure(scene: &Scene, report: &mut Report) {
         .each_ref()
         .map(|names| names.iter().filter(|name| !HOOKS.contains(&name.as_str())).count());
     let [ours, ..] = sizes;
-    report.claim("the shared object", ours, " bytes", Wanted::AtMost(1_048_576.0));
+    report.claim("the shared object", ours, " bytes", Wanted::AtMost(65_536.0));
     #[allow(clippy::cast_precision_loss)]
     let others = foreign[0] as f64;
     report.claim("what it exports besides `pam_sm_*`", others, " names", Wanted::AtMost(0.0));

@@ -6,9 +6,10 @@
 //!
 //! Four houses at once, a process with libpam in each. Somebody of each case is tried in every round, in another order
 //! each time; what each try took, step by step, is compared with the same step of somebody who is enrolled, by Welch's
-//! t: over all tries, and over those that are not among the slowest tenth of both, which are the machine's. Which module is
-//! measured `PAM_TOTP_MODULE`, `TOTP_ADMIN` and `TOTP_AGENT` say; `PAM_TOTP_TRIES` says how many tries of each case (20,000).
-//! The tables go to standard output, as Markdown.
+//! t: over all tries, and over those that are not among the slowest tenth of both, which are the machine's. Which files are
+//! measured `PAM_TOTP_MODULE`, `TOTPD`, `TOTP_ADMIN` and `TOTP_AGENT` say; `PAM_TOTP_ONCE=1` has `totpd --once` decide instead of
+//! the daemon, in all houses. `PAM_TOTP_TRIES` says how many tries of each case (20,000). The tables go to standard output, as
+//! Markdown.
 //!
 //! | file | what it does |
 //! |---|---|
@@ -38,6 +39,7 @@ use std::fs;
 use std::thread;
 use std::time::Instant;
 
+use pam_totp_tests::Decider;
 use questions::Question;
 use table::{Comparison, Told};
 
@@ -56,8 +58,12 @@ fn main() {
         let running: Vec<_> = lanes.iter().map(|lane| scope.spawn(|| asked(lane))).collect();
         running.into_iter().flat_map(|lane| lane.join().expect("a house that stands")).collect()
     });
+    let decider = match Decider::usual() {
+        Decider::Daemon => "totpd",
+        Decider::Once => "totpd --once",
+    };
     println!(
-        "Took {:.0} s. Load {before} before, {} after.\n",
+        "Decided by `{decider}`. Took {:.0} s. Load {before} before, {} after.\n",
         begin.elapsed().as_secs_f64(),
         load()
     );

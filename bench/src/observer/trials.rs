@@ -35,12 +35,11 @@ pub(crate) fn tried(question: &Question) -> Vec<Sample> {
     let house = House::from_plan(&Plan { people, config, ..Plan::default() });
     let programs = Programs::compile(&house);
     let mut client = Client::start(&house, &programs);
-    house.stack(SERVICE, "auth required pam_totp.so nodelay\n");
+    house.stack(SERVICE, &stack(""));
     for case in question.cases {
         case.settle(&house, &mut client, SERVICE);
     }
-    let line = format!("auth required pam_totp.so nodelay {}\n", question.arguments);
-    house.stack(SERVICE, &line);
+    house.stack(SERVICE, &stack(question.arguments));
     let mut samples: Vec<Sample> = question
         .cases
         .iter()
@@ -60,6 +59,10 @@ pub(crate) fn tried(question: &Question) -> Vec<Sample> {
         budgets.get_or_insert_with(|| Budgets::of(&house)).give_back();
     }
     samples
+}
+
+fn stack(arguments: &str) -> String {
+    format!("auth required pam_totp.so nodelay {arguments}\naccount required pam_permit.so\n")
 }
 
 /// One login that is to be made.
