@@ -299,7 +299,8 @@ impl Login<'_> {
         self.item("rhost", rhost)
     }
 
-    /// Sets `rhost`, `tty` or `ruser`, which a client or a caller may have a hand in.
+    /// Sets `rhost`, `tty` or `ruser`, which a client or a caller may have a hand in; or `user`, as a program may that learns
+    /// only later who logs in.
     pub fn item(&mut self, name: &str, value: &str) -> &mut Self {
         self.application.command(&format!("item {name} {}", encode(value)));
         self

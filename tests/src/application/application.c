@@ -2,7 +2,7 @@
  * A PAM application for tests: does what it is told line by line on standard input and says on standard
  * output what the modules asked, said and returned. It decides nothing itself.
  *
- *   start SERVICE USER      pam_start             item rhost|tty|ruser VALUE   pam_set_item
+ *   start SERVICE USER      pam_start             item rhost|tty|ruser|user VALUE   pam_set_item
  *   putenv NAME=VALUE       pam_putenv            limit-file-size BYTES        setrlimit, SIGXFSZ ignored
  *   auth|acct|cred FLAGS    the calls             end                          pam_end
  *   gate PATH               from now on, before a call and after each answer, waits while somebody else holds flock on PATH
@@ -169,7 +169,10 @@ static int start(char *service, char *user)
 
 static int item(const char *name, char *value)
 {
-    int type = !strcmp(name, "rhost") ? PAM_RHOST : !strcmp(name, "tty") ? PAM_TTY : PAM_RUSER;
+    int type = !strcmp(name, "rhost")  ? PAM_RHOST
+               : !strcmp(name, "tty")  ? PAM_TTY
+               : !strcmp(name, "user") ? PAM_USER
+                                       : PAM_RUSER;
     decode(value);
     return pam_set_item(pam, type, value);
 }
