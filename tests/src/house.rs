@@ -9,7 +9,7 @@ use std::fs;
 use std::io::{self, BufRead, BufReader, Read as _};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Output, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
@@ -190,7 +190,7 @@ impl House {
     ///
     /// If it does not listen.
     pub fn start_daemon_by(&mut self, variables: &[(&str, &str)], by: &[&str]) {
-        if self.daemon.is_some() {
+        if self.daemon.is_some() && !self.daemon_has_ended() {
             self.end_daemon(Signal::SIGKILL);
         }
         let mut command = self.command_with(variables);
@@ -217,13 +217,49 @@ impl House {
         Pid::from_raw(i32::try_from(daemon.id()).expect("a process id"))
     }
 
+    /// Whether `totpd` was started and has ended.
+    ///
+    /// # Panics
+    ///
+    /// If it was not started.
+    pub fn daemon_has_ended(&mut self) -> bool {
+        let daemon = self.daemon.as_mut().expect("totpd was started");
+        daemon.try_wait().expect("it can be waited for").is_some()
+    }
+
+    /// The processes of `totpd --once` in the house.
+    ///
+    /// # Panics
+    ///
+    /// Without `/proc`.
+    #[must_use]
+    pub fn helpers(&self) -> Vec<Pid> {
+        let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/mnt")).ok();
+        let ours = namespace(&self.keeper.id().to_string());
+        let entries = fs::read_dir("/proc").unwrap().flatten();
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        let is_helper = |pid: &String| {
+            let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            command == b"totpd\0--once\0" && namespace(pid) == ours
+        };
+        names.filter(is_helper).filter_map(|pid| pid.parse().ok().map(Pid::from_raw)).collect()
+    }
+
     /// Ends `totpd` with a signal, and waits for its end.
     pub fn end_daemon(&mut self, signal: Signal) {
         let pid = self.daemon_pid();
         kill(pid, signal).expect("totpd runs");
-        if let Some(mut daemon) = self.daemon.take() {
-            daemon.wait().expect("totpd ends");
-        }
+        let _ = self.end_of_daemon();
+    }
+
+    /// Waits for the end of `totpd`, which another one has seen to.
+    ///
+    /// # Panics
+    ///
+    /// If it was not started, or does not end.
+    pub fn end_of_daemon(&mut self) -> ExitStatus {
+        let mut daemon = self.daemon.take().expect("totpd was started");
+        crate::eventually("totpd ends", || daemon.try_wait().expect("it can be waited for"))
     }
 
     /// The path by which a file of the house is reached from outside.

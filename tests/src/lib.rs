@@ -23,6 +23,7 @@ mod accounts;
 mod agent;
 mod application;
 mod built;
+mod freezer;
 mod house;
 mod mail;
 mod memory;
@@ -33,20 +34,23 @@ mod sms;
 mod ssh;
 mod syslog;
 mod terminal;
+mod tracer;
 
 pub use accounts::{PASSWORD, Person};
 pub use agent::Agent;
 pub use application::{Answer, Application, Heard, Login, Outcome, Pam};
+pub use freezer::Freezer;
 pub use house::{Decider, House, Plan, ROOT_SOCKET, STATE, USER_SOCKET};
 pub use mail::{MailServer, program};
 pub use memory::{Memory, Needle};
-pub use module::{Module, hello};
+pub use module::{Module, hello, hello_from};
 pub use phone::Phone;
 pub use screen::{Screen, Theme};
 pub use sms::SmsGateway;
 pub use ssh::{Client, FirstFactor, Sshd};
 pub use syslog::Syslog;
 pub use terminal::Terminal;
+pub use tracer::Tracer;
 
 use std::time::Duration;
 

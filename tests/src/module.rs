@@ -70,19 +70,29 @@ impl Module {
 /// A hello about a user, as the module of a program of root sends it.
 #[must_use]
 pub fn hello(hook: Hook, user: &str) -> Vec<u8> {
-    let user = std::ffi::CString::new(user).unwrap();
+    hello_from(hook, user, 0, "192.0.2.1")
+}
+
+/// The same for a caller with this real uid (not root's under `su` and `sudo`), and a login from there.
+///
+/// # Panics
+///
+/// For a text that has no room.
+#[must_use]
+pub fn hello_from(hook: Hook, user: &str, real_uid: u32, rhost: &str) -> Vec<u8> {
+    let [user, rhost] = [user, rhost].map(|text| std::ffi::CString::new(text).unwrap());
     let hello = Outgoing {
         version: limits::HIGHEST_VERSION,
         hook,
         flags: 0,
-        real_uid: 0,
+        real_uid,
         login_uid: None,
         audit_session: None,
         stdout_is_terminal: false,
         stderr_is_terminal: false,
         user: Some(&user),
         service: Some(c"code"),
-        rhost: Some(c"192.0.2.1"),
+        rhost: Some(&rhost),
         tty: Some(c"ssh"),
         ruser: None,
         arguments: [c"nodelay"],

@@ -100,9 +100,11 @@ impl Syslog {
     }
 }
 
-/// `<83>Nov 21 17:00:00 sshd[1]: text` without priority and date.
+/// `<83>Nov 21 17:00:00 sshd[1]: text` without priority and date; some programs leave the date to the collector.
 fn strip(datagram: &str) -> String {
     const DATE: usize = "Nov 21 17:00:00 ".len();
     let after = datagram.split_once('>').map_or(datagram, |(_, after)| after);
-    after.get(DATE..).unwrap_or(after).trim_end_matches(['\n', '\0']).to_string()
+    let is_dated = [3, 6, 15].iter().all(|at| after.as_bytes().get(*at) == Some(&b' '));
+    let text = if is_dated { after.get(DATE..).unwrap_or(after) } else { after };
+    text.trim_end_matches(['\n', '\0']).to_string()
 }

@@ -101,6 +101,18 @@ impl Terminal {
         self.shown.replace('\r', "")
     }
 
+    /// Finds the first of several texts in what the program has shown by now, behind all that was expected before.
+    pub fn look_for(&mut self, texts: &[&str]) -> Option<usize> {
+        self.read_some(Duration::from_millis(1));
+        self.find(texts)
+    }
+
+    /// Whether the program has ended, as far as it has been read.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.ended
+    }
+
     /// The process on the terminal.
     #[must_use]
     pub fn pid(&self) -> u32 {

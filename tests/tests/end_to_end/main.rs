@@ -14,12 +14,16 @@
 //! | `policies` | who is asked at all; the arguments on a PAM line |
 //! | `prior_vulnerabilities` | what other modules got wrong |
 //! | `races` | many at once: one code, many users, a flood |
+//! | `daemon_killed` | totpd killed at each message and each call on files, stopped, ended, and beside `totpd --once` |
 //! | `faults` | records and directories that can't be trusted |
 //! | `disks` | full, read-only, limited; a lock that is held |
+//! | `callers_own_su` | what users do to their own `su` beside the logins of others |
 //! | `clocks` | servers and phones that are off |
+//! | `floods` | thousands of conversations of one caller beside a login of another |
 //! | `hosts` | what the program around the module notices: panics, leaks, descriptors |
 //! | `houses` | that nothing of a test is seen outside of its house |
 //! | `installation` | what `make install` puts where |
+//! | `later_hooks` | account and setcred behind a refusal, without auth, and without a daemon |
 //! | `long_lived` | that hundreds of logins use nothing up in a program, and change nothing about it |
 //! | `names` | accounts with odd names |
 //! | `notifications` | that people are told by mail, whatever fails meanwhile |
@@ -42,12 +46,15 @@ mod account_phase;
 mod administration;
 mod attack;
 mod bypass;
+mod callers_own_su;
 mod chance;
 mod clocks;
+mod daemon_killed;
 mod disks;
 mod doors;
 mod enrollment_at_login;
 mod faults;
+mod floods;
 mod hosts;
 mod houses;
 mod identity;
@@ -55,6 +62,7 @@ mod installation;
 mod killed_commands;
 mod kills;
 mod last_good;
+mod later_hooks;
 mod limits;
 mod long_lived;
 mod misfortune;

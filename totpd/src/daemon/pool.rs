@@ -2,6 +2,7 @@
 //! handed over and never waits for a thread that waits for a person.
 
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -34,6 +35,8 @@ pub(super) struct Pool {
     socket: OwnedFd,
     shared: Arc<Shared>,
     counts: Mutex<Counts>,
+    /// Whether the last connection could not be accepted: said once, for as long as it lasts.
+    fails: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -48,7 +51,12 @@ impl Pool {
     /// # Errors
     /// Where there can't be one.
     pub(super) fn start(socket: OwnedFd, shared: &Arc<Shared>) -> std::io::Result<()> {
-        let pool = Self { socket, shared: Arc::clone(shared), counts: Mutex::default() };
+        let pool = Self {
+            socket,
+            shared: Arc::clone(shared),
+            counts: Mutex::default(),
+            fails: AtomicBool::default(),
+        };
         let pool = Arc::new(pool);
         pool.lock().waiting = 1;
         pool.spawn()
@@ -66,10 +74,11 @@ impl Pool {
             let socket = match accept_with(&self.socket, SocketFlags::CLOEXEC) {
                 Ok(socket) => socket,
                 Err(errno) => {
-                    after(errno);
+                    self.after(errno);
                     continue;
                 }
             };
+            self.fails.store(false, Ordering::Relaxed);
             let others_wait = self.begin();
             self.attend(Connection::new(socket), others_wait);
             if !self.end() {
@@ -125,18 +134,19 @@ impl Pool {
         });
     }
 
+    /// A connection that was given up before it was accepted is nothing; where descriptors are short, some are free again
+    /// soon.
+    fn after(&self, errno: Errno) {
+        if matches!(errno, Errno::INTR | Errno::CONNABORTED) {
+            return;
+        }
+        if !self.fails.swap(true, Ordering::Relaxed) {
+            journal::error(&format!("accept: {errno}; logins wait until that is over"));
+        }
+        thread::sleep(PAUSE);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Counts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A connection that was given up before it was accepted is nothing; where descriptors are short, some are free again soon.
-fn after(errno: Errno) {
-    match errno {
-        Errno::INTR | Errno::CONNABORTED => {}
-        errno => {
-            journal::error(&format!("accept: {errno}"));
-            thread::sleep(PAUSE);
-        }
     }
 }

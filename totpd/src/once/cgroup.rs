@@ -1,19 +1,26 @@
 //! Leaves the control groups of the caller (cgroups(7)): a user may freeze a group of their own, or leave it no memory.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 const MOUNT: &str = "/sys/fs/cgroup";
 
+const GROUPS: &str = "/proc/self/cgroup";
+
 /// Moves this process to the top of each hierarchy. Whether it is out of every group that it was in.
 pub(super) fn leave() -> bool {
-    let Ok(groups) = fs::read_to_string("/proc/self/cgroup") else {
-        return !Path::new("/proc/self/cgroup").exists() && Path::new("/proc/self").exists();
+    let Ok(groups) = fs::read_to_string(GROUPS) else {
+        return !Path::new(GROUPS).exists() && Path::new("/proc/self").exists();
     };
-    let all_left =
-        groups.lines().filter_map(Membership::parse).map(|membership| membership.leave());
-    // Each hierarchy is tried, whatever became of the others.
-    all_left.fold(true, |all, left| all & left)
+    // Each hierarchy is tried, whatever becomes of the others.
+    for membership in groups.lines().filter_map(Membership::parse) {
+        membership.leave();
+    }
+    // What was written may have gone elsewhere: the kernel says what came of it.
+    fs::read_to_string(GROUPS).is_ok_and(|groups| {
+        groups.lines().filter_map(Membership::parse).all(|membership| membership.is_at_the_top())
+    })
 }
 
 /// A line of `/proc/self/cgroup`: `7:freezer:/user`, or `0::/user.slice` for version 2.
@@ -29,9 +36,19 @@ impl<'a> Membership<'a> {
         Some(Self { controllers: fields.next()?, group: fields.next()? })
     }
 
-    fn leave(&self) -> bool {
+    fn is_at_the_top(&self) -> bool {
         self.group == "/"
-            || self.tops().iter().any(|top| fs::write(top.join("cgroup.procs"), "0").is_ok())
+    }
+
+    fn leave(&self) {
+        if self.is_at_the_top() {
+            return;
+        }
+        for top in self.tops() {
+            // Never made: on a file system of another kind, a file of this name would be one like any other.
+            let procs = File::options().write(true).open(top.join("cgroup.procs"));
+            let _ = procs.and_then(|mut procs| procs.write_all(b"0")); // there may be none there
+        }
     }
 
     /// Where the top of this hierarchy may be mounted.
@@ -59,8 +76,8 @@ mod tests {
     }
 
     #[test]
-    fn a_process_at_the_top_has_nothing_to_leave() {
-        assert!(Membership { controllers: "pids", group: "/" }.leave());
-        assert!(!Membership { controllers: "no-such-controller", group: "/x" }.leave());
+    fn a_process_is_out_of_a_group_only_at_the_top() {
+        assert!(Membership { controllers: "pids", group: "/" }.is_at_the_top());
+        assert!(!Membership { controllers: "pids", group: "/x" }.is_at_the_top());
     }
 }
