@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 const MOUNT: &str = "/sys/fs/cgroup";
@@ -23,6 +24,13 @@ pub(super) fn leave() -> bool {
     })
 }
 
+/// Whether all groups that this process is in are root's alone, so that no other user freezes or limits them.
+pub(super) fn are_roots() -> bool {
+    fs::read_to_string(GROUPS).is_ok_and(|groups| {
+        groups.lines().all(|line| Membership::parse(line).is_some_and(|one| one.is_roots()))
+    })
+}
+
 /// A line of `/proc/self/cgroup`: `7:freezer:/user`, or `0::/user.slice` for version 2.
 #[derive(Debug, PartialEq, Eq)]
 struct Membership<'a> {
@@ -38,6 +46,19 @@ impl<'a> Membership<'a> {
 
     fn is_at_the_top(&self) -> bool {
         self.group == "/"
+    }
+
+    /// Each directory from the top of the hierarchy to the group. One that can't be looked at is not root's.
+    fn is_roots(&self) -> bool {
+        let is_roots = |path: &Path| {
+            fs::symlink_metadata(path)
+                .is_ok_and(|found| found.uid() == 0 && found.mode() & 0o022 == 0)
+        };
+        self.is_at_the_top()
+            || self.tops().iter().any(|top| {
+                let group = top.join(self.group.trim_start_matches('/'));
+                group.ancestors().take_while(|path| path.starts_with(top)).all(is_roots)
+            })
     }
 
     fn leave(&self) {
@@ -73,6 +94,12 @@ mod tests {
         assert_eq!(tops("7:freezer:/mallory"), [Path::new("/sys/fs/cgroup/freezer")]);
         assert_eq!(tops("1:name=systemd:/a:b"), [Path::new("/sys/fs/cgroup/systemd")]);
         assert_eq!(Membership::parse("1:name=systemd:/a:b").expect("one").group, "/a:b");
+    }
+
+    #[test]
+    fn a_group_that_cannot_be_looked_at_is_not_roots() {
+        assert!(!Membership { controllers: "pids", group: "/no-such-group" }.is_roots());
+        assert!(Membership { controllers: "pids", group: "/" }.is_roots());
     }
 
     #[test]

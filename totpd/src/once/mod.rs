@@ -14,6 +14,7 @@ use totp_store::flock;
 use crate::connection::Connection;
 use crate::journal;
 use crate::login::Logins;
+use crate::request::Request;
 use crate::serve::serve;
 
 /// Serves the connection that is standard input.
@@ -23,13 +24,6 @@ pub(crate) fn run() -> ExitCode {
         journal::error(&format!("--once: prctl(PR_SET_NAME): {errno}; login denied"));
         return ExitCode::FAILURE;
     }
-    // A group of the caller's own may be frozen, or short of memory and time.
-    if !cgroup::leave()
-        && let Err(error) = flock::leave_notes()
-    {
-        journal::error(&format!("--once: {error}; login denied"));
-        return ExitCode::FAILURE;
-    }
     // Whoever was protected from the out-of-memory killer, or offered to it, is not this process.
     let _ = fs::write("/proc/self/oom_score_adj", "0");
     if in_a_mount_namespace_of_its_own() {
@@ -37,7 +31,7 @@ pub(crate) fn run() -> ExitCode {
     }
     match connection() {
         Ok(connection) => {
-            serve(connection, 0, &Logins::default(), |_| Some(()));
+            serve(connection, 0, &Logins::default(), out_of_the_callers_groups);
             ExitCode::SUCCESS
         }
         Err(what) => {
@@ -45,6 +39,18 @@ pub(crate) fn run() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// A group of the caller's own may be frozen, or short of memory and time: this process leaves it before it takes any lock.
+/// That waits for the scheduler, some milliseconds, so a program that root itself runs (sshd, login) is left where it is,
+/// unless another user has a hand in its groups. Where a group can't be left, a waiter is told which process holds a lock.
+fn out_of_the_callers_groups(request: &Request) -> Option<()> {
+    let is_roots_own = request.caller.uid() == 0 && cgroup::are_roots();
+    if is_roots_own || cgroup::leave() {
+        return Some(());
+    }
+    let notes = flock::leave_notes();
+    notes.map_err(|error| journal::error(&format!("--once: {error}; login denied"))).ok()
 }
 
 /// The connection, which must be to a program of root.
