@@ -100,9 +100,14 @@ impl Syslog {
     }
 }
 
-/// `<83>Nov 21 17:00:00 sshd[1]: text` without priority and date.
+/// `<83>Nov 21 17:00:00 sshd[1]: text` without priority and date, which `totpd` leaves out.
 fn strip(datagram: &str) -> String {
     const DATE: usize = "Nov 21 17:00:00 ".len();
     let after = datagram.split_once('>').map_or(datagram, |(_, after)| after);
-    after.get(DATE..).unwrap_or(after).trim_end_matches(['\n', '\0']).to_string()
+    let is_date = |text: &str| {
+        text.ends_with(' ') && text.get(3..4) == Some(" ") && text.get(9..10) == Some(":")
+    };
+    let dated = after.get(..DATE).is_some_and(is_date);
+    let line = if dated { after.get(DATE..).unwrap_or_default() } else { after };
+    line.trim_end_matches(['\n', '\0']).to_string()
 }

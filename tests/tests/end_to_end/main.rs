@@ -18,6 +18,7 @@
 //! | `disks` | full, read-only, limited; a lock that is held |
 //! | `clocks` | servers and phones that are off |
 //! | `hosts` | what the program around the module notices: panics, leaks, descriptors |
+//! | `hostile_daemons`, `hostile_packets` | what a module makes of a broken daemon, and the daemon of a broken module |
 //! | `houses` | that nothing of a test is seen outside of its house |
 //! | `installation` | what `make install` puts where |
 //! | `long_lived` | that hundreds of logins use nothing up in a program, and change nothing about it |
@@ -48,6 +49,8 @@ mod disks;
 mod doors;
 mod enrollment_at_login;
 mod faults;
+mod hostile_daemons;
+mod hostile_packets;
 mod hosts;
 mod houses;
 mod identity;
