@@ -11,6 +11,7 @@
 //! | [`configuration`], [`arguments`] | what an administrator wrote |
 //! | [`answer`], [`otpauth`], [`names`] | what somebody typed, or a program said |
 //! | [`ssh_auth_info`] | the key that sshd has verified |
+//! | [`hello`], [`messages`], [`conversation`] | what the module and the daemon say to each other |
 //! | [`permanent`], [`outbox`], [`notice`], [`template`] | what people are told, and what is kept of it |
 //! | [`login`], [`text_message`] | nothing: decisions, on any record and state, with any answers |
 //!
@@ -29,7 +30,10 @@ pub mod answer;
 pub mod arguments;
 mod choices;
 pub mod configuration;
+pub mod conversation;
+pub mod hello;
 pub mod login;
+pub mod messages;
 pub mod names;
 pub mod notice;
 pub mod otpauth;
@@ -53,10 +57,12 @@ pub struct Target {
 }
 
 /// All there are.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 19] = [
     Target { name: "answer", check: answer::check },
     Target { name: "arguments", check: arguments::check },
     Target { name: "configuration", check: configuration::check },
+    Target { name: "conversation", check: conversation::check },
+    Target { name: "hello", check: hello::check },
     Target { name: "login", check: login::check },
     Target { name: "names", check: names::check },
     Target { name: "notice", check: notice::check },
@@ -69,4 +75,6 @@ pub const TARGETS: [Target; 15] = [
     Target { name: "state", check: state::check },
     Target { name: "template", check: template::check },
     Target { name: "text_message", check: text_message::check },
+    Target { name: "to_daemon", check: messages::to_daemon },
+    Target { name: "to_module", check: messages::to_module },
 ];

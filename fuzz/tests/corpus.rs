@@ -146,6 +146,8 @@ targets! {
     answers_are_read_as_they_are_typed: "answer", 2000;
     arguments_are_known_or_refused: "arguments", 2000;
     a_configuration_reads_back: "configuration", 1000;
+    packets_are_read_in_their_order: "conversation", 500;
+    a_hello_reads_back: "hello", 2000;
     nobody_gets_in_without_a_valid_code: "login", 400;
     names_lead_nowhere_else: "names", 2000;
     notices_are_printable: "notice", 300;
@@ -158,4 +160,6 @@ targets! {
     a_state_reads_back: "state", 2000;
     a_value_adds_nothing_to_a_template: "template", 500;
     text_messages_are_limited_and_good_once: "text_message", 300;
+    answers_of_a_module_read_back: "to_daemon", 2000;
+    messages_of_the_daemon_read_back: "to_module", 2000;
 }

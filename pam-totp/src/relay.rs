@@ -212,9 +212,10 @@ impl Relay<'_, '_> {
                     self.memory.wipe(length);
                     return End::Decided(code);
                 }
-                ToModule::Busy => return if self.answered { End::Lost } else { End::NotThere },
-                // Said again where the hello is of a version that it does not speak.
-                ToModule::Here { .. } => return End::NotThere,
+                // `Here` is said again where the hello is of a version that it does not speak.
+                ToModule::Busy | ToModule::Here { .. } => {
+                    return if self.answered { End::Lost } else { End::NotThere };
+                }
             };
             match step {
                 Step::On => {}

@@ -379,6 +379,12 @@ impl House {
         Application::start(self.command("pam-application"))
     }
 
+    /// The same, started as the user `name`.
+    #[must_use]
+    pub fn application_as(&self, name: &str) -> Application {
+        Application::start(self.command_as(name, "pam-application"))
+    }
+
     /// The same with variables in its environment.
     #[must_use]
     pub fn application_with(&self, variables: &[(&str, &str)]) -> Application {

@@ -54,6 +54,12 @@ impl Module {
         (length > 0).then_some(buffer)
     }
 
+    /// Whether the daemon ends the connection, and says nothing before.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        recv(self.0.as_raw_fd(), &mut [0; 1], MsgFlags::empty()) == Ok(0)
+    }
+
     /// Sends one packet, whatever is in it. `false`: the daemon is gone.
     pub fn send(&self, packet: &[u8]) -> bool {
         send(self.0.as_raw_fd(), packet, MsgFlags::MSG_NOSIGNAL) == Ok(packet.len())

@@ -28,8 +28,15 @@ impl Channel {
             *to = from.cast_signed();
         }
         let size = libc::socklen_t::try_from(size_of::<libc::sockaddr_un>()).ok()?;
-        // SAFETY: an address of ours with its size.
-        let status = unsafe { libc::connect(channel.0, (&raw const address).cast(), size) };
+        // A signal of the host's ends the wait for a full backlog, and not the connection.
+        let until = Moment::after(within);
+        let status = loop {
+            // SAFETY: an address of ours with its size.
+            let status = unsafe { libc::connect(channel.0, (&raw const address).cast(), size) };
+            if status == 0 || errno() != libc::EINTR || until.left() == 0 {
+                break status;
+            }
+        };
         (status == 0 && channel.is_roots()).then_some(channel)
     }
 

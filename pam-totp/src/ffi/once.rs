@@ -11,7 +11,7 @@
 //! Both processes share the host's memory until the exec, and the host's thread waits meanwhile, as in vfork(2): a host of any
 //! size starts a helper in the same time. They run on a stack of their own, and make system calls alone.
 
-use core::ffi::{CStr, c_char, c_int, c_long, c_void};
+use core::ffi::{CStr, c_char, c_int, c_long, c_ulong, c_void};
 use core::ptr;
 
 use super::channel::Channel;
@@ -57,8 +57,13 @@ pub(crate) fn start(named: Option<&CStr>) -> Result<Channel, Failed<'_>> {
     }
     let [ours, theirs] = pair.map(Channel::of);
     let (Some(ours), Some(theirs)) = (ours, theirs) else { return Err(failed(c"no socket")) };
-    let mut helper =
-        Helper { socket: theirs.fd(), program: file.fd(), stack: ptr::null_mut(), errno: 0 };
+    let mut helper = Helper {
+        socket: theirs.fd(),
+        program: file.fd(),
+        stack: ptr::null_mut(),
+        grandchild: 0,
+        errno: 0,
+    };
     if spawn(&mut helper) {
         Ok(ours)
     } else {
@@ -95,6 +100,8 @@ struct Helper {
     program: c_int,
     /// The upper end of the grandchild's stack.
     stack: *mut c_void,
+    /// The grandchild's process id, which the kernel sets to 0 when it has left the host's memory (clone(2)).
+    grandchild: c_int,
     /// Of what failed.
     errno: c_int,
 }
@@ -130,6 +137,7 @@ fn spawn(helper: &mut Helper) -> bool {
             while libc::waitpid(child, &raw mut status, libc::__WCLONE) < 0
                 && errno() == libc::EINTR
             {}
+            wait_for_the_grandchild(argument);
         }
         libc::sigprocmask(libc::SIG_SETMASK, &raw const before, ptr::null_mut());
         libc::munmap(stacks, 2 * STACK);
@@ -137,13 +145,40 @@ fn spawn(helper: &mut Helper) -> bool {
     helper.errno == 0
 }
 
+/// Waits until the grandchild has left the host's memory. Usually it has: the child ends later. But until it has become
+/// root's, the user who runs su may stop it, and may kill the child that waits for it; it would go on in memory that the
+/// host has put to another use.
+///
+/// # Safety
+///
+/// A valid `Helper`.
+unsafe fn wait_for_the_grandchild(helper: *const Helper) {
+    // SAFETY: a number that the kernel changes, and wakes the sleeper for (futex(2)).
+    unsafe {
+        let at = &raw const (*helper).grandchild;
+        loop {
+            let present = ptr::read_volatile(at);
+            if present == 0 {
+                return;
+            }
+            let no_timeout: *const libc::timespec = ptr::null();
+            libc::syscall(libc::SYS_futex, at, libc::FUTEX_WAIT, present, no_timeout);
+        }
+    }
+}
+
 /// The child: starts the grandchild, and ends.
 extern "C" fn child(argument: *mut c_void) -> c_int {
     let helper: *mut Helper = argument.cast();
     // SAFETY: the host's `Helper`, whose thread waits; a stack of its own for a process that does the same.
     unsafe {
-        let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
-        if libc::clone(grandchild, (*helper).stack, flags, argument) < 0 {
+        let flags = libc::CLONE_VM
+            | libc::CLONE_VFORK
+            | libc::CLONE_PARENT_SETTID
+            | libc::CLONE_CHILD_CLEARTID
+            | libc::SIGCHLD;
+        let (id, no_tls) = (&raw mut (*helper).grandchild, ptr::null_mut::<c_void>());
+        if libc::clone(grandchild, (*helper).stack, flags, argument, id, no_tls, id) < 0 {
             (*helper).errno = errno();
         }
         libc::_exit(0)
@@ -251,6 +286,9 @@ unsafe fn reset() {
         );
         const WHO_PROCESS: c_long = 1;
         libc::syscall(libc::SYS_ioprio_set, WHO_PROCESS, none, none);
+        // How late a sleep may end (PR_SET_TIMERSLACK), in nanoseconds: what is usual. A caller may have set years.
+        const TIMER_SLACK: c_int = 29;
+        libc::prctl(TIMER_SLACK, 50_000 as c_ulong);
         libc::umask(0o077);
         libc::chdir(c"/".as_ptr());
     }

@@ -21,6 +21,7 @@
 //! | `clocks` | servers and phones that are off |
 //! | `floods` | thousands of conversations of one caller beside a login of another |
 //! | `hosts` | what the program around the module notices: panics, leaks, descriptors |
+//! | `hostile_daemons`, `hostile_packets` | what a module makes of a broken daemon, and the daemon of a broken module |
 //! | `houses` | that nothing of a test is seen outside of its house |
 //! | `installation` | what `make install` puts where |
 //! | `later_hooks` | account and setcred behind a refusal, without auth, and without a daemon |
@@ -55,6 +56,8 @@ mod doors;
 mod enrollment_at_login;
 mod faults;
 mod floods;
+mod hostile_daemons;
+mod hostile_packets;
 mod hosts;
 mod houses;
 mod identity;

@@ -102,7 +102,10 @@ impl Pool {
         drop(counts);
         let spawned = self.spawn();
         if let Err(error) = &spawned {
-            self.lock().waiting = 0;
+            // Others may have come back to wait meanwhile: one less, not none.
+            let mut counts = self.lock();
+            counts.waiting = counts.waiting.saturating_sub(1);
+            drop(counts);
             journal::error(&format!("no further thread for logins: {error}"));
         }
         spawned.is_ok()

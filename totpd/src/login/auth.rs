@@ -111,9 +111,10 @@ fn of_the_caller(asked: Asked, caller: Caller, person: &Person) -> Asked {
         (Caller::User { uid }, _) if person.uid() != Some(uid) => {
             Asked::Yes(Against::Decoy(Reason::Caller))
         }
-        (Caller::User { .. }, Asked::Not(Skip::ToEnroll(_))) => {
-            Asked::Yes(Against::Decoy(Reason::NotEnrolled))
-        }
+        (
+            Caller::User { .. },
+            Asked::Not(Skip::ToEnroll(_)) | Asked::Yes(Against::Own(Found::Pending(_), _)),
+        ) => Asked::Yes(Against::Decoy(Reason::NotEnrolled)),
         (Caller::User { .. }, asked) => asked,
     }
 }

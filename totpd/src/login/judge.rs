@@ -26,6 +26,14 @@ pub(crate) enum Against {
     Decoy(Reason),
 }
 
+impl Against {
+    /// Whether an attempt waits for earlier ones on the same name. One by a program of another user's than the one it asks
+    /// about does not: it must neither delay the owner's attempts, nor learn from a delay of its own that there are any.
+    pub(crate) fn waits_its_turn(&self) -> bool {
+        !matches!(self, Self::Decoy(Reason::Caller))
+    }
+}
+
 /// Evaluates the answers of one login.
 pub(crate) struct Judge<'a, S> {
     pub(crate) store: &'a S,
@@ -186,4 +194,16 @@ fn random_bits() -> Result<[u64; 2], Fault> {
 fn no_entropy(error: impl std::fmt::Display) -> Fault {
     let detail = format!("{error}; the kernel must allow getrandom");
     Fault { kind: FaultKind::Unavailable, detail }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attempt_of_a_stranger_stands_in_no_users_way() {
+        assert!(!Against::Decoy(Reason::Caller).waits_its_turn());
+        assert!(Against::Decoy(Reason::NoAccount).waits_its_turn());
+        assert!(Against::Own(Found::Absent, Some(Reason::NotEnrolled)).waits_its_turn());
+    }
 }

@@ -18,7 +18,7 @@ use super::host::{Echo, Host, NoReply, Priority, ReturnCode, Typed};
 use super::judge::{Judge, Judged};
 use super::mark::{Mark, Outcome, Passed};
 use super::telling::Telling;
-use super::turns::Turns;
+use super::turns::{Turn, Turns};
 use super::{Decision, events, text_message};
 
 /// A login that is asked.
@@ -46,7 +46,7 @@ enum Broken {
     Host(String),
 }
 
-impl<S: Store> Trial<'_, S> {
+impl<'a, S: Store> Trial<'a, S> {
     /// Asks, evaluates, and says what became of it. `typed` is the name that was typed.
     pub(crate) fn run(mut self, typed: &[u8], authtok: Option<Typed>) -> Decision {
         // How many digits a code has where nothing else tells where a password ends.
@@ -80,7 +80,7 @@ impl<S: Store> Trial<'_, S> {
                     login.done();
                 }
                 Next::Judge { answers, first, pretend } => {
-                    let turn = self.turns.wait_for(self.judge.user).map_err(Broken::Fault)?;
+                    let turn = self.turn()?;
                     if !self.host.is_there() {
                         return Err(Broken::NoReply);
                     }
@@ -106,12 +106,20 @@ impl<S: Store> Trial<'_, S> {
         }
     }
 
+    /// The turn of this attempt, where it waits for one.
+    fn turn(&self) -> Result<Option<Turn<'a>>, Broken> {
+        if !self.judge.against.waits_its_turn() {
+            return Ok(None);
+        }
+        self.turns.wait_for(self.judge.user).map(Some).map_err(Broken::Fault)
+    }
+
     /// A text message, if one was asked for and there is somebody to send it to; the same work if not.
     fn text_message(&mut self, word: Word) -> Result<(), Broken> {
         let begun = Moment::now();
         let limits = self.site.config().sms.limits();
         let asked = word == Word::Sms && limits.is_some();
-        let turn = self.turns.wait_for(self.judge.user).map_err(Broken::Fault)?;
+        let turn = self.turn()?;
         let message = self.judge.text(limits, asked).map_err(Broken::Fault)?;
         drop(turn);
         let put = text_message::put(
