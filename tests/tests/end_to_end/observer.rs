@@ -64,8 +64,9 @@ impl Trace {
         if decided_by == Decider::Daemon {
             let arguments = trace.arguments();
             let arguments = arguments.iter().map(String::as_str);
-            house
-                .start_daemon_by(&[], &["strace"].into_iter().chain(arguments).collect::<Vec<_>>());
+            let strace: Vec<&str> = ["strace"].into_iter().chain(arguments).collect();
+            // One heap: glibc looks into /proc now and then, before it makes a further one smaller.
+            house.start_daemon_by(&[("MALLOC_ARENA_MAX", "1")], &strace);
         }
         trace
     }

@@ -37,6 +37,7 @@ fn computed(phone: &Phone) -> Vec<u8> {
 /// What somebody typed: as it was typed, and as single digits.
 fn of_codes(codes: &[String]) -> Vec<Needle> {
     let needles = codes.iter().flat_map(|code| {
+        let code = code.trim_start();
         let plain: String = code.chars().filter(|c| *c != '-').collect();
         let digits = plain.bytes().map(|byte| byte.wrapping_sub(b'0')).collect::<Vec<u8>>();
         let what = |form: &str| format!("{form} {code}");
@@ -100,11 +101,14 @@ fn no_secret_is_left_in_memory_whatever_became_of_the_login() {
     let mut application = house.application_with(&[("LD_BIND_NOW", "1")]);
     let right = phone.in_steps(-1);
     let (wrong, three) = (phone.wrong(0), [2, 3, 4].map(|step| phone.in_steps(step)).concat());
-    let logins: [(&str, Vec<String>, Pam); 6] = [
+    // Beyond the bytes that malloc writes itself into what is freed.
+    let behind_blanks = [4, 5].map(|nth| format!("{:>48}", phone.wrong(nth)));
+    let logins: [(&str, Vec<String>, Pam); 7] = [
         ("a right code", vec![right.clone()], Pam::Success),
         ("a used code", vec![right.clone(), right], Pam::AuthErr),
         ("wrong codes", vec![wrong, phone.wrong(1)], Pam::AuthErr),
         ("a word and a wrong code", vec!["?".into(), phone.wrong(2), phone.wrong(3)], Pam::AuthErr),
+        ("wrong codes behind blanks", behind_blanks.to_vec(), Pam::AuthErr),
         ("three codes in a row", vec![three], Pam::Success),
         ("a recovery code", vec![recovery], Pam::Success),
     ];
