@@ -4,11 +4,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::{fs, io};
 
 use sha2::{Digest as _, Sha256};
 use totp_core::policy::Config;
@@ -16,7 +16,7 @@ use totp_core::policy::Config;
 use super::{InForce, Places};
 use crate::config::{ConfigFault, MOST_BYTES, directory_of};
 use crate::files::{Demand, Directory, FileError, Owner, Problem, Shared};
-use crate::identity::Identity;
+use crate::identity::{self, Identity};
 use crate::{clock, limits};
 
 /// The directory in the default state directory.
@@ -57,6 +57,7 @@ impl<'a> LastConfig<'a> {
 
     /// Keeps `text`, which has just loaded, unless the copy says the same. That this may fail stops no login. Where the
     /// default state directory is not the default installation's, as beneath a disk that is not mounted, nothing is written.
+    /// Where there is no default installation, `init` of another one has made the place.
     pub(super) fn keep(&self, text: &str) {
         if !self.is_noted(text) && self.is_in_order() {
             let _ = self.kept(text);
@@ -66,8 +67,10 @@ impl<'a> LastConfig<'a> {
     fn is_in_order(&self) -> bool {
         let Places { config, state_dir, .. } = self.places;
         let directory = directory_of(config, self.owner);
+        let has_no_word = fs::symlink_metadata(config.with_file_name(identity::FILE))
+            .is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
         let identity = Identity::read(&directory, config, state_dir, self.owner, String::new());
-        identity.open_state_dir().is_ok()
+        has_no_word || identity.open_state_dir().is_ok()
     }
 
     fn kept(&self, text: &str) -> Result<(), FileError> {
