@@ -138,7 +138,7 @@ struct Relay<'r, 'a> {
     handle: &'r mut Handle,
     memory: &'r mut Memory,
     call: &'r Call<'a>,
-    /// What was typed at a prompt and could not be sent: the first answer to whoever asks next.
+    /// What was typed at a prompt and could not be sent: the answer to the next prompt, of the next daemon or of the helper.
     typed: Option<Reply>,
     /// Whether an answer was sent.
     answered: bool,

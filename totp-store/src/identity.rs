@@ -1,6 +1,6 @@
 //! The identity of an installation: one random word, beside the configuration and in the state directory.
 //!
-//! A state directory that is not mounted, was emptied, or comes from another machine looks like one in which nobody is
+//! A state directory that is not mounted, was emptied, or comes from another machine looks like one in which no user is
 //! enrolled. The word tells the difference: where it is missing on one side or the two differ, nothing is decided and
 //! nothing is administered. `totp-admin init` makes it (module `init`); nothing else does.
 

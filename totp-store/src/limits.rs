@@ -1,13 +1,11 @@
-//! Limits of the process, which a caller of su or sudo hands on (`ulimit -f 0; su`). They are looked at before anything is
-//! evaluated or written, so that they refuse everybody alike, and nothing ends in the middle.
+//! Limits of the process: those of a service's unit, or of the shell that started `totp-admin` (`ulimit -f 0`). They are looked
+//! at before anything is evaluated or written, so that they refuse all users alike, and nothing ends in the middle.
 
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit};
 
 /// Bytes of memory that a transaction takes at most, at once, and then some. Below the size from which malloc asks the
-/// system for each piece alone (mmap), so that what was free once stays with the process. The module's heap wipes it on the
-/// way back, and that is meant: its pages are the process's from then on. Else a group with a memory limit of a user's own
-/// (cgroups) would end the process at the first write to one, which may be behind the evaluation.
+/// system for each piece alone (mmap), so that what was free once stays with the process.
 const ROOM: usize = 96 * 1024;
 
 /// Bytes of stack that a process must be allowed: a quarter of it is what a login takes, with what is written over afterwards.

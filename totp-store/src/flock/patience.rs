@@ -1,5 +1,5 @@
-//! Waiting for a lock in short sleeps, so that no signal or thread of the host process is needed, until a deadline by the
-//! monotonic clock. Nothing is asked about the holder but whether it left a note.
+//! Waiting for a lock in short sleeps, without a signal or a further thread, until a deadline by the monotonic clock. Nothing
+//! is asked about the holder but whether it left a note.
 
 use std::os::fd::AsFd;
 use std::thread::sleep;

@@ -1,6 +1,6 @@
 //! A lock of one place in a file that many names share (fcntl(2), open file description locks): a name waits for itself
 //! alone, and for as long as it would with a file of its own. What is kept there is worth nothing, so a lock that
-//! isn't to be had is gone without in the end, and nobody is ended for it.
+//! isn't to be had is gone without in the end, and no process is ended for it.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
@@ -31,14 +31,14 @@ impl<'a> Place<'a> {
         place
     }
 
-    /// Tries once. `None`: somebody else holds it.
+    /// Tries once. `None`: it is held.
     #[cfg(test)]
     pub(crate) fn try_lock(file: &'a impl AsFd, at: u64) -> Option<Self> {
         let place = Self { fd: file.as_fd(), at };
         if place.is_taken() { Some(place) } else { None }
     }
 
-    /// Tries once; whatever goes wrong but somebody else's lock is no reason to wait.
+    /// Tries once; whatever goes wrong but another holder's lock is no reason to wait.
     fn is_taken(&self) -> bool {
         !matches!(self.change(libc::F_WRLCK), Err(Errno::EAGAIN | Errno::EACCES))
     }

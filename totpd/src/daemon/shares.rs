@@ -1,4 +1,5 @@
-//! Fair shares: how many conversations one caller has at once. Over it, a caller is told `busy`, and nobody else is concerned.
+//! Fair shares: how many conversations one caller has at once. Over it, a caller is told `busy`; other
+//! callers notice nothing.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -220,7 +220,7 @@ impl Phase<'_> {
         }
     }
 
-    /// Whether the next recovery code is to be shown. Nobody is refused because that can't be found out.
+    /// Whether the next recovery code is to be shown. No user is refused because that can't be found out.
     fn next_is_due(&self, by: &By, enrollment: EnrollmentId) -> bool {
         let used_now = matches!(by, By::Recovery { due: true, .. });
         if !used_now && self.site.config().recovery.mode != RecoveryMode::Rotating {

@@ -1,6 +1,6 @@
 //! The arguments on the module's line in `/etc/pam.d`.
 //!
-//! Parsed whole before anything else happens: a word nobody knows is refused, because it was meant to
+//! Parsed whole before anything else happens: an unknown word is refused, because it was meant to
 //! change something (`nulok`, `prompts=0`), and guessing what would be wrong in either direction.
 
 use std::ffi::OsStr;

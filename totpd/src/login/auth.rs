@@ -1,7 +1,7 @@
 //! The auth hook: who the user is, whether this login is challenged, and the dialogue if it is.
 //!
 //! The order is: look, route, prompt, lock, read again. What concerns one user's files alone waits until
-//! after the same prompts that everybody gets; what concerns everybody (configuration, name service,
+//! after the same prompts that all users get; what concerns all users (configuration, name service,
 //! directories) ends the login at once.
 
 use totp_core::evaluate::Reason;
@@ -149,7 +149,7 @@ fn identify(
     })
 }
 
-/// The line of the log for a name that nobody was looked up by.
+/// The line of the log for a name that was not looked up.
 fn refused_for(typed: &[u8], reason: Reason) -> String {
     format!("reason={} user={}", reason.as_str(), log::one_word(&text(typed)))
 }
@@ -200,8 +200,7 @@ fn look<S: Store>(
     })
 }
 
-/// Somebody who is enrolled, and who comes with a device that is remembered, isn't asked. Everybody else is, those who
-/// can't be let in as well.
+/// An enrolled user with a remembered device isn't asked. All others are, also those who can't be granted access.
 fn unless_remembered(
     host: &dyn Host,
     site: &Installation,
@@ -246,7 +245,7 @@ fn in_spite_of(
     }
 }
 
-/// Nobody can be let in: the reason goes to the log, the detail is there already.
+/// No login can be granted: the reason goes to the log, the detail is there already.
 fn denied_by(host: &dyn Host, fault: &Fault, person: &Person) -> Denied {
     let line = log::reason_alone(person.user(), Reason::Store(fault.kind), None);
     host.log(Priority::Notice, &line);

@@ -52,7 +52,7 @@ impl Facts {
     }
 }
 
-/// Lossy, so that one odd byte keeps nobody out and nothing is left out of the log.
+/// Lossy, so that one odd byte keeps no user out and nothing is left out of the log.
 pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }

@@ -9,7 +9,7 @@ use super::host::{Echo, Host, HostError, NoReply, Typed};
 /// Why a dialogue cannot begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NoBeginning {
-    /// Nobody answered.
+    /// No reply came.
     #[error(transparent)]
     NoReply(#[from] NoReply),
     /// The password could not be handed on.

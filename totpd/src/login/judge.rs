@@ -22,7 +22,7 @@ use totp_store::{clock, entropy, limits};
 pub(crate) enum Against {
     /// The user's own record, or its absence, with the reason it will be refused for.
     Own(Found, Option<Reason>),
-    /// A decoy, whatever there is: nobody can be let in here, for this reason.
+    /// A decoy, whatever there is: no login is granted here, for this reason.
     Decoy(Reason),
 }
 
@@ -63,7 +63,7 @@ impl<S: Store> Judge<'_, S> {
     /// Evaluates the last of these answers; where that is to be pretended, on a decoy.
     ///
     /// # Errors
-    /// Nothing could be decided or nothing committed, for anybody.
+    /// Nothing could be decided or nothing committed, for any user.
     pub(crate) fn judge(
         &mut self,
         answers: &[Answer],
@@ -111,7 +111,7 @@ impl<S: Store> Judge<'_, S> {
                     Ok(committed) => {
                         return Ok(Judged { begun_anew: lost.get(), ..judged(committed, begun) });
                     }
-                    // The same work as for everybody; from now on nobody is let in here.
+                    // The same work as for all users; from now on no login is granted here.
                     Err(fault) if fault.kind.is_the_users_own() => {
                         (pretend(Reason::Store(fault.kind))?, Some(fault))
                     }
@@ -125,10 +125,10 @@ impl<S: Store> Judge<'_, S> {
         Ok(Judged { fault, ..judged(committed, begun) })
     }
 
-    /// Asks for a text message; where `asked` is false or there is nobody to send it to, does as much for nothing.
+    /// Asks for a text message; where `asked` is false or there is no number to send it to, does as much for nothing.
     ///
     /// # Errors
-    /// Nothing could be written, for anybody.
+    /// Nothing could be written, for any user.
     pub(crate) fn text(
         &self,
         limits: Option<Limits>,

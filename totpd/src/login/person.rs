@@ -11,9 +11,9 @@ use crate::login::facts::text;
 /// The user of this login.
 #[derive(Debug)]
 pub(crate) enum Person {
-    /// Somebody who may be in the store.
+    /// A user who may be in the store.
     Possible(Facts),
-    /// A name that nobody can have (empty, over 256 bytes, not UTF-8): asked like everybody, with this name
+    /// A name that no user can have (empty, over 256 bytes, not UTF-8): asked like all others, with this name
     /// in its place, and never looked up.
     Impossible(UserName),
 }
@@ -71,7 +71,7 @@ impl Person {
 }
 
 /// Who an account phase is about: the account's own name, and its uid; without an account what was typed. `None` for a name
-/// that nobody can have.
+/// that no user can have.
 ///
 /// # Errors
 /// A name service that gives no answer.

@@ -1,7 +1,7 @@
 //! Remembered devices, as a login meets them: a key that sshd has verified, at a service that remembers.
 //!
-//! Auth doesn't ask whoever comes with one that is remembered; account remembers one. Whatever is wrong with the list is
-//! logged, and then nobody is remembered: a login is asked, and that is all.
+//! Auth doesn't ask a user with one that is remembered; account remembers one. Whatever is wrong with the list is
+//! logged, and then no device is remembered: a login is asked, and that is all.
 
 use totp_core::name::UserName;
 use totp_core::origin::Net;

@@ -1,5 +1,5 @@
 //! What people are to be told. A login adds to what its user is shown at the next one; mail is made of the permanent record by
-//! the agent or the command, which go through it. Nothing of this keeps anybody from logging in.
+//! the agent or the command, which go through it. Nothing of this prevents a login.
 
 use totp_core::name::UserName;
 use totp_store::installation::Installation;

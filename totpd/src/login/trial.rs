@@ -38,7 +38,7 @@ pub(crate) struct Trial<'a, S> {
 
 /// The end of a dialogue without a verdict.
 enum Broken {
-    /// Nobody answered.
+    /// No reply came.
     NoReply,
     /// Nothing could be decided or committed. Right and wrong look alike.
     Fault(Fault),
@@ -114,7 +114,7 @@ impl<'a, S: Store> Trial<'a, S> {
         self.turns.wait_for(self.judge.user).map(Some).map_err(Broken::Fault)
     }
 
-    /// A text message, if one was asked for and there is somebody to send it to; the same work if not.
+    /// A text message, if one was asked for and there is a number to send it to; the same work if not.
     fn text_message(&mut self, word: Word) -> Result<(), Broken> {
         let begun = Moment::now();
         let limits = self.site.config().sms.limits();
@@ -136,7 +136,7 @@ impl<'a, S: Store> Trial<'a, S> {
         Ok(())
     }
 
-    /// The line of one evaluation; and, once somebody is let in, what earlier logins left to be recorded.
+    /// The line of one evaluation; and, once a login is granted, what earlier logins left to be recorded.
     fn note(&mut self, judged: &Judged) {
         if let Some(fault) = &judged.fault {
             self.host.log(Priority::Error, &fault.to_string());

@@ -24,7 +24,7 @@ pub(crate) fn run() -> ExitCode {
         journal::error(&format!("--once: prctl(PR_SET_NAME): {errno}; login denied"));
         return ExitCode::FAILURE;
     }
-    // Whoever was protected from the out-of-memory killer, or offered to it, is not this process.
+    // The caller may have been protected from the out-of-memory killer, or offered to it.
     let _ = fs::write("/proc/self/oom_score_adj", "0");
     if in_a_mount_namespace_of_its_own() {
         totp_store::store::deny_read_only_disks();

@@ -1,5 +1,5 @@
-//! Recovery codes at a login: shown first, and made valid once somebody has said that they are noted. What a viewer broke
-//! off from is worthless.
+//! Recovery codes at a login: shown first, and made valid once the user has said that they are noted. Codes whose
+//! prompt was broken off are worthless.
 
 use totp_core::dialogue::account::next_code;
 use totp_core::event::EventKind;

@@ -1,5 +1,5 @@
-//! What somebody who enrolls at a login gets to see: the QR code, and the key to type in. The one place of the module
-//! where a secret is shown.
+//! What a user who enrolls at a login is shown: the QR code, and the key to type in. The one place of the daemon where a
+//! secret is shown.
 
 use totp_core::otp::Totp;
 use totp_core::otpauth;

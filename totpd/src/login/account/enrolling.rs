@@ -23,7 +23,7 @@ use super::{Phase, drawing};
 use crate::login::host::Priority;
 use crate::login::mark::Passed;
 
-/// How long another writer of the permanent record is waited for: somebody sits there.
+/// How long another writer of the permanent record is waited for: a user sits there.
 pub(super) const PATIENCE: Wait = Wait::AtMost(Duration::from_secs(5));
 
 /// How long after auth an enrollment can be completed, in seconds.
@@ -41,9 +41,9 @@ pub(super) struct Enrolling {
 enum Wanted {
     /// Nothing can be.
     Nothing,
-    /// Whoever has this open enrollment.
+    /// For a user with this open enrollment.
     Opened(EnrollmentId),
-    /// Whoever has nothing.
+    /// For a user without an enrollment.
     First,
     /// A phone in place of this authenticator.
     InPlaceOf(EnrollmentId, AuthenticatorName),
@@ -163,7 +163,7 @@ impl Enrolling {
         let looked = phase.store.expect(&phase.mark.user);
         let (expected, entry) = looked.map_err(|fault| phase.trouble(&fault.to_string()))?;
         let now = clock::now();
-        // Whoever leaves the question standing may have been sent away meanwhile.
+        // The enrollment may have ended while the question stood.
         let over = now.since(phase.mark.made) > OFFERED_FOR
             || matches!(&entry, Some(Entry::Pending(pending)) if now >= pending.until);
         let as_wanted = match (&self.wanted, expected) {
