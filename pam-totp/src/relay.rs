@@ -8,42 +8,54 @@
 //! ```
 
 use core::ffi::{CStr, c_int};
-use core::time::Duration;
 
 use totp_wire::{Hook, Later, Outgoing, ReturnCode, ToDaemon, ToModule, limits, sockets};
 
 use crate::ffi::{
-    Channel, Handle, Level, Memory, Moment, Reply, Style, Words, pam, start_once, system,
+    Channel, Handle, Level, Memory, Milliseconds, Moment, NotReceived, Reply, Style, Words, pam,
+    start_once, system,
 };
 use crate::words::{self, Own};
 
 /// What is kept until the daemon has decided, and where it never does. No mark of the daemon's reads so: it means *refused*.
 const UNDECIDED: &[u8] = b"!";
 
-const ACCOUNT_ALONE: Later = Later { account: true, setcred: false };
-
 /// How long the daemon may take for its first message.
-const HERE: Duration = Duration::from_secs(3);
+const HERE: Milliseconds = Milliseconds(3_000);
 
 /// How long a helper may take for its first message: it is loaded first.
-const HELPER_HERE: Duration = Duration::from_secs(10);
+const HELPER_HERE: Milliseconds = Milliseconds(10_000);
 
-/// How long the daemon may take for any other message.
-const REPLY: Duration = Duration::from_secs(35);
+/// How long the daemon may take until it asks for something: as long as a slow name service, and short enough for a helper to
+/// be asked in its place.
+const FIRST_REPLY: Milliseconds = Milliseconds(25_000);
+
+/// How long all waits of one call together may take, but for those for the user.
+const PATIENCE: Milliseconds = Milliseconds(32_000);
 
 /// Runs one hook.
 pub(crate) fn run(handle: &mut Handle, hook: Hook, flags: u32, arguments: Words<'_>) -> c_int {
+    // What an earlier call in this handle came to is void from here on, whatever becomes of this one.
+    let void = |setcred| Later { account: true, setcred };
+    if hook == Hook::Auth && !handle.keep(UNDECIDED, void(false)) {
+        return pam::SYSTEM_ERR;
+    }
     // Both buffers are memory of its own, and not on a stack of the host's that may be small.
     let Some(mut memory) = Memory::new() else {
         handle.log(Level::Error, c"out of memory; login denied%s", c"");
         return pam::SYSTEM_ERR;
     };
     let brought = match hook {
-        // What an earlier call in this handle came to is void from here on.
         Hook::Auth => None,
         // Without a mark auth did not run, and there is nothing to do.
         Hook::Account => match handle.kept(&mut memory) {
-            Some(kept) if kept.later.account => Some(kept.length),
+            Some(kept) if kept.later.account => {
+                // An enrollment that is due stays due where this call fails.
+                if !handle.keep(UNDECIDED, void(kept.later.setcred)) {
+                    return pam::SYSTEM_ERR;
+                }
+                Some(kept.length)
+            }
             _ => return pam::IGNORE,
         },
         Hook::Setcred => match handle.kept(&mut memory) {
@@ -51,9 +63,6 @@ pub(crate) fn run(handle: &mut Handle, hook: Hook, flags: u32, arguments: Words<
             _ => return pam::SUCCESS,
         },
     };
-    if hook != Hook::Setcred && !handle.keep(UNDECIDED, ACCOUNT_ALONE) {
-        return pam::SYSTEM_ERR;
-    }
     let own = match words::own(arguments.clone()) {
         Ok(own) => own,
         Err(words::NotAbsolute(word)) => {
@@ -91,8 +100,10 @@ struct Call<'a> {
 enum End {
     /// This is returned to libpam.
     Decided(c_int),
-    /// There is no daemon, or it has no room, or it speaks another language.
+    /// There is no daemon, or it is too slow, or it speaks another language.
     NotThere,
+    /// It has no room for one more conversation of this caller.
+    Busy,
     /// It was there, and is gone.
     Died,
     /// The same after an answer was sent, or the program cannot go on.
@@ -103,17 +114,22 @@ enum End {
 fn converse(handle: &mut Handle, memory: &mut Memory, call: &Call<'_>) -> Option<c_int> {
     let is_root = system::effective_uid() == 0;
     let path = call.own.socket.unwrap_or(if is_root { sockets::ROOT } else { sockets::USER });
-    let mut relay = Relay { handle, memory, call, typed: None, answered: false };
+    let mut relay = Relay { handle, memory, call, typed: None, answered: false, left: PATIENCE };
     for _ in 0..2 {
         let end = match Channel::connect(path, HERE) {
-            Some(channel) => relay.with(&channel, HERE),
+            Some(channel) => relay.with(&channel, HERE, FIRST_REPLY),
             None => End::NotThere,
         };
         match end {
             End::Decided(code) => return Some(code),
             End::Lost => return relay.lost(),
             End::Died => {}
-            End::NotThere => break,
+            End::Busy if !is_root => {
+                let line = c"totpd at %s has too many conversations of this user; login denied";
+                relay.handle.log(Level::Error, line, path);
+                return None;
+            }
+            End::NotThere | End::Busy => break,
         }
     }
     if !is_root {
@@ -128,9 +144,9 @@ fn converse(handle: &mut Handle, memory: &mut Memory, call: &Call<'_>) -> Option
             return None;
         }
     };
-    match relay.with(&channel, HELPER_HERE) {
+    match relay.with(&channel, HELPER_HERE, PATIENCE) {
         End::Decided(code) => Some(code),
-        End::NotThere | End::Died | End::Lost => relay.lost(),
+        End::NotThere | End::Busy | End::Died | End::Lost => relay.lost(),
     }
 }
 
@@ -142,6 +158,8 @@ struct Relay<'r, 'a> {
     typed: Option<Reply>,
     /// Whether an answer was sent.
     answered: bool,
+    /// How long may still be waited in this call.
+    left: Milliseconds,
 }
 
 impl Relay<'_, '_> {
@@ -155,7 +173,7 @@ impl Relay<'_, '_> {
     }
 
     /// One conversation, from the first message to the last.
-    fn with(&mut self, channel: &Channel, here: Duration) -> End {
+    fn with(&mut self, channel: &Channel, here: Milliseconds, first_reply: Milliseconds) -> End {
         let version = match self.hear(channel, here) {
             Some(ToModule::Here { lowest, highest }) => {
                 let version = highest.min(limits::HIGHEST_VERSION);
@@ -164,15 +182,19 @@ impl Relay<'_, '_> {
                 }
                 version
             }
+            Some(ToModule::Busy) => return End::Busy,
             _ => return End::NotThere,
         };
         if !self.send_hello(channel, version) {
             return End::Died;
         }
         loop {
-            let until = Moment::after(REPLY);
-            let Some(length) = channel.receive(self.memory.packet(), until) else {
-                return self.died();
+            let most = if self.answered { PATIENCE } else { first_reply };
+            let length = match self.receive(channel, most) {
+                Ok(length) => length,
+                // One that is there and does not get on is not asked again.
+                Err(NotReceived::Late) if !self.answered => return End::NotThere,
+                Err(_) => return self.died(),
             };
             let (packet, _) = self.memory.parts();
             let Some(Ok(message)) = packet.get(..length).map(ToModule::decode) else {
@@ -212,10 +234,10 @@ impl Relay<'_, '_> {
                     self.memory.wipe(length);
                     return End::Decided(code);
                 }
-                // `Here` is said again where the hello is of a version that it does not speak.
-                ToModule::Busy | ToModule::Here { .. } => {
-                    return if self.answered { End::Lost } else { End::NotThere };
-                }
+                ToModule::Busy if !self.answered => return End::Busy,
+                // Said again where the hello is of a version that it does not speak.
+                ToModule::Here { .. } if !self.answered => return End::NotThere,
+                ToModule::Busy | ToModule::Here { .. } => return End::Lost,
             };
             match step {
                 Step::On => {}
@@ -228,9 +250,18 @@ impl Relay<'_, '_> {
         if self.answered { End::Lost } else { End::Died }
     }
 
+    /// One packet. What is waited for it counts for all waits of this call together.
+    fn receive(&mut self, channel: &Channel, most: Milliseconds) -> Result<usize, NotReceived> {
+        let began = Moment::now();
+        let until = began.plus(most.min(self.left));
+        let received = channel.receive(self.memory.packet(), until);
+        self.left = self.left.less(began.elapsed());
+        received
+    }
+
     /// The first message of the daemon.
-    fn hear(&mut self, channel: &Channel, within: Duration) -> Option<ToModule<'static>> {
-        let length = channel.receive(self.memory.packet(), Moment::after(within))?;
+    fn hear(&mut self, channel: &Channel, within: Milliseconds) -> Option<ToModule<'static>> {
+        let length = self.receive(channel, within).ok()?;
         match ToModule::decode(self.memory.packet().get(..length)?).ok()? {
             ToModule::Here { lowest, highest } => Some(ToModule::Here { lowest, highest }),
             ToModule::Busy => Some(ToModule::Busy),

@@ -1,4 +1,5 @@
-//! A connection to a module: one packet is one message. Nothing here waits without an end but for a person's answer.
+//! A connection to a module: one packet is one message. Nothing here waits without an end but for what a person does in the
+//! program at the other end.
 
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
@@ -10,7 +11,6 @@ use rustix::net::{RecvFlags, SendFlags, recv, send, sockopt};
 use thiserror::Error;
 use totp_wire::{ToDaemon, ToModule, limits};
 use zeroize::Zeroize as _;
-use zeroize::Zeroizing;
 
 /// The module is gone, or does not keep to the protocol: nothing more is sent to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -24,13 +24,13 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Connection {
     socket: Arc<OwnedFd>,
-    /// What was sent or received last; wiped after use, since it may hold a code or a key.
-    buffer: Zeroizing<Vec<u8>>,
+    /// What is sent or received; wiped after each packet, since it may hold a code or a key.
+    buffer: Vec<u8>,
 }
 
 impl Connection {
     pub(crate) fn new(socket: OwnedFd) -> Self {
-        Self { socket: Arc::new(socket), buffer: Zeroizing::new(vec![0; limits::PACKET]) }
+        Self { socket: Arc::new(socket), buffer: vec![0; limits::PACKET] }
     }
 
     /// The socket, for a thread that ends the connection from outside.
@@ -85,9 +85,9 @@ impl Connection {
             }
         };
         // An empty packet reads as the end; neither is a message.
-        let packet =
-            self.buffer.get_mut(..length).filter(|_| length > 0 && !cut_off).ok_or(Gone)?;
-        let value = read(packet);
+        let is_message = length > 0 && !cut_off;
+        let packet = self.buffer.get_mut(..length.min(limits::PACKET)).ok_or(Gone)?;
+        let value = if is_message { read(packet) } else { None };
         packet.zeroize();
         value.ok_or(Gone)
     }

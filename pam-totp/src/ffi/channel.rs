@@ -1,22 +1,30 @@
 //! The socket to the daemon: one packet is one message, and every wait has an end.
 
 use core::ffi::{CStr, c_int};
-use core::time::Duration;
 
-use super::system::{Moment, errno};
+use super::system::{Milliseconds, Moment, errno};
+
+/// Why there is no packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotReceived {
+    /// The time is over.
+    Late,
+    /// The connection is, or what came is no message.
+    Over,
+}
 
 /// A connected socket, closed on drop.
 pub(crate) struct Channel(c_int);
 
 impl Channel {
     /// Connects to a daemon of root's. `None` where there is none, or none that has room within the time.
-    pub(crate) fn connect(path: &CStr, within: Duration) -> Option<Self> {
+    pub(crate) fn connect(path: &CStr, within: Milliseconds) -> Option<Self> {
         // SAFETY: takes numbers.
         let fd =
             unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC, 0) };
         let channel = Self::of(fd)?;
         // A socket whose backlog is full is waited for, but not for ever.
-        let seconds = libc::time_t::try_from(within.as_secs()).ok()?;
+        let seconds = libc::time_t::try_from(within.0.wrapping_div(1000)).ok()?;
         let timeout = libc::timeval { tv_sec: seconds, tv_usec: 0 };
         channel.set(libc::SO_SNDTIMEO, &timeout)?;
         let mut address = libc::sockaddr_un {
@@ -29,7 +37,7 @@ impl Channel {
         }
         let size = libc::socklen_t::try_from(size_of::<libc::sockaddr_un>()).ok()?;
         // A signal of the host's ends the wait for a full backlog, and not the connection.
-        let until = Moment::after(within);
+        let until = Moment::now().plus(within);
         let status = loop {
             // SAFETY: an address of ours with its size.
             let status = unsafe { libc::connect(channel.0, (&raw const address).cast(), size) };
@@ -99,9 +107,8 @@ impl Channel {
         errno() == libc::EMSGSIZE && self.set(libc::SO_SNDBUF, &ROOM).is_some() && send()
     }
 
-    /// Receives one packet, and says how long it is. `None` at the end, after the time, and for a packet that is empty or too
-    /// long.
-    pub(crate) fn receive(&self, buffer: &mut [u8], until: Moment) -> Option<usize> {
+    /// Receives one packet, and says how long it is.
+    pub(crate) fn receive(&self, buffer: &mut [u8], until: Moment) -> Result<usize, NotReceived> {
         loop {
             let mut fd = libc::pollfd { fd: self.0, events: libc::POLLIN, revents: 0 };
             let left = until.left();
@@ -122,8 +129,12 @@ impl Channel {
             if length < 0 && errno() == libc::EAGAIN && !is_over {
                 continue;
             }
-            let length = usize::try_from(length).ok()?;
-            return (length > 0 && length <= buffer.len()).then_some(length);
+            if length < 0 && errno() == libc::EAGAIN {
+                return Err(NotReceived::Late);
+            }
+            let length = usize::try_from(length).map_err(|_| NotReceived::Over)?;
+            let is_message = length > 0 && length <= buffer.len();
+            return if is_message { Ok(length) } else { Err(NotReceived::Over) };
         }
     }
 }

@@ -19,13 +19,13 @@ mod once;
 pub(crate) mod pam;
 pub(crate) mod system;
 
-pub(crate) use channel::Channel;
+pub(crate) use channel::{Channel, NotReceived};
 pub(crate) use conversation::{Reply, Style};
 pub(crate) use entry::Words;
 pub(crate) use handle::{Handle, Level};
 pub(crate) use memory::Memory;
 pub(crate) use once::start as start_once;
-pub(crate) use system::Moment;
+pub(crate) use system::{Milliseconds, Moment};
 
 /// What a panic would call, and what no object defines: a panic that can be reached is an error of the linker.
 #[cfg(all(panic = "abort", not(test)))]

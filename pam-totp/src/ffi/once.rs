@@ -67,7 +67,7 @@ pub(crate) fn start(named: Option<&CStr>) -> Result<Channel, Failed<'_>> {
     if spawn(&mut helper) {
         Ok(ours)
     } else {
-        Err(Failed { program, what: c"no process", errno: helper.errno })
+        Err(Failed { program, what: c"it can't be started", errno: helper.errno })
     }
 }
 
@@ -133,8 +133,11 @@ fn spawn(helper: &mut Helper) -> bool {
         if child < 0 {
             (*argument).errno = errno();
         } else {
-            let mut status = 0;
-            while libc::waitpid(child, &raw mut status, libc::__WCLONE) < 0
+            let mut status: c_int = 0;
+            // By its number: the C library's own is a place where a thread of the host may be cancelled.
+            let (child, no_usage) = (c_long::from(child), ptr::null_mut::<c_void>());
+            let flags = c_long::from(libc::__WCLONE);
+            while libc::syscall(libc::SYS_wait4, child, &raw mut status, flags, no_usage) < 0
                 && errno() == libc::EINTR
             {}
             wait_for_the_grandchild(argument);
@@ -192,11 +195,13 @@ extern "C" fn grandchild(argument: *mut c_void) -> c_int {
     // stack; those that change ids are made by their numbers, since the C library's own would tell the host's threads.
     unsafe {
         reset();
-        let null = libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC);
-        let is_set = libc::dup2((*helper).socket, 0) == 0
-            && libc::dup2(null, 1) == 1
-            && libc::dup2(null, 2) == 2;
-        if is_set && close_at_exec() {
+        // The socket first: in a host without a standard input, the other file would be descriptor 0.
+        let is_connected = libc::dup2((*helper).socket, 0) == 0;
+        let (here, null) = (c_long::from(libc::AT_FDCWD), c"/dev/null".as_ptr());
+        let null = libc::syscall(libc::SYS_openat, here, null, libc::O_RDWR);
+        let null = c_int::try_from(null).unwrap_or(-1);
+        if is_connected && libc::dup2(null, 1) == 1 && libc::dup2(null, 2) == 2 {
+            close_at_exec();
             let arguments = [c"totpd".as_ptr(), c"--once".as_ptr(), ptr::null()];
             let environment: [*const c_char; 1] = [ptr::null()];
             libc::syscall(
@@ -304,17 +309,16 @@ unsafe fn set_limit(limit: u32, new: *const libc::rlimit, old: *mut libc::rlimit
 }
 
 /// Sees to it that nothing but the first three descriptors is open in the helper.
-fn close_at_exec() -> bool {
+fn close_at_exec() {
     const CLOSE_AT_EXEC: c_long = 4;
     let (first, last) = (c_long::from(3_i32), c_long::from(u32::MAX));
     // SAFETY: numbers.
     if unsafe { libc::syscall(libc::SYS_close_range, first, last, CLOSE_AT_EXEC) } == 0 {
-        return true;
+        return;
     }
     // Before Linux 5.11, one by one: as many as a service may have, and as the host has by far.
     for fd in 3..65_536 {
         // SAFETY: numbers, open or not.
         unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
     }
-    true
 }

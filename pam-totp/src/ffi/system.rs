@@ -1,7 +1,6 @@
 //! What the module asks the kernel: the time, ids, terminals, and two numbers of `/proc`.
 
 use core::ffi::{CStr, c_int};
-use core::time::Duration;
 
 /// The calling thread's errno.
 pub(super) fn errno() -> c_int {
@@ -50,15 +49,30 @@ pub(crate) fn number_in(path: &CStr) -> Option<u32> {
     (length > 0 && number != u32::MAX).then_some(number)
 }
 
+/// A length of time. Not the standard library's, whose arithmetic may panic.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Milliseconds(pub(crate) u64);
+
+impl Milliseconds {
+    /// So much less, and not below zero.
+    pub(crate) fn less(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+}
+
 /// A moment of the monotonic clock, in milliseconds.
 #[derive(Clone, Copy)]
 pub(crate) struct Moment(u64);
 
 impl Moment {
-    /// So much later than now.
-    pub(crate) fn after(wait: Duration) -> Self {
-        let wait = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-        Self(Self::now().0.saturating_add(wait))
+    /// So much later.
+    pub(crate) fn plus(self, wait: Milliseconds) -> Self {
+        Self(self.0.saturating_add(wait.0))
+    }
+
+    /// How long ago it was.
+    pub(crate) fn elapsed(self) -> Milliseconds {
+        Milliseconds(Self::now().0.saturating_sub(self.0))
     }
 
     /// Milliseconds until then, for poll(2).
@@ -66,7 +80,8 @@ impl Moment {
         c_int::try_from(self.0.saturating_sub(Self::now().0)).unwrap_or(c_int::MAX)
     }
 
-    fn now() -> Self {
+    /// This one.
+    pub(crate) fn now() -> Self {
         let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
         // SAFETY: room for a time. The clock always exists.
         unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };

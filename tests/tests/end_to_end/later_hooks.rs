@@ -100,6 +100,49 @@ fn eleven_minutes_behind_auth_account_denies_whatever_auth_came_to() {
     }
 }
 
+/// A login that auth has granted for its enrollment alone; then what `between` does, account, and what setcred comes to.
+fn setcred_of_a_due_enrollment(
+    house: &mut House,
+    account: &str,
+    between: impl Fn(&mut House),
+) -> Pam {
+    let code = crate::account_phase::opened(house, "carol");
+    house.stack("due", &format!("auth required pam_totp.so nodelay\n{account}\n"));
+    let mut application = house.application();
+    let mut login = application.login("due", "carol");
+    assert_eq!(login.authenticate([&code]).code, Pam::Success);
+    between(house);
+    assert_eq!(login.account().code, Pam::Success);
+    login.set_credentials().code
+}
+
+#[test]
+fn an_enrollment_that_is_due_is_refused_by_setcred_too_where_account_failed() {
+    let (mut house, _) = enrolled();
+    // Passed over, since it is optional: its argument is none that there is.
+    let account = "account optional pam_totp.so surprise\naccount required pam_permit.so";
+    let code = setcred_of_a_due_enrollment(&mut house, account, |_| ());
+    assert_eq!(code, Pam::PermDenied);
+}
+
+#[test]
+fn an_enrollment_that_is_due_is_refused_by_setcred_too_where_account_found_no_program_that_decides()
+{
+    let (mut house, _) = enrolled();
+    let account = format!("account optional pam_totp.so {NOTHING}\naccount required pam_permit.so");
+    let code = setcred_of_a_due_enrollment(&mut house, &account, |_| ());
+    assert_eq!(code, Pam::PermDenied);
+}
+
+#[test]
+fn an_enrollment_that_is_due_is_refused_by_setcred_long_behind_auth() {
+    let (mut house, _) = enrolled();
+    let code = setcred_of_a_due_enrollment(&mut house, "account required pam_permit.so", |house| {
+        house.start_daemon_by(&[], &["unshare", "--time", "--boottime=660"]);
+    });
+    assert_eq!(code, Pam::PermDenied);
+}
+
 #[test]
 fn what_auth_granted_to_one_user_is_denied_to_another() {
     let (house, phone) = enrolled();

@@ -6,10 +6,9 @@
 //! released it, so that the process can't be frozen while it holds a lock without a note. A waiter therefore acts on a
 //! note only when it has seen it twice: one that is merely tried under is gone within microseconds.
 
-use std::fs::{self, DirBuilder};
+use std::fs;
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -80,13 +79,7 @@ impl Notes {
 
     fn open(location: &Location<'_>) -> Result<Self, FileError> {
         let above = Path::new(location.above);
-        match DirBuilder::new().mode(0o755).create(above) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(FileError::system(above, "mkdir", &error));
-            }
-            _ => {}
-        }
-        let above = Directory::open(above, location.owner, Shared::Readable)?;
+        let above = Directory::open_or_make(above, location.owner, Shared::Readable)?;
         let directory = above.inner_or_made(location.name, Shared::Nobody)?;
         let process = Process::this().ok_or_else(|| {
             let path = Path::new("/proc/self/stat");

@@ -101,7 +101,8 @@ impl<'a> LastConfig<'a> {
     /// # Errors
     /// `fault` where there is no copy that can be used.
     pub(super) fn instead(&self, fault: ConfigFault) -> Result<(Config, InForce), ConfigFault> {
-        let text = self.text().ok().flatten();
+        // Another installation's copy, on a disk of another machine, is none.
+        let text = if self.is_in_order() { self.text().ok().flatten() } else { None };
         match text.and_then(|text| Config::parse(&text).ok()) {
             Some(config) => Ok((config, InForce::LastGood(fault))),
             None => Err(fault),

@@ -75,9 +75,9 @@ impl Listeners {
     }
 
     /// A descriptor of each socket, for the pools.
-    pub(super) fn sockets(&self) -> Vec<OwnedFd> {
+    pub(super) fn sockets(&self) -> std::io::Result<Vec<OwnedFd>> {
         let all = [Some(&self.root), self.user.as_ref()];
-        all.into_iter().flatten().filter_map(|socket| socket.try_clone().ok()).collect()
+        all.into_iter().flatten().map(OwnedFd::try_clone).collect()
     }
 
     /// Where root's callers connect.

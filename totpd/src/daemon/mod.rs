@@ -56,11 +56,11 @@ pub(crate) fn run(serve: &Serve) -> Result<(), NotStarted> {
     // First of all: a signal that comes from here on finds its handler.
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
     raise_limit_of_descriptors();
-    let listeners = Listeners::take(serve)?;
     let _alone = alone::for_configuration(serve.config.as_deref())?;
+    let listeners = Listeners::take(serve)?;
     let logins = Logins { config: serve.config.clone(), ..Logins::default() };
     let shared = Arc::new(Shared { logins, ..Shared::default() });
-    for socket in listeners.sockets() {
+    for socket in listeners.sockets()? {
         Pool::start(socket, &shared)?;
     }
     watchdog::start(listeners.root_path().map(Path::to_owned))?;

@@ -34,8 +34,20 @@ use super::telling::Telling;
 use super::{Decision, Logins, person};
 use crate::request::Request;
 
-/// Called behind auth.
+const DUE: &str =
+    "an enrollment is due and was not made; the PAM stack needs: account required pam_totp.so";
+
+/// Called behind auth. An enrollment that is due stays due, whatever goes wrong here.
 pub(crate) fn manage(host: &mut dyn Host, request: &Request, logins: &Logins) -> Decision {
+    let is_due = match mark::read(&request.mark) {
+        FoundMark::Mark(mark) => mark.enrollment_is_due(),
+        FoundMark::Nothing | FoundMark::Refused => false,
+    };
+    let decision = manage_marked(host, request, logins);
+    if is_due && decision.is_refusal() { decision.and_due() } else { decision }
+}
+
+fn manage_marked(host: &mut dyn Host, request: &Request, logins: &Logins) -> Decision {
     let arguments = match arguments(host, request) {
         Ok(arguments) => arguments,
         Err(code) => return Decision::refused(code),
@@ -107,8 +119,11 @@ pub(crate) fn set_credentials(host: &mut dyn Host, request: &Request) -> Decisio
         }
         FoundMark::Mark(mark) => Decision::marked(ReturnCode::Success, *mark),
         FoundMark::Nothing => Decision::unmarked(ReturnCode::Success),
-        // Auth itself has refused; so does account.
-        FoundMark::Refused => Decision::refused(ReturnCode::Success),
+        // The module comes back for a mark of an enrollment that is due, and for no other: this one is too old, or can't be read.
+        FoundMark::Refused => {
+            host.log(Priority::Error, DUE);
+            Decision::refused(ReturnCode::PermDenied).and_due()
+        }
     }
 }
 
@@ -124,9 +139,7 @@ fn refused(host: &dyn Host, or_other: bool) -> Decision {
 }
 
 fn due(host: &dyn Host, mark: Mark) -> Decision {
-    let line =
-        "an enrollment is due and was not made; the PAM stack needs: account required pam_totp.so";
-    host.log(Priority::Error, line);
+    host.log(Priority::Error, DUE);
     Decision::marked(ReturnCode::PermDenied, Mark { outcome: Outcome::Due, ..mark })
 }
 
@@ -169,7 +182,14 @@ impl Phase<'_> {
         let mut enrolling = Enrolling::new(self.how);
         let mut codes = ShownCodes::Nothing;
         loop {
-            match dialogue.next(clock::now()) {
+            let next = dialogue.next(clock::now());
+            let changes =
+                matches!(next, Next::Offer | Next::Install(_) | Next::KeepCodes | Next::Remember);
+            // Nothing is changed for a module that has left: its login was denied.
+            if changes && !self.host.is_there() {
+                return ReturnCode::PermDenied;
+            }
+            match next {
                 Next::Ask(question) => {
                     let typed = self.ask(&question);
                     dialogue.reply(typed.as_ref().map(Typed::as_bytes), clock::now());

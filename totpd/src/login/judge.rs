@@ -73,7 +73,7 @@ impl<S: Store> Judge<'_, S> {
         limits::room_in_memory().map_err(|errno| Fault {
             kind: FaultKind::Unavailable,
             detail: format!(
-                "{errno}: this process has too little memory left (ulimit -v, ulimit -s)"
+                "{errno}: totpd has too little memory left: raise its limits (systemctl show totpd)"
             ),
         })?;
         let now = clock::now();
@@ -90,10 +90,10 @@ impl<S: Store> Judge<'_, S> {
             entropy,
             pretext,
         };
-        let rules = &self.rules;
+        let (rules, seat) = (&self.rules, self.seat());
         let pretend = |reason| {
             let attempt = attempt(Some(reason));
-            self.store.pretend(self.user, &|view| evaluate(rules, view, &attempt))
+            self.store.pretend(&seat, &|view| evaluate(rules, view, &attempt))
         };
         let (committed, fault) = match &self.against {
             Against::Decoy(reason) => (pretend(*reason)?, None),
@@ -138,7 +138,7 @@ impl<S: Store> Judge<'_, S> {
         let entropy = entropy::secret::<16>().map_err(no_entropy)?;
         let nobody = || {
             let decide = |view: &View| request(rules, None, view, &self.origin, &entropy, now);
-            self.store.pretend(self.user, &decide).map(Committed::into_outcome)
+            self.store.pretend(&self.seat(), &decide).map(Committed::into_outcome)
         };
         match &self.against {
             Against::Own(Found::Enrolled(_), None) if asked => {
@@ -153,6 +153,15 @@ impl<S: Store> Judge<'_, S> {
             }
             Against::Own(..) | Against::Decoy(_) => nobody(),
         }
+    }
+
+    /// On whose files an evaluation is pretended. A program that asks about another user's account takes no lock of that user's
+    /// and writes to no file of theirs: all such programs share the seat of a name that no account has.
+    fn seat(&self) -> UserName {
+        if self.against.waits_its_turn() {
+            return self.user.clone();
+        }
+        UserName::new("?").unwrap_or_else(|_| self.user.clone()) // never fails
     }
 
     fn codebook(&self, answers: &[Answer], now: UnixTime) -> Codebook {

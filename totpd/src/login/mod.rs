@@ -62,6 +62,15 @@ impl Decision {
         Self { code, later: mark::AFTER_REFUSAL, mark: mark::REFUSED.to_vec() }
     }
 
+    /// The same, where an enrollment is due: setcred refuses as well.
+    fn and_due(self) -> Self {
+        Self { later: Later { setcred: true, ..self.later }, ..self }
+    }
+
+    fn is_refusal(&self) -> bool {
+        self.mark == mark::REFUSED
+    }
+
     fn marked(code: ReturnCode, mark: Mark) -> Self {
         Self { code, later: mark.later(), mark: mark.encode() }
     }
@@ -88,8 +97,7 @@ pub(crate) fn decide(host: &mut dyn Host, mut request: Request, logins: &Logins)
         Hook::Setcred => account::set_credentials(host, &request),
     };
     // Nothing that a program of a user's own keeps for us is believed later, but a refusal.
-    let is_refusal = decision.mark == mark::REFUSED;
-    if request.caller.is_root() || is_refusal {
+    if request.caller.is_root() || decision.is_refusal() {
         decision
     } else {
         Decision::unmarked(decision.code)

@@ -10,7 +10,7 @@ use totp_core::remembered::Fingerprint;
 
 /// Above the largest key anybody has: RSA of 16,384 bits takes 2.8 KiB, and a certificate of one signed by another
 /// three times that.
-const MOST_BYTES: usize = 16 * 1024;
+const MOST_BYTES: usize = 28 * 1024;
 
 /// The first verified key of `SSH_AUTH_INFO_0`: SHA-256 over its blob (RFC 4253 section 6.6), the same that
 /// `ssh-keygen -l` shows in base64.

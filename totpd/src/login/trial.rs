@@ -120,6 +120,9 @@ impl<'a, S: Store> Trial<'a, S> {
         let limits = self.site.config().sms.limits();
         let asked = word == Word::Sms && limits.is_some();
         let turn = self.turn()?;
+        if !self.host.is_there() {
+            return Err(Broken::NoReply);
+        }
         let message = self.judge.text(limits, asked).map_err(Broken::Fault)?;
         drop(turn);
         let put = text_message::put(

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use totp_core::name::UserName;
 use totp_core::store::{Fault, FaultKind};
 
-/// As long as an attempt waits: as long as for the lock of a state.
-const LONGEST: Duration = Duration::from_secs(30);
+/// As long as an attempt waits. The module waits longer.
+const LONGEST: Duration = Duration::from_secs(20);
 
 /// Who evaluates which name, and who waits for it.
 #[derive(Debug, Default)]
