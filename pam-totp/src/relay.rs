@@ -35,8 +35,15 @@ const PATIENCE: Milliseconds = Milliseconds(32_000);
 
 /// Runs one hook.
 pub(crate) fn run(handle: &mut Handle, hook: Hook, flags: u32, arguments: Words<'_>) -> c_int {
+    // Without a mark auth did not run, and there is nothing to do.
+    let later = handle.later().unwrap_or_default();
+    match hook {
+        Hook::Auth => {}
+        Hook::Account if !later.account => return pam::IGNORE,
+        Hook::Setcred if !later.setcred => return pam::SUCCESS,
+        Hook::Account | Hook::Setcred => {}
+    }
     // What an earlier call in this handle came to is void from here on, whatever becomes of this one.
-    let void = |setcred| Later { account: true, setcred };
     if hook == Hook::Auth && !handle.keep(UNDECIDED, void(false)) {
         return pam::SYSTEM_ERR;
     }
@@ -45,24 +52,11 @@ pub(crate) fn run(handle: &mut Handle, hook: Hook, flags: u32, arguments: Words<
         handle.log(Level::Error, c"out of memory; login denied%s", c"");
         return pam::SYSTEM_ERR;
     };
-    let brought = match hook {
-        Hook::Auth => None,
-        // Without a mark auth did not run, and there is nothing to do.
-        Hook::Account => match handle.kept(&mut memory) {
-            Some(kept) if kept.later.account => {
-                // An enrollment that is due stays due where this call fails.
-                if !handle.keep(UNDECIDED, void(kept.later.setcred)) {
-                    return pam::SYSTEM_ERR;
-                }
-                Some(kept.length)
-            }
-            _ => return pam::IGNORE,
-        },
-        Hook::Setcred => match handle.kept(&mut memory) {
-            Some(kept) if kept.later.setcred => Some(kept.length),
-            _ => return pam::SUCCESS,
-        },
-    };
+    let brought = if hook == Hook::Auth { None } else { handle.kept(&mut memory) };
+    // An enrollment that is due stays due where this call fails.
+    if hook == Hook::Account && !handle.keep(UNDECIDED, void(later.setcred)) {
+        return pam::SYSTEM_ERR;
+    }
     let own = match words::own(arguments.clone()) {
         Ok(own) => own,
         Err(words::NotAbsolute(word)) => {
@@ -84,6 +78,12 @@ pub(crate) fn run(handle: &mut Handle, hook: Hook, flags: u32, arguments: Words<
     }
     let call = Call { hook, flags, arguments, own, brought };
     converse(handle, &mut memory, &call).unwrap_or(pam::SYSTEM_ERR)
+}
+
+/// What is left to later hooks by a call that has not come to an end: account denies, and so does setcred where an enrollment
+/// is due.
+fn void(setcred: bool) -> Later {
+    Later { account: true, setcred }
 }
 
 /// A hook, as libpam has called it.

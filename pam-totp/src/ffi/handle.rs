@@ -16,14 +16,6 @@ const NOTE: &CStr = c"pam_totp:mark";
 /// A handle for the time of one hook.
 pub(crate) struct Handle(*mut PamHandle);
 
-/// What a hook has left, and how much of it lies in memory now.
-pub(crate) struct Found {
-    /// Which hooks are to bring it along.
-    pub(crate) later: Later,
-    /// Bytes.
-    pub(crate) length: usize,
-}
-
 /// What is kept in the handle: this, and as many bytes behind it.
 #[repr(C)]
 struct Kept {
@@ -165,21 +157,24 @@ impl Handle {
         status == pam::SUCCESS
     }
 
-    /// What an earlier hook has left: its mark is copied to memory.
-    pub(crate) fn kept(&self, memory: &mut Memory) -> Option<Found> {
+    /// Which later hooks an earlier one has left something to; `None` where it has left nothing.
+    pub(crate) fn later(&self) -> Option<Later> {
+        let kept = self.note();
+        // SAFETY: null, or a whole `Kept` of `keep`, which libpam frees only when it is replaced, or with the handle.
+        unsafe { kept.as_ref() }.map(|kept| kept.later)
+    }
+
+    /// Copies the mark that an earlier hook has left to memory, and says how long it is.
+    pub(crate) fn kept(&self, memory: &mut Memory) -> Option<usize> {
         let kept = self.note();
         if kept.is_null() {
             return None;
         }
         // SAFETY: not null, so a whole `Kept` of `keep`, with as many bytes behind it as it says; libpam frees it only when it
         // is replaced, or with the handle.
-        let (later, mark) = unsafe {
-            let Kept { later, length } = *kept;
-            (later, core::slice::from_raw_parts(kept.add(1).cast::<u8>(), length))
-        };
+        let mark = unsafe { core::slice::from_raw_parts(kept.add(1).cast::<u8>(), (*kept).length) };
         // One that has no room is unreadable to the daemon as well: as if it were empty.
-        let length = memory.set_mark(mark).map_or(0, |()| mark.len().min(limits::MARK));
-        Some(Found { later, length })
+        Some(memory.set_mark(mark).map_or(0, |()| mark.len().min(limits::MARK)))
     }
 
     fn note(&self) -> *const Kept {
