@@ -1,5 +1,5 @@
 //! What lies around a login and may be missing, full or stuck: the system's log, `/run`, the state directory, inodes,
-//! a lock that is held for ever, and whoever sits at the prompt.
+//! a lock that is held for ever, and the user at the prompt.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};

@@ -21,7 +21,7 @@ pub fn run(ui: &Ui, global: &Global, args: &cli::Init) -> Result<()> {
     if args.adopt && matches!(init.means(), Means::Adopt(_)) {
         ui.insist(format_args!("Is {} the right state directory?", printable(state_dir)))?;
     }
-    let made = init.make_directories().context("there is no identity yet; run it again")?;
+    let made = init.make_directories().context("correct this, and run it again")?;
     let who = Administrator::here();
     let (identity, record) = match init.means() {
         Means::Keep => ("kept", None),

@@ -119,6 +119,14 @@ fn by_order_another_state_directory_is_adopted_with_a_new_identity() {
 }
 
 #[test]
+fn why_it_refuses_is_said_once() {
+    let Some(house) = House::new("") else { return };
+    fs::remove_file(house.path("state/installation-id")).unwrap();
+    let refused = house.run(&["init"]).refused(&["not mounted?"]);
+    assert_eq!(refused.err.matches("not mounted?").count(), 1, "{}", refused.err);
+}
+
+#[test]
 fn a_damaged_installation_is_refused() {
     let Some(house) = House::new("") else { return };
     fs::remove_dir(house.path("state/state")).unwrap();

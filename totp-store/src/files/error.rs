@@ -176,11 +176,13 @@ impl fmt::Display for FileError {
                     Mismatch::NotInside => write!(f, "{path}: does not exist, and {beside} does")?,
                     Mismatch::Different => write!(f, "{path} and {beside}: differ")?,
                 }
-                write!(
-                    f,
-                    "; not mounted? Mount what belongs there; for a new installation: {init}; where the state directory \
-                     is known to be right: {init} --adopt"
-                )
+                // Only what the command then does is offered.
+                let remedy = match mismatch {
+                    Mismatch::Neither => "for a new installation, or one of version 0.1",
+                    _ => "where the state directory is known to be right",
+                };
+                let adopt = if matches!(mismatch, Mismatch::Neither) { "" } else { " --adopt" };
+                write!(f, "; not mounted? Mount what belongs there; {remedy}: {init}{adopt}")
             }
             Problem::NotDurable(errno) => write!(
                 f,

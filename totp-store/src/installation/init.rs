@@ -34,8 +34,8 @@ pub enum NotMade {
     #[error(transparent)]
     Config(#[from] ConfigFault),
     /// A file or a directory, or the identity.
-    #[error("{0}")]
-    File(#[from] FileError), // no source: it would be said twice
+    #[error(transparent)] // its text would be said twice as a source
+    File(#[from] FileError),
     /// A directory that an installation always has is missing.
     #[error("{}: does not exist in a state directory that is not new; damaged or not mounted? Mount it or restore it \
         from a backup; where the rest is known to be right: {init} --adopt", .path.display())]

@@ -109,7 +109,16 @@ fn made_at(path: &Path, mode: u32) -> Result<OwnedFd, NotStarted> {
         Ok(()) => return Err(format!("{}: another program listens there", path.display()).into()),
         Err(errno) => return Err(failed("in the way", errno).into()),
     }
-    bind(&socket, &address).map_err(|errno| failed("bind", errno))?;
+    bind(&socket, &address).map_err(|errno| match errno {
+        Errno::NOENT => {
+            let above = path.parent().unwrap_or(path).display();
+            format!(
+                "{}: no such directory; make it first: install -d -m 755 {above}",
+                path.display()
+            )
+        }
+        errno => failed("bind", errno),
+    })?;
     // Made with umask 077: until it is said otherwise, root alone connects.
     fs::set_permissions(path, Permissions::from_mode(mode))
         .map_err(|error| format!("{}: {error}", path.display()))?;
