@@ -331,7 +331,7 @@ fn however_few_descriptors_are_free_the_answer_is_right_or_a_refusal() {
         for early in [true, false] {
             let attempt = |code: &str| {
                 let mut application = bench.house.application();
-                drop(application.login("code", "alice")); // once it answers it is itself
+                application.log("keeps its connection to syslog, so that what it is told is seen"); // and is itself
                 let pid = application.pid();
                 let used = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
                 let limited = || limit(pid, "nofile", u64::try_from(used + free).unwrap());
@@ -354,7 +354,8 @@ fn however_few_descriptors_are_free_the_answer_is_right_or_a_refusal() {
             };
             // Behind the prompt the daemon is there already.
             if !early && Decider::usual() == Decider::Daemon {
-                assert_eq!(end, End::LetIn, "{free} free");
+                let log = bench.house.syslog().module_lines();
+                assert_eq!(end, End::LetIn, "{free} free: {log:#?}");
             }
             let_in += usize::from(end == End::LetIn);
             bench.is_whole_after(end, &code, &format!("{free} free"));
