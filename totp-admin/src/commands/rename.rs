@@ -68,11 +68,7 @@ fn is_the_same_account(old: &Whom, new: &Whom, decision: &Decision) -> Result<()
             format!(
                 "{old} was enrolled for uid {then}, the account {new} has uid {now}: it is another one"
             ),
-            format!(
-                "Enroll {new} for itself: {}. The same person, new name and new uid: give the account its former uid, \
-                 rename, then change the uid and run totp-admin rename --uid {new}.",
-                new.enroll_command()
-            ),
+            format!("Enroll {new} for itself: {}", new.enroll_command()),
         ));
     }
     if old.uid().is_some() && old.uid() == decision.uid {
@@ -97,13 +93,19 @@ fn nothing_to_rename(
         ));
     }
     let advice = match site.kept_as(typed.1)? {
-        Some(new) => format!(
+        Some(new) if uid_of(site, &new)? == Some(old.uid()) => format!(
             "Something is kept about {new}; where that was the former name: totp-admin rename {new} {}",
             printable(typed.0)
         ),
-        None => {
+        _ => {
             "Look at the spelling; totp-admin list shows whom something is known about.".to_owned()
         }
     };
     Ok(Advice::new(format!("nothing is kept about {old}"), advice))
+}
+
+/// The uid that something was decided for; `None` where it can't be read.
+fn uid_of(site: &Site, whom: &Whom) -> Result<Option<Option<u32>>> {
+    let (_, entry) = site.store().expect(&whom.name)?;
+    Ok(entry.map(|entry| entry.decision().uid))
 }
