@@ -104,10 +104,12 @@ pub enum Command {
     ///
     /// Without options it shows them. Changing one's own needs a current code or a recovery code.
     Contact(Contact),
-    /// Carry what is kept about a user over to the account's new name
+    /// Carry what is kept about a user over to the account's new name or uid
     ///
     /// After usermod(8): the new account has the uid that was enrolled. Authenticators, used codes and recovery codes
-    /// go along.
+    /// go along. Until then a renamed account logs in with the enrollment of its former name, which is found by the uid.
+    /// With --uid the name stays, and the enrollment gets the uid that the account has now: `rename --uid USER`, or
+    /// `rename --uid --all` after a directory has changed uids.
     Rename(Rename),
     /// Make a restored backup harmless
     ///
@@ -153,7 +155,8 @@ pub enum Command {
     ///
     /// The identity is a random word beside the configuration and in the state directory: without it, as where a disk is not
     /// mounted, nobody is let in and nothing is administered. An installation of version 0.1 is adopted, which is recorded.
-    /// Where everything is in order nothing is changed.
+    /// The index by uid, which finds the enrollment of a renamed account, is made again where it is missing or not right; until
+    /// then accounts that are not enrolled by their own name are denied. Where everything is in order nothing is changed.
     Init(Init),
     /// Say whether the installation is in order
     ///
@@ -355,12 +358,21 @@ pub struct Contact {
 /// `rename`.
 #[derive(Args, Debug)]
 pub struct Rename {
-    /// What the account was called
-    #[arg(value_name = "OLD", value_parser = NonEmptyStringValueParser::new())]
-    pub old: String,
+    /// What the account was called: the name that the enrollment is kept under
+    #[arg(value_name = "OLD", required_unless_present = "all", conflicts_with = "all", value_parser = NonEmptyStringValueParser::new())]
+    pub old: Option<String>,
     /// What it is called now
-    #[arg(value_name = "NEW", value_hint = ValueHint::Username, value_parser = NonEmptyStringValueParser::new())]
-    pub new: String,
+    #[arg(value_name = "NEW", required_unless_present = "uid", conflicts_with = "uid", value_hint = ValueHint::Username, value_parser = NonEmptyStringValueParser::new())]
+    pub new: Option<String>,
+    /// The account OLD keeps its name and has another uid now: the same person, new uid
+    #[arg(long)]
+    pub uid: bool,
+    /// Every enrollment whose account has another uid now
+    #[arg(long, requires = "uid")]
+    pub all: bool,
+    /// Say which uids would be changed, and change nothing
+    #[arg(long, requires = "all", conflicts_with = "old")]
+    pub dry_run: bool,
 }
 
 /// `repair`.

@@ -3,19 +3,20 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
+use std::sync::LazyLock;
 
 use anyhow::{Context as _, Result, bail};
 use totp_core::evaluate::recovery_codes_left;
-use totp_core::name::UserName;
 use totp_core::policy::{Config, Policy, RecoveryMode, Require, Who};
 use totp_core::prices::codes_required;
 use totp_core::record::{Decision, Record};
 use totp_core::route::{self, Facts, Route, Skip, route};
 use totp_core::state::Visit;
 use totp_core::store::{Found, StateRead};
+use totp_core::time::UnixTime;
 use totp_store::accounts::{self, Account};
 use totp_store::clock;
-use totp_store::store::{Expected, Inspected};
+use totp_store::store::{ByUid, Expected, Inspected};
 
 use crate::site::{Site, Whom};
 use crate::times;
@@ -37,12 +38,28 @@ pub fn person(site: &Site, whom: &Whom) -> Result<Option<Person>> {
 fn missing(site: &Site, whom: &Whom) -> Result<Option<Person>> {
     let policy = site.config().policy("");
     let facts = facts(&policy, whom)?;
-    let may_enroll_until = match route(&policy, &facts, &Found::Absent) {
+    let route = route(&policy, &facts, &Found::Absent);
+    let user = whom.name.as_str().to_owned();
+    if let Route::Skip(Skip::Exempt | Skip::ExemptNetwork) = route {
+        return Ok(None);
+    }
+    match whom.uid().map_or(Ok(ByUid::Nothing), |uid| site.store().by_uid(&whom.name, uid)) {
+        Ok(ByUid::Nothing) => {}
+        // Listed under that name.
+        Ok(ByUid::One(..)) => return Ok(None),
+        Ok(ByUid::Several(names)) => {
+            let names = names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let problem = format!("several enrollments have its uid, denied: {names}");
+            let missing = Person::new(user, Status::Missing);
+            return Ok(Some(Person { problem: Some(problem), ..missing }));
+        }
+        Err(fault) => return Ok(Some(damaged(user, fault.to_string()))),
+    }
+    let may_enroll_until = match route {
         Route::Ask { pretext: Some(_) } => None,
         Route::Skip(Skip::MayEnroll { .. }) => policy.enroll_by.map(|day| day.to_string()),
         Route::Ask { pretext: None } | Route::Skip(_) => return Ok(None),
     };
-    let user = whom.name.as_str().to_owned();
     Ok(Some(Person { may_enroll_until, ..Person::new(user, Status::Missing) }))
 }
 
@@ -132,7 +149,26 @@ fn of_found(site: &Site, whom: &Whom, inspected: &Inspected) -> Person {
         person.problem = Some(problem.1);
         person.status = problem.0.unwrap_or(person.status);
     }
+    person.account_uid = whom.uid();
+    person.renamed_to = renamed_to(whom, person.uid);
+    person.home_made = home_made_later(whom, inspected);
     person
+}
+
+/// The account that has the uid of an enrollment whose own account is gone or another one.
+fn renamed_to(whom: &Whom, uid: Option<u32>) -> Option<String> {
+    let uid = uid.filter(|uid| whom.uid() != Some(*uid))?;
+    let account = accounts::account_of(uid).ok()??;
+    Some(account.name.as_str().to_owned())
+}
+
+/// When the home directory was made, where that was after the enrollment: a hint that the account is another person's. Homes
+/// of accounts that are not in `/etc/passwd` are made at the first login, or lie on a server that may not answer.
+fn home_made_later(whom: &Whom, inspected: &Inspected) -> Option<UnixTime> {
+    let Found::Enrolled(enrolled) = &inspected.found else { return None };
+    static LOCAL: LazyLock<BTreeSet<String>> = LazyLock::new(accounts::local_names);
+    let account = whom.account.as_ref().filter(|account| LOCAL.contains(account.name.as_str()))?;
+    account.home_made().filter(|made| *made > enrolled.record.decision.since)
 }
 
 /// When somebody who is switched off last logged in with a code. A state that can't be read is no reason to show nothing
@@ -162,6 +198,7 @@ fn recovery_codes(site: &Site, record: &Record, inspected: &Inspected) -> Option
 
 fn decided(person: Person, decision: &Decision) -> Person {
     Person {
+        uid: decision.uid,
         contact: Some(decision.contact.clone()),
         since: Some(decision.since),
         by: Some(decision.by.clone()),
@@ -181,12 +218,19 @@ fn problem(whom: &Whom, inspected: &Inspected) -> Option<(Option<Status>, String
     match (uid, whom.uid()) {
         (Some(then), Some(now)) if then != now => {
             let text = format!(
-                "decided for uid {then}, the account has uid {now}: a recycled name, refused"
+                "decided for uid {then}, the account has uid {now}: refused; the same person: totp-admin rename --uid \
+                 {whom}, another: totp-admin remove {whom}"
             );
             return Some((Some(Status::Damaged), text));
         }
-        (Some(_), None) => {
-            return Some((None, "the account is gone: totp-admin remove".to_owned()));
+        (Some(uid), None) => {
+            let text = match renamed_to(whom, Some(uid)) {
+                Some(new) => format!(
+                    "the account is gone, and uid {uid} is {new}'s, who logs in with this: totp-admin rename {whom} {new}"
+                ),
+                None => "the account is gone: totp-admin remove".to_owned(),
+            };
+            return Some((None, text));
         }
         _ => {}
     }
@@ -295,13 +339,13 @@ fn logins(passwd: &str, shells: &str) -> Vec<String> {
 pub fn newly_locked_out(
     before: &Config,
     after: &Config,
-    found: impl Fn(&UserName) -> Option<Found>,
+    found: impl Fn(&Whom) -> Option<Found>,
 ) -> Result<Vec<String>> {
     let services: BTreeSet<&str> =
         before.service.keys().chain(after.service.keys()).map(String::as_str).collect();
     let mut names = Vec::new();
     for whom in &people_with_a_shell()? {
-        let Some(found) = found(&whom.name) else { continue };
+        let Some(found) = found(whom) else { continue };
         let kept_out = |service| -> Result<bool> {
             Ok(cannot_log_in(after, service, whom, &found)?
                 && !cannot_log_in(before, service, whom, &found)?)

@@ -17,7 +17,7 @@ use totp_store::config::DEFAULT_PATH;
 use totp_store::files::{Directory, Owner, Shared};
 use totp_store::installation::Installation;
 use totp_store::permanent::PermanentRecord;
-use totp_store::store::FileStore;
+use totp_store::store::{ByUid, Expected, FileStore};
 
 use crate::cli::Global;
 use crate::ui::{Advice, Ui, printable};
@@ -93,8 +93,48 @@ impl Site {
         clock::now()
     }
 
-    /// Who is meant by `typed`: see [`Self::meant`]. Somebody about whom nothing is known is an error.
+    /// Who is meant by `typed`: see [`Self::find`]. Where an account is enrolled under another name, by its uid, that name is to be
+    /// given: a command changes nothing under a name that was not typed.
     pub fn known(&self, typed: &str) -> Result<Whom> {
+        let whom = self.find(typed)?;
+        self.not_under_another_name(&whom)?;
+        Ok(whom)
+    }
+
+    /// Refuses where what is kept about `whom` is kept under another name.
+    pub fn not_under_another_name(&self, whom: &Whom) -> Result<()> {
+        let Some(kept) = self.kept_under(whom)? else { return Ok(()) };
+        bail!(Advice::new(
+            format!("{whom} is enrolled as {kept}, by the same uid"),
+            format!(
+                "Give that name; or, where the account was renamed: totp-admin rename {kept} {whom}"
+            ),
+        ))
+    }
+
+    /// Refuses to enroll an account for itself that was renamed, and is enrolled by its former name. An alias of an account
+    /// that still exists may have an enrollment of its own.
+    pub fn not_renamed(&self, whom: &Whom) -> Result<()> {
+        match self.kept_under(whom)? {
+            Some(kept) if !is_an_account(&kept)? => self.not_under_another_name(whom),
+            _ => Ok(()),
+        }
+    }
+
+    /// The other name under which the enrollment of an account is kept: the one that a login finds by the uid.
+    pub fn kept_under(&self, whom: &Whom) -> Result<Option<UserName>> {
+        let Some(uid) = whom.uid() else { return Ok(None) };
+        if self.store.expect(&whom.name)?.0 != Expected::Absent {
+            return Ok(None);
+        }
+        Ok(match self.store.by_uid(&whom.name, uid)? {
+            ByUid::One(name, _) => Some(name).filter(|name| *name != whom.name),
+            ByUid::Nothing | ByUid::Several(_) => None,
+        })
+    }
+
+    /// Who is meant by `typed`: see [`Self::meant`]. Somebody about whom nothing is known is an error.
+    pub fn find(&self, typed: &str) -> Result<Whom> {
         let whom = self.meant(typed)?;
         if whom.account.is_some() || self.keeps_something(&whom.name) {
             return Ok(whom);
@@ -119,6 +159,16 @@ impl Site {
         let name = UserName::without_account(typed).with_context(|| printable(typed))?;
         let account = accounts::account(name.as_str())?;
         Ok(account.map_or(Whom { name, account: None }, Whom::of))
+    }
+
+    /// The user under exactly this name, if something is kept there, whatever the name service makes of it.
+    pub fn kept_as(&self, typed: &str) -> Result<Option<Whom>> {
+        let Ok(name) = UserName::new(typed) else { return Ok(None) };
+        if !self.keeps_something(&name) {
+            return Ok(None);
+        }
+        let account = accounts::account(typed)?.filter(|account| account.name == name);
+        Ok(Some(Whom { name, account }))
     }
 
     /// A record that can't be read is something, too, and its fault is the command's to tell.
@@ -152,6 +202,11 @@ impl Site {
             .chain(services)
             .any(|service| self.config().policy(service).disabled == Disabled::Denied)
     }
+}
+
+/// Whether there is an account that the name service calls so.
+fn is_an_account(name: &UserName) -> Result<bool> {
+    Ok(accounts::account(name.as_str())?.is_some_and(|account| account.name == *name))
 }
 
 /// A user.

@@ -75,6 +75,15 @@ pub struct Person {
     pub record: Option<u64>,
     /// What is wrong, where something is.
     pub problem: Option<String>,
+    /// The uid that it was decided for; null for a name without an account.
+    pub uid: Option<u32>,
+    /// The uid of the account of this name; null where there is none.
+    pub account_uid: Option<u32>,
+    /// The account that has `uid` now, where that of this name has not: it logs in with this enrollment, unless it has one of its own.
+    pub renamed_to: Option<String>,
+    /// When the home directory was made, where that was after the enrollment.
+    #[serde(serialize_with = "rfc3339")]
+    pub home_made: Option<UnixTime>,
     /// The day until which somebody who is missing may enroll at a login, or put it off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub may_enroll_until: Option<String>,
@@ -143,6 +152,10 @@ impl Person {
             reason: None,
             record: None,
             problem: None,
+            uid: None,
+            account_uid: None,
+            renamed_to: None,
+            home_made: None,
             may_enroll_until: None,
         }
     }
@@ -175,11 +188,15 @@ impl Person {
                 let why = self.reason.as_deref().map(printable);
                 [by, why].into_iter().flatten().collect::<Vec<_>>().join(": ")
             }
+            _ if self.home_made.is_some() => HOME_IS_NEWER.to_owned(),
             (_, Some(codes @ 2..)) => format!("asked for {codes} codes: totp-admin unlock"),
             _ => String::new(),
         }
     }
 }
+
+/// An account that was deleted, and made anew for another person, may have kept name and uid.
+const HOME_IS_NEWER: &str = "home directory made after the enrollment: is it the same person?";
 
 /// The table of `list`.
 pub fn table(people: &[Person], now: UnixTime, zone: &TimeZone) -> String {
@@ -214,6 +231,9 @@ pub fn lines(person: &Person, now: UnixTime, zone: &TimeZone) -> Vec<(&'static s
     }
     if let Some(problem) = &person.problem {
         lines.push(("problem", printable(problem)));
+    }
+    if let Some(made) = person.home_made {
+        lines.push(("home", format!("{HOME_IS_NEWER} ({})", times::local(made, zone))));
     }
     lines.extend(
         person.authenticators.iter().map(|one| ("authenticator", device_line(one, now, zone))),

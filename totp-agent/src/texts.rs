@@ -113,6 +113,12 @@ fn telling(event: EventKind) -> Telling {
              they were.",
             UNEXPECTED,
         ),
+        EventKind::UidChanged => (
+            "Second factor of {user} moved to another uid at {host}",
+            "The account {user} has another uid (user number), and its second factor belongs to that one from now\n\
+             on. Authenticators and codes stay what they were.",
+            UNEXPECTED,
+        ),
         EventKind::Repaired => (
             "Second factor of {user} repaired at {host}",
             "A backup was restored on this machine, and with it an old state of {user}'s second factor. So that\n\

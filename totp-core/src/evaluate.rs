@@ -225,6 +225,8 @@ pub enum Reason {
     Unavailable,
     /// Required, and not enrolled (or switched off where policy denies that).
     NotEnrolled,
+    /// Not enrolled by this name, and several enrollments have the account's uid.
+    SeveralEnrollments,
     /// The name service knows nobody of this name.
     NoAccount,
     /// No answer came.
@@ -249,6 +251,7 @@ impl Reason {
             Self::Expired => "expired",
             Self::Unavailable => "unavailable",
             Self::NotEnrolled => "not-enrolled",
+            Self::SeveralEnrollments => "several-enrollments",
             Self::NoAccount => "no-account",
             Self::NoReply => "no-reply",
             Self::Store(kind) => kind.as_str(),
@@ -263,6 +266,7 @@ impl Reason {
 /// For a user who isn't enrolled the same is read, computed and written, and never accepted.
 pub fn evaluate(rules: &Rules, view: &View, attempt: &Attempt<'_>) -> Change<Verdict> {
     match &view.found {
+        Found::Enrolled(_) if attempt.pretext.is_some() => of_nobody(rules, view, attempt),
         Found::Enrolled(enrolled) => of_enrolled(rules, view, enrolled, attempt),
         Found::Pending(opening) => of_pending(rules, view, opening, attempt),
         Found::Absent | Found::Disabled(_) => of_nobody(rules, view, attempt),

@@ -25,6 +25,8 @@ pub enum EventKind {
     Removed,
     /// What was decided about one name is about another from now on.
     Renamed,
+    /// The account has another uid, and what was decided about it is about that one from now on.
+    UidChanged,
     /// What a restored backup may have brought back was made harmless.
     Repaired,
     /// An enrolled user has another authenticator.
@@ -69,7 +71,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// All there are, as a table of their words.
-    pub const ALL: [(Self, &'static str); 27] = [
+    pub const ALL: [(Self, &'static str); 28] = [
         (Self::Enrolled, "enrolled"),
         (Self::Pending, "pending"),
         (Self::EnrollmentOffered, "enrollment-offered"),
@@ -77,6 +79,7 @@ impl EventKind {
         (Self::Reset, "reset"),
         (Self::Removed, "removed"),
         (Self::Renamed, "renamed"),
+        (Self::UidChanged, "uid-changed"),
         (Self::Repaired, "repaired"),
         (Self::AuthenticatorAdded, "authenticator-added"),
         (Self::AuthenticatorRemoved, "authenticator-removed"),

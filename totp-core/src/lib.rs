@@ -11,6 +11,7 @@
 //! - the order of prompts and messages: [`dialogue`]; the lines for the log: [`log`]
 //! - codes besides those of authenticators: [`onetime`], and [`text_message`] to ask for one
 //! - [`remembered`]: keys with which a user is not asked for some days
+//! - [`uid_index`]: which enrollment an account without one of its own name has, by its uid
 //! - [`succession`]: what an enrollment at a login puts in the place of what was there
 //! - [`store`]: what a store must offer, and the only way from a decision to its outcome
 #![no_std]
@@ -47,4 +48,5 @@ pub mod store;
 pub mod succession;
 pub mod text_message;
 pub mod time;
+pub mod uid_index;
 pub mod upkeep;

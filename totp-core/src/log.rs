@@ -100,6 +100,12 @@ pub fn not_asked(user: &UserName, skip: Skip) -> String {
     format!("not asked for {}: {skip}", one_word(user.as_str()))
 }
 
+/// The line, with the name that the enrollment is kept under where that is not the user's own.
+#[must_use]
+pub fn with_name(line: String, user: &UserName, kept: &UserName) -> String {
+    if user == kept { line } else { format!("{line} enrolled-as={}", one_word(kept.as_str())) }
+}
+
 /// Outside text as one word of a line: escaped, without spaces that could end it, of bounded length.
 #[must_use]
 pub fn one_word(text: &str) -> String {
@@ -155,6 +161,15 @@ mod tests {
             "reason=clock user=alice authenticator=phone seconds=90"
         );
         assert_eq!(reason(&alice(), &refusal(Reason::Wrong, None)), "reason=wrong user=alice");
+    }
+
+    #[test]
+    fn a_line_has_both_names_where_the_enrollment_is_kept_under_another() {
+        let line = || reason(&alice(), &Refusal::free(Reason::Wrong));
+        assert_eq!(with_name(line(), &alice(), &alice()), "reason=wrong user=alice");
+        let old = UserName::new("al ice").unwrap();
+        let both = "reason=wrong user=alice enrolled-as=al\\x20ice";
+        assert_eq!(with_name(line(), &alice(), &old), both);
     }
 
     #[test]

@@ -24,6 +24,18 @@ pub enum Found {
     Pending(Box<Opening>),
 }
 
+impl Found {
+    /// The uid of the account that an enrollment was made or opened for.
+    #[must_use]
+    pub fn enrolled_uid(&self) -> Option<u32> {
+        match self {
+            Self::Absent | Self::Disabled(_) => None,
+            Self::Enrolled(enrolled) => enrolled.record.decision.uid,
+            Self::Pending(opening) => opening.pending.decision.uid,
+        }
+    }
+}
+
 /// An open enrollment: what was decided, and what logins have made of it.
 #[derive(Debug)]
 pub struct Opening {
@@ -194,6 +206,8 @@ pub enum FaultKind {
     RecordRefused,
     /// The state's file can't be trusted.
     StateDamaged,
+    /// The index by uid is missing or damaged: whether an account without an enrollment of its own name has one can't be told.
+    IndexDamaged,
     /// A directory is missing or can't be trusted, an I/O error, or neither disk nor memory can be written.
     Unavailable,
     /// Somebody else held the user's lock for 30 seconds.
@@ -201,22 +215,24 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
-    /// `record-damaged`, `record-refused`, `state-damaged`, `unavailable`, `busy`.
+    /// `record-damaged`, `record-refused`, `state-damaged`, `index-damaged`, `unavailable`, `busy`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::RecordDamaged => "record-damaged",
             Self::RecordRefused => "record-refused",
             Self::StateDamaged => "state-damaged",
+            Self::IndexDamaged => "index-damaged",
             Self::Unavailable => "unavailable",
             Self::Busy => "busy",
         }
     }
 
-    /// Whether it concerns this user's files alone, so that the answer is that of a wrong code.
+    /// Whether it concerns some users alone, and not everyone, so that the answer is that of a wrong code.
     #[must_use]
     pub fn is_the_users_own(self) -> bool {
-        matches!(self, Self::RecordDamaged | Self::RecordRefused | Self::StateDamaged)
+        use FaultKind::{IndexDamaged, RecordDamaged, RecordRefused, StateDamaged};
+        matches!(self, RecordDamaged | RecordRefused | StateDamaged | IndexDamaged)
     }
 }
 

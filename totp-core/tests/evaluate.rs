@@ -537,6 +537,37 @@ fn nobody_is_let_in_who_is_not_enrolled() {
 }
 
 #[test]
+fn a_right_code_is_refused_where_there_is_a_reason_whatever_is_typed() {
+    let mut alice = House::alice();
+    let code = alice.code(0);
+    let answers = [Answer::read(code.as_bytes())];
+    let place = Place::new("sshd", "");
+    let codebook = {
+        let Found::Enrolled(enrolled) = &alice.view.found else { panic!("not enrolled") };
+        let totp = enrolled.record.authenticators[0].kind.totp();
+        let computed = [Computed { totp, drift: 0 }];
+        Codebook::compute(Some(enrolled.record.enrollment), &computed, &answers, &RULES, NOW)
+    };
+    let verdict = |pretext| {
+        let attempt = Attempt {
+            answers: &answers,
+            codebook: &codebook,
+            first: None,
+            origin: &HOME,
+            place: &place,
+            now: NOW,
+            entropy: [0; 2],
+            pretext,
+        };
+        let change = evaluate(&RULES, &alice.view, &attempt);
+        change.commit(|_| Ok::<_, ()>(Durability::Disk)).unwrap().into_outcome()
+    };
+    let reason = Reason::Store(totp_core::store::FaultKind::RecordRefused);
+    assert_eq!(refused(verdict(Some(reason))).reason, reason);
+    assert!(matches!(verdict(None), Verdict::Accepted(_)));
+}
+
+#[test]
 fn a_try_is_debited_before_it_is_known_to_be_right() {
     let mut alice = House::alice();
     let code = alice.code(0);

@@ -3,12 +3,17 @@
 //!
 //! Known limit: where a module of the name service fails without setting an error number, glibc reports absence.
 
+use std::collections::BTreeSet;
 use std::ffi::CString;
+use std::fs;
+use std::path::PathBuf;
 
 use nix::errno::Errno;
 use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
+use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
 use thiserror::Error;
 use totp_core::name::UserName;
+use totp_core::time::UnixTime;
 
 /// An account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +24,31 @@ pub struct Account {
     pub uid: u32,
     /// Its primary group.
     gid: Gid,
+    home: PathBuf,
 }
+
+impl Account {
+    /// When the home directory came into being, where the file system knows. Only for accounts whose home is on this machine: a
+    /// server that doesn't answer would hold this up.
+    #[must_use]
+    pub fn home_made(&self) -> Option<UnixTime> {
+        let flags = AtFlags::NO_AUTOMOUNT | AtFlags::STATX_DONT_SYNC;
+        let found = statx(CWD, &self.home, flags, StatxFlags::BTIME).ok()?;
+        let is_known = StatxFlags::from_bits_retain(found.stx_mask).contains(StatxFlags::BTIME);
+        let made = u64::try_from(found.stx_btime.tv_sec).ok()?;
+        is_known.then_some(UnixTime(made))
+    }
+}
+
+/// The names of the accounts in `/etc/passwd`.
+#[must_use]
+pub fn local_names() -> BTreeSet<String> {
+    let passwd = fs::read(PASSWD).unwrap_or_default();
+    let passwd = String::from_utf8_lossy(&passwd);
+    passwd.lines().filter_map(|line| Some(line.split_once(':')?.0.to_owned())).collect()
+}
+
+const PASSWD: &str = "/etc/passwd";
 
 /// The name service couldn't answer, or answered with what can't be used.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -117,7 +146,7 @@ fn from_user(typed: &str, user: &User) -> Result<Account, NameServiceError> {
         return Err(unusable());
     }
     let name = UserName::new(&user.name).map_err(|_| unusable())?;
-    Ok(Account { name, uid: user.uid.as_raw(), gid: user.gid })
+    Ok(Account { name, uid: user.uid.as_raw(), gid: user.gid, home: user.dir.clone() })
 }
 
 /// Asks again when a signal came in between; the buffer that is too small (ERANGE) is nix's business.
@@ -147,6 +176,19 @@ mod tests {
         let root = account("root").unwrap().unwrap();
         assert_eq!((root.name.as_str(), root.uid), ("root", 0));
         assert_eq!(account_of(0).unwrap().unwrap(), root);
+    }
+
+    #[test]
+    fn a_home_directory_is_no_older_than_itself() {
+        let home = tempfile::tempdir().unwrap();
+        let root = account("root").unwrap().unwrap();
+        let before = crate::clock::now();
+        let fresh = Account { home: home.path().join("home"), ..root };
+        assert_eq!(fresh.home_made(), None);
+        fs::create_dir(&fresh.home).unwrap();
+        // Not every file system knows; the clock of file systems lags by a tick.
+        assert!(fresh.home_made().is_none_or(|made| made >= before.minus(1)));
+        assert!(local_names().contains("root"));
     }
 
     #[test]

@@ -115,6 +115,11 @@ impl Identity {
         Ok(directory)
     }
 
+    /// The command that makes the installation, for messages.
+    pub(crate) fn init(&self) -> &str {
+        &self.init
+    }
+
     /// The word beside the configuration; `None` where there is none.
     pub(crate) fn beside(&self) -> Result<Option<Word>, FileError> {
         self.word.clone()

@@ -323,6 +323,7 @@ fn what(event: EventKind) -> &'static str {
         EventKind::Reset => "second factor reset",
         EventKind::Removed => "second factor erased",
         EventKind::Renamed => "second factor moved to another account name",
+        EventKind::UidChanged => "second factor moved to another uid of the account",
         EventKind::Repaired => "second factor repaired after a backup was restored",
         EventKind::AuthenticatorAdded => "authenticator added",
         EventKind::AuthenticatorRemoved => "authenticator removed",

@@ -53,7 +53,7 @@ fn inner_recording() {
 /// Runs an inner test again, in a process that may not write to files.
 fn limited(inner: &str) {
     let temp = TempDir::new().unwrap();
-    for name in ["", "lib", "lib/users", "lib/state", "run"] {
+    for name in ["", "lib", "lib/users", "lib/state", "lib/uids", "run"] {
         let path = temp.path().join(name);
         fs::create_dir_all(&path).unwrap();
         fs::set_permissions(&path, Permissions::from_mode(0o700)).unwrap();

@@ -37,7 +37,7 @@ struct House(TempDir);
 impl House {
     fn new() -> Self {
         let temp = TempDir::new().unwrap();
-        for name in ["", "users", "state", "outbox", "notices", "remembered", "run"] {
+        for name in ["", "users", "state", "uids", "outbox", "notices", "remembered", "run"] {
             let path = temp.path().join(name);
             fs::create_dir_all(&path).unwrap();
             fs::set_permissions(&path, Permissions::from_mode(0o700)).unwrap();

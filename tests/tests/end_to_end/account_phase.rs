@@ -90,6 +90,13 @@ fn log_in(
     account(&mut login, answer)
 }
 
+/// Goes through the account phase behind `new`; the phone that was enrolled.
+pub fn enroll_another(login: &mut Login<'_>) -> Phone {
+    let outcome = account(login, willing);
+    assert_eq!(outcome.code, Pam::Success, "{outcome:?}");
+    phone_in(&outcome.messages()).expect("a key")
+}
+
 /// Whether a login with `code` is accepted.
 fn lets_in(house: &House, code: &str) -> bool {
     let outcome = house.application().login("code", "alice").authenticate([code]);

@@ -74,7 +74,7 @@ fn in_a_state_directory_that_was_emptied_and_made_anew_every_program_refuses() {
     for decider in BOTH {
         let (house, phone) = enrolled(decider);
         house.run("sh", &["-c", &format!("rm -r {STATE}/*")]);
-        for name in ["users", "state", "outbox", "notices", "remembered"] {
+        for name in ["users", "state", "uids", "outbox", "notices", "remembered"] {
             fs::DirBuilder::new().mode(0o700).create(house.path(STATE).join(name)).unwrap();
         }
         all_refuse(&house, &phone);

@@ -120,6 +120,10 @@ impl Torture {
         let (name, status) = who.map_or(("alice", "missing"), |user| {
             (user["user"].as_str().unwrap(), user["status"].as_str().unwrap())
         });
+        // Lines too many are harmless.
+        let found = house.attempt("totp-admin", &["status", "--json"]).stdout;
+        let found = String::from_utf8(found).unwrap();
+        assert!(!found.contains("not in it"), "{arguments:?}: {found}");
         // What the command had done was on record before.
         let recorded: BTreeSet<String> = house.events().split_off(before).into_iter().collect();
         let needs = match (arguments[0], status, name) {
@@ -208,7 +212,7 @@ fn lets_in_once(house: &House, name: &str) {
 
 /// What broken-off replacements left in any directory.
 fn left_over(house: &House) -> Vec<std::path::PathBuf> {
-    let directories = ["users", "state", "outbox", "notices", "remembered"];
+    let directories = ["users", "state", "uids", "outbox", "notices", "remembered"];
     let directories = directories.map(|name| house.path(STATE).join(name));
     let entries = directories.iter().flat_map(|path| fs::read_dir(path).unwrap().flatten());
     let mut left: Vec<_> = entries.map(|entry| entry.path()).collect();

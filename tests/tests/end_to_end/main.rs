@@ -17,6 +17,7 @@
 //! | `daemon_killed` | totpd killed at each message and each call on files, stopped, ended, and beside `totpd --once` |
 //! | `faults` | records and directories that can't be trusted |
 //! | `disks` | full, read-only, limited; a lock that is held |
+//! | `by_uid` | accounts that were renamed, aliases, and the index that finds their enrollment |
 //! | `callers_own_su` | what users do to their own `su` beside the logins of others |
 //! | `clocks` | servers and phones that are off |
 //! | `floods` | thousands of conversations of one caller beside a login of another |
@@ -46,6 +47,7 @@
 mod account_phase;
 mod administration;
 mod attack;
+mod by_uid;
 mod bypass;
 mod callers_own_su;
 mod chance;

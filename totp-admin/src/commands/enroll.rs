@@ -45,6 +45,7 @@ pub fn run(ui: &Ui, site: impl FnOnce() -> Result<Site>, args: &Enroll) -> Resul
     let display = Display::new(args, ui.utf8())?;
     let site = &site()?;
     let whom = site.to_enroll(&args.user, args.no_account)?;
+    site.not_renamed(&whom)?;
     let Some(base) = Base::of(site, &whom, args, &name)? else { return unchanged(ui, &whom) };
     let who = Administrator::here();
     who.not_out_of_own_denial(site, &whom, base.expected)?;

@@ -34,18 +34,26 @@ pub fn run(ui: &Ui, global: &Global, args: &cli::Init) -> Result<()> {
             ("adopted", Some(seq))
         }
     };
+    // Last: what it lacks is denied until then.
+    let index = init.make_index();
+    let written = index.as_ref().ok().copied();
     ui.document(&json!({
-        "changed": !made.is_empty() || identity != "kept",
+        "changed": !made.is_empty() || identity != "kept" || written.is_some_and(|files| files > 0),
         "config": init.installation().config_path(),
         "state_dir": state_dir,
         "identity": identity,
         "record": record,
         "made": made,
+        "index_files": written,
     }))?;
     for path in &made {
         ui.result(format_args!("made {}", printable(&path.display().to_string())))?;
     }
     let state_dir = printable(state_dir);
+    match index? {
+        0 => {}
+        files => ui.result(format_args!("made the index by uid ({files} files)"))?,
+    }
     match record {
         Some(seq) => ui.done(format_args!(
             "{state_dir} is this installation's now. Record {seq}, {}.",

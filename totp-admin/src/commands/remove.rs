@@ -17,6 +17,7 @@ pub fn run(ui: &Ui, site: &Site, args: &User) -> Result<()> {
     let whom = site.meant(&args.user)?;
     let (expected, entry) = site.store().expect(&whom.name)?;
     if expected == Expected::Absent {
+        site.not_under_another_name(&whom)?;
         ui.document(&json!({"user": whom.name.as_str(), "changed": false, "record": null}))?;
         return ui.done(format_args!("Nothing is kept about {whom}."));
     }

@@ -1,5 +1,7 @@
 //! `rename`: an account is called something else, and what is kept about it goes along. For nobody but the same account,
-//! by its uid: else it would be a way to somebody else's second factor.
+//! by its uid: else it would be a way to somebody else's second factor. [`uid`]: the name stays, and the uid is another.
+
+mod uid;
 
 use anyhow::{Result, bail};
 use serde_json::json;
@@ -12,15 +14,27 @@ use crate::cli::Rename;
 use crate::events;
 use crate::site::{Site, Whom};
 use crate::tell::Telling;
-use crate::ui::{Advice, Ui};
+use crate::ui::{Advice, Ui, printable};
 
 /// Renames. Whose own it is needs no code for it: the second factor stays what it was, and the account that it is of.
 pub fn run(ui: &Ui, site: &Site, args: &Rename) -> Result<()> {
-    let old = site.meant(&args.old)?;
+    match (&args.old, &args.new) {
+        (Some(old), Some(new)) => renamed(ui, site, old, new),
+        (Some(user), None) => uid::one(ui, site, user),
+        (None, _) => uid::all(ui, site, args.dry_run),
+    }
+}
+
+fn renamed(ui: &Ui, site: &Site, old: &str, new: &str) -> Result<()> {
+    let (typed, new) = ((old, new), new);
+    let old = match site.kept_as(old)? {
+        Some(kept) => kept,
+        None => site.meant(old)?,
+    };
     let (expected, entry) = site.store().expect(&old.name)?;
-    let Some(entry) = entry else { bail!(nothing_to_rename(&old, expected)) };
+    let Some(entry) = entry else { bail!(nothing_to_rename(site, &old, expected, typed)?) };
     let decision = entry.decision();
-    let new = site.to_enroll(&args.new, decision.uid.is_none())?;
+    let new = site.to_enroll(new, decision.uid.is_none())?;
     is_the_same_account(&old, &new, decision)?;
     if site.store().expect(&new.name)?.0 != Expected::Absent {
         bail!(Advice::new(
@@ -66,15 +80,32 @@ fn is_the_same_account(old: &Whom, new: &Whom, decision: &Decision) -> Result<()
     Ok(())
 }
 
-fn nothing_to_rename(old: &Whom, expected: Expected) -> Advice {
+fn nothing_to_rename(
+    site: &Site,
+    old: &Whom,
+    expected: Expected,
+    typed: (&str, &str),
+) -> Result<Advice> {
     if expected == Expected::Unusable {
-        return Advice::new(
+        return Ok(Advice::new(
             format!("{old}'s record cannot be used"),
             format!("totp-admin show {old} says why."),
-        );
+        ));
     }
-    Advice::new(
-        format!("nothing is kept about {old}"),
-        "Look at the spelling; totp-admin list shows whom something is known about.",
-    )
+    let advice = match site.kept_as(typed.1)? {
+        Some(new) if uid_of(site, &new)? == Some(old.uid()) => format!(
+            "Something is kept about {new}; where that was the former name: totp-admin rename {new} {}",
+            printable(typed.0)
+        ),
+        _ => {
+            "Look at the spelling; totp-admin list shows whom something is known about.".to_owned()
+        }
+    };
+    Ok(Advice::new(format!("nothing is kept about {old}"), advice))
+}
+
+/// The uid that something was decided for; `None` where it can't be read.
+fn uid_of(site: &Site, whom: &Whom) -> Result<Option<Option<u32>>> {
+    let (_, entry) = site.store().expect(&whom.name)?;
+    Ok(entry.map(|entry| entry.decision().uid))
 }

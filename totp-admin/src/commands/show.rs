@@ -9,7 +9,13 @@ use crate::{people, times, view};
 
 /// Shows.
 pub fn run(ui: &Ui, site: &Site, args: &User) -> Result<()> {
-    let whom = site.known(&args.user)?;
+    let mut whom = site.find(&args.user)?;
+    if let Some(kept) = site.kept_under(&whom)? {
+        ui.note(format_args!(
+            "{whom} is enrolled as {kept}, by the same uid. Where the account was renamed: totp-admin rename {kept} {whom}"
+        ));
+        whom = site.find(kept.as_str())?;
+    }
     let Some(person) = people::person(site, &whom)? else {
         bail!(Advice::new(
             format!("{whom} is not enrolled, and needs no second factor"),

@@ -5,6 +5,7 @@ mod daemon;
 use anyhow::Result;
 use serde::Serialize;
 use serde_json::json;
+use totp_core::name::UserName;
 use totp_core::record::Entry;
 use totp_core::store::Fault;
 use totp_store::clock;
@@ -63,6 +64,7 @@ pub fn run(ui: &Ui, global: &Global) -> Result<()> {
         identity(&mut findings, installation);
         paths(&mut findings, installation);
         users(&mut findings, installation);
+        index(&mut findings, installation);
         in_memory(&mut findings, installation);
     }
     daemon(&mut findings);
@@ -155,6 +157,48 @@ fn counted(findings: &mut Findings, installation: &Installation) -> Option<Users
         *count = count.saturating_add(1);
     }
     Some(users)
+}
+
+/// Whether each enrollment is found by its uid, and the uids that several have.
+fn index(findings: &mut Findings, installation: &Installation) {
+    let state = match installation.store().index_state() {
+        Ok(state) => state,
+        // Said with the users.
+        Err(_) => return findings.add("index", serde_json::Value::Null),
+    };
+    for fault in &state.faults {
+        findings.problem(fault);
+    }
+    let mut differs = |what: &str, names: &[(u32, UserName)]| {
+        for (uid, name) in names {
+            findings.problem(format!("index by uid: {name} (uid {uid}) {what}; totp-admin init"));
+        }
+    };
+    differs(
+        "is enrolled and not in it, so that the account is not found by its uid",
+        &state.unlisted,
+    );
+    differs("is in it and not enrolled", &state.stale);
+    let shared: Vec<String> = state
+        .shared
+        .iter()
+        .map(|(uid, names)| {
+            let names = names.iter().map(ToString::to_string).collect::<Vec<_>>();
+            format!("{uid}: {}", names.join(", "))
+        })
+        .collect();
+    findings.line("Index by uid", if state.is_in_order() { "in order" } else { "not in order" });
+    if !shared.is_empty() {
+        findings.line("Shared uids", shared.join("; "));
+    }
+    let shared: Vec<_> = state
+        .shared
+        .iter()
+        .map(|(uid, names)| {
+            json!({"uid": uid, "users": names.iter().map(UserName::as_str).collect::<Vec<_>>()})
+        })
+        .collect();
+    findings.add("index", json!({"ok": state.is_in_order(), "shared_uids": shared}));
 }
 
 /// Without a daemon root's programs are served by `totpd --once`: that is a way to run an installation. A socket where no

@@ -20,4 +20,5 @@ mod status;
 mod support;
 mod terminal;
 mod texts;
+mod uids;
 mod usage;

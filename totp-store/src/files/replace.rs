@@ -160,6 +160,15 @@ impl Directory {
         self.fsync().map_err(|errno| FileError::errno(self.path(), "fsync", errno))
     }
 
+    /// Brings everything on this directory's file system to stable storage: for many files at once.
+    ///
+    /// # Errors
+    /// Where the disk refuses.
+    pub(crate) fn sync_all_files(&self) -> Result<(), FileError> {
+        nix::unistd::syncfs(self.fd())
+            .map_err(|errno| FileError::errno(self.path(), "syncfs", errno))
+    }
+
     fn fsync(&self) -> nix::Result<()> {
         #[cfg(test)]
         if let Some(errno) = self.sync_fails {

@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
+use totp_core::store::Fault;
 
 use super::last_config::DIRECTORY as LAST_CONFIG;
 use super::{Installation, Places, at, init_command};
@@ -16,10 +17,12 @@ use crate::files::{Access, Demand, Directory, FileError, Mismatch, Owner, Proble
 use crate::identity::{self, Word, word_inside};
 use crate::outbox::{self, CURSOR, first_cursor};
 use crate::permanent::PermanentRecord;
+use crate::store::{FileStore, uids};
 use crate::{notices, remembered};
 
-/// Directories without which users are not told anything, or no device is remembered: made where they are missing.
-const AUXILIARY: [&str; 3] = [outbox::NAME, notices::NAME, remembered::NAME];
+/// Directories without which users are not told anything, no device is remembered, or no enrollment is found by a uid: made
+/// where they are missing.
+const AUXILIARY: [&str; 4] = [outbox::NAME, notices::NAME, remembered::NAME, uids::NAME];
 
 /// Directories that are made with the installation alone: without them it is damaged.
 const ESSENTIAL: [&str; 2] = ["users", "state"];
@@ -169,6 +172,17 @@ impl Init {
         }
         self.write_inside()?;
         self.write_beside()
+    }
+
+    /// Makes the index by uid, or makes it right, once there is an identity: until then it only denies. Gives how many of its
+    /// files were not right.
+    ///
+    /// # Errors
+    /// It is not complete.
+    pub fn make_index(&self) -> Result<usize, Fault> {
+        let paths = &self.installation.config().paths;
+        let (state_dir, run_dir) = (at(&paths.state_dir), at(&paths.run_dir));
+        FileStore::new(&state_dir, &run_dir, self.owner()).make_index()
     }
 
     fn write_inside(&self) -> Result<(), FileError> {
@@ -330,7 +344,9 @@ impl Tree {
             };
             match inner {
                 Some(inner) => {
-                    let tells = |file: &str| !is_unfinished(file) && file != CURSOR;
+                    let tells = |file: &str| {
+                        !is_unfinished(file) && ![CURSOR, uids::MARKER].contains(&file)
+                    };
                     tree.is_populated |= !inner.names_that(tells)?.is_empty();
                 }
                 None if ESSENTIAL.contains(&name) => {

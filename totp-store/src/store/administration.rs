@@ -12,6 +12,7 @@ use totp_core::state::{Meter, State};
 use totp_core::store::{Fault, FaultKind, StateRead};
 
 use super::blocks::Blocks;
+use super::by_uid::indexed_uid;
 use super::decoy;
 use super::fault::{InPlace, fault, in_place, state_fault, unavailable};
 use super::states::{DEMAND, Made, Opened, Seat};
@@ -47,6 +48,32 @@ pub enum NotChanged {
     /// It was changed all the same: that may not survive a power failure.
     #[error("{0}")]
     NotDurable(Fault),
+}
+
+impl Directories {
+    /// Writes a record. Its name stands in the index by uid before it does, and is taken out of where it stood only once it is
+    /// on disk: whatever ends this in between, no enrollment is unknown to the index.
+    fn write(&self, entry: &Entry) -> Result<InPlace<()>, Fault> {
+        let user = &entry.decision().user;
+        let (before, after) = (self.indexed_uid(user), indexed_uid(entry));
+        if let Some(uid) = after {
+            let added = self.uids.add(uid, user);
+            // What was in the index, or missing there, is no more and no less so now: that keeps nothing from being changed.
+            if before != after {
+                added?;
+            }
+        }
+        let written = self.records.write(entry)?;
+        if let (Some(uid), None) = (before.filter(|_| before != after), &written.1) {
+            self.uids.take_out(uid, user);
+        }
+        Ok(written)
+    }
+
+    /// The uid by which what is kept under this name is found now.
+    fn indexed_uid(&self, user: &UserName) -> Option<u32> {
+        self.records.read(user).ok().flatten().as_ref().and_then(indexed_uid)
+    }
 }
 
 fn lasting<T>((made, undurable): InPlace<T>) -> Result<T, NotChanged> {
@@ -149,7 +176,7 @@ impl FileStore {
             let before = entry.enrollment();
             change(&mut entry);
             debug_assert!(entry.enrollment() == before && entry.decision().user == *user);
-            directories.records.write(&entry)
+            directories.write(&entry)
         })
     }
 
@@ -177,7 +204,7 @@ impl FileStore {
         };
         let state = State { seq, ..state };
         self.write_first(&seat, &opened.file, &blocks, current, &state)?;
-        let written = directories.records.write(&entry)?;
+        let written = directories.write(&entry)?;
         // Only a note: without it the next login flushes once more, the record's directory too.
         let noted = if written.1.is_none() { seq } else { blocks.noted() };
         let meter = Meter { repeated: Some(state.repeated()), ..meter };
@@ -193,7 +220,7 @@ impl FileStore {
     pub fn switch_off(&self, tombstone: Tombstone, expected: Expected) -> Result<(), NotChanged> {
         let user = tombstone.decision.user.clone();
         self.change(&user, expected, |directories| {
-            let written = directories.records.write(&Entry::Disabled(tombstone))?;
+            let written = directories.write(&Entry::Disabled(tombstone))?;
             directories.records.make_decoy();
             Ok(written)
         })
@@ -238,10 +265,17 @@ impl FileStore {
         directories.states.sync().map_err(unavailable)?;
         entry.decision_mut().user = new.clone();
         entry.decision_mut().seq = seq;
+        let uid = indexed_uid(&entry);
+        if let Some(uid) = uid {
+            directories.uids.add(uid, new)?;
+        }
         let renamed = directories.records.rename(old, &entry)?;
         // What is left of the old name is nobody's now, if that is for good. A login that waits for its lock finds it gone.
         if renamed.1.is_none() {
             let _ = directories.states.remove(&from.name);
+            if let Some(uid) = uid {
+                directories.uids.take_out(uid, old);
+            }
         }
         self.take_along(old, new);
         lasting(renamed)
@@ -264,7 +298,11 @@ impl FileStore {
     pub fn remove(&self, user: &UserName, expected: Expected) -> Result<bool, NotChanged> {
         let name = user.file_name();
         self.change(user, expected, |directories| {
+            let before = directories.indexed_uid(user);
             let (record, undurable) = directories.records.remove(user)?;
+            if let (Some(uid), None) = (before, &undurable) {
+                directories.uids.take_out(uid, user);
+            }
             // A login that waits for this state's lock finds it gone, and begins again.
             let removed = in_place(directories.states.remove(&name), true);
             let (state, too) = removed.map_err(state_fault)?;
@@ -296,7 +334,7 @@ impl FileStore {
 
     /// Nobody else administrates while this is held. What killed changes and logins left is taken away: it may hold a
     /// secret.
-    fn alone<'a>(&self, directories: &'a Directories) -> Result<Held<'a>, Fault> {
+    pub(super) fn alone<'a>(&self, directories: &'a Directories) -> Result<Held<'a>, Fault> {
         let directory = directories.records.directory();
         let held = lock(directory).map_err(|no_lock| match no_lock {
             NoLock::Failed(errno) => {
@@ -311,6 +349,7 @@ impl FileStore {
             }
         })?;
         let now = clock::now();
+        directories.uids.sweep(now);
         let _ = directory.sweep(now); // that it stays must not keep anybody from switching off
         self.memory.sweep(now);
         Ok(held)

@@ -4,21 +4,26 @@
 //! - [`FileStore`] here: looking
 //! - `transaction`: deciding under the user's lock, and writing it
 //! - `administration`: what the administrator's command changes
+//! - [`ByUid`]: which enrollment an account without one of its own name has; `uids`: `uids/UID`, the index for that, and
+//!   `index`: making and comparing all of it
 //! - `records`: `users/NAME.toml`; `states`: `state/NAME`, and `blocks`: what is inside; `memory`: where that is while
 //!   the disk can't be written; `decoy`: what stands in for users who have neither
 //! - `disk`: overwriting and flushing, where tests break in; `fault`: errors, as the core calls them
 
 mod administration;
 mod blocks;
+mod by_uid;
 mod decoy;
 mod disk;
 mod fault;
+mod index;
 mod memory;
 mod records;
 mod states;
 #[cfg(test)]
 mod tests;
 mod transaction;
+pub(crate) mod uids;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,11 +44,14 @@ use self::fault::unavailable;
 use self::memory::Memory;
 use self::records::Records;
 use self::states::Seat;
+use self::uids::Uids;
 use crate::clock;
 use crate::files::{Directory, FileError, Owner, Shared};
 use crate::identity::Identity;
 
 pub use administration::{Expected, NotChanged};
+pub use by_uid::ByUid;
+pub use index::IndexState;
 
 /// Whether a read-only disk is a fault, and no reason to decide in memory.
 static READ_ONLY_IS_A_FAULT: AtomicBool = AtomicBool::new(false);
@@ -83,6 +91,7 @@ pub struct FileStore {
 struct Directories {
     records: Records,
     states: Directory,
+    uids: Uids,
 }
 
 /// What is known of a user, read without a lock: for people to look at.
@@ -189,9 +198,10 @@ impl FileStore {
             if let Some(identity) = &self.identity {
                 identity.check(&above)?;
             }
+            let init = self.identity.as_ref().map_or("totp-admin init", |identity| identity.init());
             let records = Records::new(above.inner("users", Shared::Nobody)?);
             let states = above.inner("state", Shared::Nobody)?;
-            Ok(Directories { records, states })
+            Ok(Directories { records, states, uids: Uids::beneath(&above, init) })
         };
         let opened = open().map_err(unavailable)?;
         Ok(self.directories.get_or_init(|| opened))

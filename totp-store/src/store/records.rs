@@ -188,6 +188,12 @@ impl Records {
         let _ = std::hint::black_box(parsed(&self.last_decoy, decoy::RECORD, text, parse));
     }
 
+    /// The uid that stands in a text which can't be used as a whole.
+    pub(super) fn uid_in_text(&self, stem: &str) -> Option<u32> {
+        let text = self.directory.text(&format!("{stem}{EXTENSION}"), DEMAND).ok()??;
+        text.lines().find_map(|line| line.strip_prefix("uid = ")?.trim().parse().ok())
+    }
+
     fn read_named(&self, stem: &str) -> Result<Option<Entry>, Fault> {
         let name = format!("{stem}{EXTENSION}");
         let Some(text) = self.directory.text(&name, DEMAND).map_err(record_fault)? else {

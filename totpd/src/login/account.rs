@@ -175,7 +175,7 @@ impl Phase<'_> {
     fn run(mut self) -> ReturnCode {
         let notices = match &self.mark.outcome {
             Outcome::Passed { notices: Some(before), .. } => before.clone(),
-            _ => self.telling().notices(&self.mark.user),
+            _ => self.telling().notices(self.mark.kept()),
         };
         let settings = Settings { window: self.rules.window, codes: self.kind_of_codes() };
         let mut dialogue = Account::new(self.passed(), settings);
@@ -246,7 +246,7 @@ impl Phase<'_> {
         if !used_now && self.site.config().recovery.mode != RecoveryMode::Rotating {
             return false;
         }
-        match self.store.look(&self.mark.user) {
+        match self.store.look(self.mark.kept()) {
             Ok(Found::Enrolled(enrolled)) if enrolled.record.enrollment == enrollment => {
                 matches!(&enrolled.state, StateRead::Good(state) if next_is_due(&enrolled.record, &state.once))
             }
@@ -286,7 +286,7 @@ impl Phase<'_> {
             &entry,
             clock::now(),
             |()| Means::NotDone("the list could not be written".to_owned()),
-            |_| if device.remember(host, &self.mark.user) { Ok(()) } else { Err(()) },
+            |_| if device.remember(host, self.mark.kept()) { Ok(()) } else { Err(()) },
         );
         if let Err(totp_store::recorded::NotMade::Unrecorded(error)) = &made {
             host.log(Priority::Error, &format!("{error}; the device isn't remembered"));
@@ -310,7 +310,7 @@ impl Phase<'_> {
         }
         // What a program throws away is there at the next login.
         if taken {
-            self.telling().shown(&self.mark.user, notices);
+            self.telling().shown(self.mark.kept(), notices);
         }
     }
 

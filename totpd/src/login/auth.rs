@@ -9,15 +9,17 @@ use totp_core::log;
 use totp_core::name::UserName;
 use totp_core::policy::Policy;
 use totp_core::route::{Route, Skip, route};
-use totp_core::store::{Fault, FaultKind, Found, Store};
+use totp_core::store::{Fault, FaultKind, Found};
 use totp_store::clock;
 use totp_store::installation::Installation;
+use totp_store::store::FileStore;
 
 use super::arguments::Arguments;
 use super::configuration::{arguments, installation};
 use super::facts::{Facts, text};
 use super::host::{Host, Priority, ReturnCode, Typed};
-use super::judge::{Against, Judge};
+use super::judge::{Against, Claim, Judge};
+use super::kept::{self, Kept};
 use super::mark::{Mark, Outcome, Passed};
 use super::person::Person;
 use super::remembered::Device;
@@ -74,8 +76,9 @@ fn run(
     let policy = config.policy(&facts.service);
     let person = identify(host, &typed, &policy, &facts, arguments)?;
     let store = site.store();
-    let asked = match look(host, &store, &policy, &person)? {
-        Asked::Yes(against) => unless_remembered(host, &site, &facts, &person, against),
+    let (asked, kept) = look(host, &store, &policy, &person)?;
+    let asked = match asked {
+        Asked::Yes(against) => unless_remembered(host, &site, &facts, &kept, against),
         asked @ Asked::Not(_) => asked,
     };
     let asked = of_the_caller(asked, request.caller, &person);
@@ -85,21 +88,23 @@ fn run(
     }
     let against = match asked {
         Asked::Not(skip) => {
-            host.log(Priority::Info, &log::not_asked(person.user(), skip));
-            return Ok(not_asked(&person, skip));
+            let line = log::with_name(log::not_asked(person.user(), skip), person.user(), &kept);
+            host.log(Priority::Info, &line);
+            return Ok(not_asked(&person, kept, skip));
         }
         Asked::Yes(against) => against,
     };
     let rules = config.rules().ok_or(Denied(ReturnCode::ServiceErr))?; // checked when it was loaded
     let (origin, place) = (facts.origin(), facts.place());
-    let judge = Judge { store: &store, rules, user: person.user(), origin, place, against };
+    let account = Claim { uid: person.uid(), by_name: kept == *person.user() };
+    let judge = Judge { store: &store, rules, user: &kept, account, origin, place, against };
     let record = site.audit_log();
-    let (uid, notices) = (person.uid(), None);
+    let (user, notices) = (person.user(), None);
     let (facts, site, record) = (&facts, &site, &record);
     let authtok =
         request.authtok.take().map(|mut password| Typed::new(std::mem::take(&mut *password)));
     let turns = &logins.turns;
-    let trial = Trial { host, arguments, facts, site, record, judge, turns, uid, notices };
+    let trial = Trial { host, arguments, facts, site, record, judge, turns, user, notices };
     Ok(trial.run(&typed, authtok))
 }
 
@@ -120,7 +125,7 @@ fn of_the_caller(asked: Asked, caller: Caller, person: &Person) -> Asked {
 }
 
 /// Leaves to account what is to be done there.
-fn not_asked(person: &Person, skip: Skip) -> Decision {
+fn not_asked(person: &Person, kept: UserName, skip: Skip) -> Decision {
     let passed = |how| Outcome::Passed { how, notices: None };
     let outcome = match skip {
         Skip::ToEnroll(enrollment) => passed(Passed::ToEnroll(enrollment)),
@@ -131,7 +136,8 @@ fn not_asked(person: &Person, skip: Skip) -> Decision {
         }
     };
     let (user, uid, made) = (person.user().clone(), person.uid(), clock::now());
-    Decision::marked(ReturnCode::Ignore, Mark { user, uid, made, outcome })
+    let enrolled_as = Some(kept).filter(|kept| *kept != user);
+    Decision::marked(ReturnCode::Ignore, Mark { user, uid, enrolled_as, made, outcome })
 }
 
 fn identify(
@@ -172,22 +178,27 @@ impl std::fmt::Display for Asked {
     }
 }
 
-fn look<S: Store>(
+/// Whether this login is asked, and the name under which what is kept about the user is found.
+fn look(
     host: &dyn Host,
-    store: &S,
+    store: &FileStore,
     policy: &Policy,
     person: &Person,
-) -> Result<Asked, Denied> {
+) -> Result<(Asked, UserName), Denied> {
+    let own = || person.user().clone();
     let Person::Possible(facts) = person else {
-        return Ok(Asked::Yes(Against::Decoy(Reason::NoAccount)));
+        return Ok((Asked::Yes(Against::Decoy(Reason::NoAccount)), own()));
     };
-    let found = match store.look(person.user()) {
-        Ok(found) => found,
-        Err(fault) => {
-            return in_spite_of(host, &fault, route(policy, facts, &Found::Absent), person);
+    let as_if_absent = || route(policy, facts, &Found::Absent);
+    let (name, found) = match kept::look(store, policy, facts) {
+        Ok(Kept::Under(name, found)) => (name, found),
+        Ok(Kept::Unclear { reason, line }) => {
+            host.log(Priority::Error, &line);
+            return Ok((unless_exempt(as_if_absent(), reason), own()));
         }
+        Err(fault) => return Ok((in_spite_of(host, &fault, as_if_absent(), person)?, own())),
     };
-    Ok(match route(policy, facts, &found) {
+    let asked = match route(policy, facts, &found) {
         Route::Skip(skip) => Asked::Not(skip),
         // There is something, and it is not for this person: it must not be what is evaluated.
         Route::Ask { pretext: Some(reason) } if !matches!(found, Found::Absent) => {
@@ -197,7 +208,8 @@ fn look<S: Store>(
             Asked::Yes(Against::Decoy(reason))
         }
         Route::Ask { pretext } => Asked::Yes(Against::Own(found, pretext)),
-    })
+    };
+    Ok((asked, name))
 }
 
 /// An enrolled user with a remembered device isn't asked. All others are, also those who can't be granted access.
@@ -205,14 +217,14 @@ fn unless_remembered(
     host: &dyn Host,
     site: &Installation,
     facts: &Facts,
-    person: &Person,
+    kept: &UserName,
     against: Against,
 ) -> Asked {
     let Against::Own(Found::Enrolled(enrolled), None) = &against else {
         return Asked::Yes(against);
     };
     match Device::of(site, facts, enrolled.record.enrollment, clock::now()) {
-        Some(device) if device.is_known(host, person.user()) => {
+        Some(device) if device.is_known(host, kept) => {
             Asked::Not(Skip::Remembered(device.arrival.key))
         }
         _ => Asked::Yes(against),
@@ -236,12 +248,17 @@ fn in_spite_of(
     person: &Person,
 ) -> Result<Asked, Denied> {
     host.log(Priority::Error, &fault.to_string());
+    match unless_exempt(as_if_absent, Reason::Store(fault.kind)) {
+        Asked::Yes(_) if !fault.kind.is_the_users_own() => Err(denied_by(host, fault, person)),
+        asked => Ok(asked),
+    }
+}
+
+/// Asked, and refused for `reason`, but for the exemptions that policy makes whatever is kept.
+fn unless_exempt(as_if_absent: Route, reason: Reason) -> Asked {
     match as_if_absent {
-        Route::Skip(skip @ (Skip::Exempt | Skip::ExemptNetwork)) => Ok(Asked::Not(skip)),
-        _ if fault.kind.is_the_users_own() => {
-            Ok(Asked::Yes(Against::Decoy(Reason::Store(fault.kind))))
-        }
-        _ => Err(denied_by(host, fault, person)),
+        Route::Skip(skip @ (Skip::Exempt | Skip::ExemptNetwork)) => Asked::Not(skip),
+        _ => Asked::Yes(Against::Decoy(reason)),
     }
 }
 

@@ -17,6 +17,9 @@ use totp_core::time::UnixTime;
 use totp_store::clock::Moment;
 use totp_store::{clock, entropy, limits};
 
+/// Why an enrollment is refused that is about another account than it was before the prompt.
+const ANOTHERS: Reason = Reason::Store(FaultKind::RecordRefused);
+
 /// Against what answers are evaluated.
 #[derive(Debug)]
 pub(crate) enum Against {
@@ -34,11 +37,35 @@ impl Against {
     }
 }
 
+/// By what an account has an enrollment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Claim {
+    /// The account's uid, where there is one.
+    pub(crate) uid: Option<u32>,
+    /// Whether the enrollment is kept under the account's own name; else its uid alone makes it the account's.
+    pub(crate) by_name: bool,
+}
+
+impl Claim {
+    /// Whether what is found under the lock still is about this account.
+    fn is_about(self, found: &Found) -> bool {
+        match (found, found.enrolled_uid()) {
+            (Found::Enrolled(_), None) | (Found::Absent | Found::Disabled(_), _) => self.by_name,
+            (Found::Pending(_), None) => self.by_name,
+            (Found::Pending(_), then) => self.by_name && then == self.uid,
+            (Found::Enrolled(_), then) => then == self.uid,
+        }
+    }
+}
+
 /// Evaluates the answers of one login.
 pub(crate) struct Judge<'a, S> {
     pub(crate) store: &'a S,
     pub(crate) rules: Rules,
+    /// Under which name the enrollment is kept.
     pub(crate) user: &'a UserName,
+    /// Whose it must be, under the lock as well.
+    pub(crate) account: Claim,
     pub(crate) origin: Origin,
     pub(crate) place: Place,
     pub(crate) against: Against,
@@ -101,11 +128,11 @@ impl<S: Store> Judge<'_, S> {
                 (pretend(pretext.unwrap_or(Reason::Wrong))?, None)
             }
             Against::Own(_, pretext) => {
-                let attempt = attempt(*pretext);
                 let lost = Cell::new(false);
                 let decide = |view: &View| -> Change<Verdict> {
                     lost.set(is_lost(view));
-                    evaluate(rules, view, &attempt)
+                    let another = (!self.account.is_about(&view.found)).then_some(ANOTHERS);
+                    evaluate(rules, view, &attempt(pretext.or(another)))
                 };
                 match self.store.transact(self.user, &decide) {
                     Ok(committed) => {
@@ -142,8 +169,10 @@ impl<S: Store> Judge<'_, S> {
         };
         match &self.against {
             Against::Own(Found::Enrolled(_), None) if asked => {
-                let decide =
-                    |view: &View| request(rules, limits, view, &self.origin, &entropy, now);
+                let decide = |view: &View| {
+                    let limits = limits.filter(|_| self.account.is_about(&view.found));
+                    request(rules, limits, view, &self.origin, &entropy, now)
+                };
                 match self.store.transact(self.user, &decide) {
                     Ok(committed) => Ok(committed.into_outcome()),
                     // It comes up again with the next answer, and is logged then.
@@ -208,6 +237,13 @@ fn no_entropy(error: impl std::fmt::Display) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_enrollment_found_by_uid_alone_counts_only_while_it_has_that_uid() {
+        let by = |uid, by_name| Claim { uid, by_name };
+        assert!(by(Some(7), true).is_about(&Found::Absent));
+        assert!(!by(Some(7), false).is_about(&Found::Absent));
+    }
 
     #[test]
     fn an_attempt_of_a_stranger_stands_in_no_users_way() {

@@ -31,6 +31,8 @@ pub(crate) struct Mark {
     pub(crate) user: UserName,
     /// That account's uid; `None` where there is no account.
     pub(crate) uid: Option<u32>,
+    /// Under which name the enrollment is kept, where it is not the account's own.
+    pub(crate) enrolled_as: Option<UserName>,
     /// When, by the clock that people see.
     pub(crate) made: UnixTime,
     pub(crate) outcome: Outcome,
@@ -95,6 +97,11 @@ impl Mark {
         matches!(self.outcome, Outcome::Due | Outcome::Passed { how: Passed::ToEnroll(_), .. })
     }
 
+    /// The name under which everything about the user is kept.
+    pub(crate) fn kept(&self) -> &UserName {
+        self.enrolled_as.as_ref().unwrap_or(&self.user)
+    }
+
     /// Whether it was made for this account.
     pub(crate) fn is_of(&self, user: &UserName, uid: Option<u32>) -> bool {
         self.user == *user && self.uid == uid
@@ -112,6 +119,7 @@ impl Mark {
             form: FORM,
             user: self.user.as_str().to_owned(),
             uid: self.uid,
+            enrolled_as: self.enrolled_as.as_ref().map(|name| name.as_str().to_owned()),
             made: self.made.0,
             awake: clock::since_boot().as_secs(),
             outcome: KeptOutcome::of(&self.outcome),
@@ -128,6 +136,10 @@ impl Mark {
         Some(Self {
             user: UserName::new(&kept.user).ok()?,
             uid: kept.uid,
+            enrolled_as: match kept.enrolled_as {
+                None => None,
+                Some(name) => Some(UserName::new(&name).ok()?),
+            },
             made: UnixTime(kept.made),
             outcome: kept.outcome.outcome()?,
         })
@@ -158,6 +170,8 @@ struct Kept {
     form: u8,
     user: String,
     uid: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    enrolled_as: Option<String>,
     made: u64,
     /// Seconds since boot: a clock that is set makes no mark older or younger.
     awake: u64,
@@ -286,7 +300,8 @@ mod tests {
     }
 
     fn mark(outcome: Outcome) -> Mark {
-        Mark { user: name("alice"), uid: Some(7), made: UnixTime(7), outcome }
+        let (user, uid, made) = (name("alice"), Some(7), UnixTime(7));
+        Mark { user, uid, enrolled_as: None, made, outcome }
     }
 
     fn passed(how: Passed) -> Mark {
@@ -325,6 +340,7 @@ mod tests {
             to_enroll(),
             passed(Passed::MayEnroll { days: 3 }),
             passed(Passed::Remembered),
+            Mark { enrolled_as: Some(name("al")), ..passed(Passed::Remembered) },
         ]);
         all
     }
@@ -364,6 +380,13 @@ mod tests {
         assert!(mark.is_of(&name("alice"), Some(7)));
         assert!(!mark.is_of(&name("bob"), Some(7)));
         assert!(!mark.is_of(&name("alice"), Some(8)) && !mark.is_of(&name("alice"), None));
+    }
+
+    #[test]
+    fn what_is_kept_may_have_another_name_than_the_account_it_counts_for() {
+        let mark = Mark { enrolled_as: Some(name("al")), ..to_enroll() };
+        assert_eq!((mark.kept(), to_enroll().kept()), (&name("al"), &name("alice")));
+        assert!(mark.is_of(&name("alice"), Some(7)) && !mark.is_of(&name("al"), Some(7)));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! | [`arguments`], [`configuration`] | the line in `/etc/pam.d`, and `config.toml` |
 //! | [`facts`], [`ssh_auth_info`] | where a login comes from |
 //! | [`person`] | who the user is, by the name service |
+//! | [`kept`] | what is kept about the user: by the account's name, or else by its uid |
 //! | [`auth`] | the auth hook: whether this login is challenged |
 //! | [`mark`], [`account`] | what auth leaves, and the hooks behind it: enrollment, codes, notices |
 //! | [`remembered`] | remembered devices |
@@ -26,6 +27,7 @@ mod facts;
 mod first_answer;
 pub(crate) mod host;
 mod judge;
+mod kept;
 mod mark;
 mod person;
 mod remembered;

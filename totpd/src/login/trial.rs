@@ -4,6 +4,7 @@ use totp_core::answer::Word;
 use totp_core::dialogue::login::{End, Login, Next, REFUSED};
 use totp_core::evaluate::{Accepted, By, Reason, Refusal, Verdict};
 use totp_core::log::{self, Failure};
+use totp_core::name::UserName;
 use totp_core::store::{Durability, Fault, Store};
 use totp_store::clock::Moment;
 use totp_store::installation::Installation;
@@ -30,8 +31,8 @@ pub(crate) struct Trial<'a, S> {
     pub(crate) record: &'a PermanentRecord,
     pub(crate) judge: Judge<'a, S>,
     pub(crate) turns: &'a Turns,
-    /// The account's uid, where there is one.
-    pub(crate) uid: Option<u32>,
+    /// The account's name, or that of a user without one. The judge's is the one under which the enrollment is kept.
+    pub(crate) user: &'a UserName,
     /// What the user was to be shown before this login left something to be told itself.
     pub(crate) notices: Option<Shown>,
 }
@@ -56,8 +57,8 @@ impl<'a, S: Store> Trial<'a, S> {
             && let Next::Done(End::Refused) = login.next()
         {
             // use_first_pass, and no code came with the password: refused without an evaluation.
-            let line = log::reason_alone(self.judge.user, Reason::Wrong, None);
-            self.host.log(Priority::Notice, &line);
+            let line = log::reason_alone(self.user, Reason::Wrong, None);
+            self.host.log(Priority::Notice, &self.named(line));
         }
         let end = beginning.map_err(Broken::from).and_then(|login| self.converse(login));
         match end {
@@ -160,8 +161,8 @@ impl<'a, S: Store> Trial<'a, S> {
 
     fn accepted(&mut self, accepted: &Accepted, judged: &Judged) {
         let Judge { user, store, .. } = self.judge;
-        let line = log::accepted(user, &self.facts.rhost, accepted, judged.durability);
-        self.host.log(Priority::Info, &line);
+        let line = log::accepted(self.user, &self.facts.rhost, accepted, judged.durability);
+        self.host.log(Priority::Info, &self.named(line));
         if judged.durability == Durability::Volatile {
             let line = format!(
                 "the disk with {} can't be written: until it can, used codes are known in memory alone; \
@@ -179,7 +180,11 @@ impl<'a, S: Store> Trial<'a, S> {
     }
 
     fn refused(&self, refusal: &Refusal) {
-        self.host.log(Priority::Notice, &log::reason(self.judge.user, refusal));
+        self.host.log(Priority::Notice, &self.named(log::reason(self.user, refusal)));
+    }
+
+    fn named(&self, line: String) -> String {
+        log::with_name(line, self.user, self.judge.user)
     }
 
     fn end(self, end: &End, wants_new: bool, typed: &[u8]) -> Decision {
@@ -191,8 +196,10 @@ impl<'a, S: Store> Trial<'a, S> {
                     by => Passed::Code { by, enrollment, wants_new, key: self.facts.key },
                 };
                 let outcome = Outcome::Passed { how, notices: self.notices };
-                let (user, uid, made) = (self.judge.user.clone(), self.uid, clock::now());
-                Decision::marked(ReturnCode::Success, Mark { user, uid, made, outcome })
+                let (user, uid, made) = (self.user.clone(), self.judge.account.uid, clock::now());
+                let enrolled_as = Some(self.judge.user).filter(|kept| *kept != self.user).cloned();
+                let mark = Mark { user, uid, enrolled_as, made, outcome };
+                Decision::marked(ReturnCode::Success, mark)
             }
             End::Refused => {
                 if self.arguments.first_pass != FirstPass::Only {
@@ -222,7 +229,8 @@ impl<'a, S: Store> Trial<'a, S> {
                 return ReturnCode::SystemErr;
             }
         };
-        self.host.log(Priority::Notice, &log::reason_alone(self.judge.user, reason, None));
+        let line = self.named(log::reason_alone(self.user, reason, None));
+        self.host.log(Priority::Notice, &line);
         code
     }
 }

@@ -13,19 +13,18 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::json;
 use tempfile::NamedTempFile;
 
-use totp_core::name::UserName;
 use totp_core::policy::Config;
 use totp_core::record::Entry;
 use totp_core::store::Found;
 use totp_core::time::UnixTime;
 use totp_store::clock;
 use totp_store::installation::Installation;
-use totp_store::store::Expected;
+use totp_store::store::{ByUid, Expected};
 
 use crate::cli::Global;
 use crate::people;
 use crate::signals;
-use crate::site::{ConfigFile, Settings, config_path, installation_of, must_be_root};
+use crate::site::{ConfigFile, Settings, Whom, config_path, installation_of, must_be_root};
 use crate::ui::{Advice, Ui, printable};
 
 /// What an absent configuration is edited from: the defaults, as remarks.
@@ -90,8 +89,11 @@ fn locked_out(ui: &Ui, file: &ConfigFile, after: &Installation) -> Vec<String> {
         return Vec::new();
     };
     let store = after.store();
-    let found = |name: &UserName| match store.expect(name) {
-        Ok((Expected::Absent, _)) => Some(Found::Absent),
+    let has_none = |whom: &Whom| {
+        whom.uid().is_none_or(|uid| matches!(store.by_uid(&whom.name, uid), Ok(ByUid::Nothing)))
+    };
+    let found = |whom: &Whom| match store.expect(&whom.name) {
+        Ok((Expected::Absent, _)) => has_none(whom).then_some(Found::Absent),
         Ok((_, Some(Entry::Disabled(tombstone)))) => Some(Found::Disabled(tombstone)),
         _ => None,
     };

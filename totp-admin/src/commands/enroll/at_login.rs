@@ -17,6 +17,7 @@ use crate::ui::{Advice, Ui};
 /// Opens an enrollment.
 pub fn run(ui: &Ui, site: &Site, args: &Enroll) -> Result<()> {
     let whom = site.to_enroll(&args.user, args.no_account)?;
+    site.not_renamed(&whom)?;
     let (expected, entry) = site.store().expect(&whom.name)?;
     let opened = match &entry {
         Some(Entry::Pending(pending)) => Some(pending),

@@ -226,18 +226,18 @@ fn every_change_takes_away_what_killed_ones_left() {
 }
 
 /// A store where a new or renamed record is in place, and a power failure may bring the old one back.
-fn where_records_may_not_last(house: &House) -> FileStore {
+pub(super) fn where_records_may_not_last(house: &House) -> FileStore {
     use crate::store::{Directories, Records};
     let (store, another) = (house.another_store(), house.another_store());
     another.directories().unwrap();
-    let Directories { states, .. } = another.directories.into_inner().unwrap();
+    let Directories { states, uids, .. } = another.directories.into_inner().unwrap();
     let users = crate::files::Directory::open(
         &house.lib("users"),
         crate::files::Owner::this_process(),
         crate::files::Shared::Nobody,
     );
     let records = Records::new(users.unwrap().that_fails_to_sync(Errno::EIO));
-    store.directories.set(Directories { records, states }).unwrap();
+    store.directories.set(Directories { records, states, uids }).unwrap();
     store
 }
 

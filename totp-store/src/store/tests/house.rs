@@ -102,13 +102,14 @@ impl House {
     /// Directories, and nobody in them.
     pub(super) fn empty() -> Self {
         let temp = TempDir::new().unwrap();
-        for name in ["lib", "lib/users", "lib/state", "run"] {
+        for name in ["lib", "lib/users", "lib/state", "lib/uids", "run"] {
             let path = temp.path().join(name);
             fs::create_dir(&path).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
         }
         let disk = Arc::new(TestDisk::default());
         let store = store_at(temp.path(), disk.clone());
+        store.make_index().unwrap();
         Self { temp, store, disk }
     }
 

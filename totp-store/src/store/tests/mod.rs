@@ -2,6 +2,7 @@
 #![allow(clippy::arithmetic_side_effects)] // of the tests' own small numbers
 
 mod administration;
+mod by_uid;
 mod crashes;
 mod house;
 mod limits;

@@ -29,7 +29,7 @@ pub(super) enum Shown {
 /// Makes as many as are configured, and shows them.
 pub(super) fn show(phase: &mut Phase<'_>) -> Shown {
     // Whatever is decided from here on, while they are noted, voids what is shown.
-    let expected = match phase.store.expect(&phase.mark.user) {
+    let expected = match phase.store.expect(phase.mark.kept()) {
         Ok((expected, _)) => expected,
         Err(fault) => {
             phase.host.log(Priority::Error, &fault.to_string());
@@ -99,7 +99,7 @@ fn means(error: &NotChanged) -> Means {
 
 impl Phase<'_> {
     fn make_valid(&self, shown: Shown, enrollment: EnrollmentId) -> Result<(), NotChanged> {
-        let user = &self.mark.user;
+        let user = self.mark.kept();
         match shown {
             Shown::Nothing => Ok(()),
             Shown::All(_, expected) if expected.enrollment() != Some(enrollment) => {

@@ -16,7 +16,7 @@ use totp_core::succession::{Instead, Successor};
 use totp_store::actor::Actor;
 use totp_store::permanent;
 use totp_store::recorded::{Means, NotMade};
-use totp_store::store::{Expected, NotChanged};
+use totp_store::store::{ByUid, Expected, NotChanged};
 use totp_store::{Wait, clock, entropy, host_name};
 
 use super::{Phase, drawing};
@@ -160,7 +160,7 @@ impl Enrolling {
 
     /// What there is now, where the enrollment still is to be made.
     fn base(&self, phase: &Phase<'_>) -> Result<Base, Failed> {
-        let looked = phase.store.expect(&phase.mark.user);
+        let looked = phase.store.expect(phase.mark.kept());
         let (expected, entry) = looked.map_err(|fault| phase.trouble(&fault.to_string()))?;
         let now = clock::now();
         // The enrollment may have ended while the question stood.
@@ -171,7 +171,7 @@ impl Enrolling {
             | (Wanted::InPlaceOf(id, _) | Wanted::StartOver(id), Expected::Enrolled(version)) => {
                 version.enrollment() == *id
             }
-            (Wanted::First, Expected::Absent) => true,
+            (Wanted::First, Expected::Absent) => phase.has_none_by_uid()?,
             _ => false,
         };
         if !as_wanted || over {
@@ -229,6 +229,15 @@ fn means(error: &NotChanged) -> Means {
 }
 
 impl Phase<'_> {
+    /// Whether the account still has no enrollment under another name either.
+    fn has_none_by_uid(&self) -> Result<bool, Failed> {
+        let Some(uid) = self.mark.uid else { return Ok(true) };
+        match self.store.by_uid(&self.mark.user, uid) {
+            Ok(by_uid) => Ok(matches!(by_uid, ByUid::Nothing)),
+            Err(fault) => Err(self.trouble(&fault.to_string())),
+        }
+    }
+
     fn trouble(&self, detail: &str) -> Failed {
         self.host.log(Priority::Error, detail);
         Failed::Trouble
@@ -245,7 +254,7 @@ impl Phase<'_> {
             from: given(&self.facts.rhost),
         };
         permanent::Entry {
-            user: Some(self.mark.user.as_str().to_owned()),
+            user: Some(self.mark.kept().as_str().to_owned()),
             actor,
             host: host_name(),
             service: given(&self.facts.service),
@@ -256,8 +265,8 @@ impl Phase<'_> {
     }
 
     fn decision(&self, seq: u64, contact: Contact) -> Decision {
-        let user = self.mark.user.clone();
-        let by = user.as_str().to_owned();
+        let user = self.mark.kept().clone();
+        let by = self.mark.user.as_str().to_owned();
         Decision { user, uid: self.mark.uid, since: clock::now(), by, seq, contact }
     }
 }
