@@ -235,6 +235,8 @@ pub enum Reason {
     Config,
     /// A program that is not root asks about an account that is not its own.
     Caller,
+    /// sshd names no verified public key where the PAM line requires one.
+    FirstFactor,
 }
 
 impl Reason {
@@ -254,6 +256,7 @@ impl Reason {
             Self::Store(kind) => kind.as_str(),
             Self::Config => "config",
             Self::Caller => "caller",
+            Self::FirstFactor => "first-factor",
         }
     }
 }

@@ -16,6 +16,7 @@ use totp_store::installation::Installation;
 use super::arguments::Arguments;
 use super::configuration::{arguments, installation};
 use super::facts::{Facts, text};
+use super::first_factor::{self, Missing};
 use super::host::{Host, Priority, ReturnCode, Typed};
 use super::judge::{Against, Judge};
 use super::mark::{Mark, Outcome, Passed};
@@ -65,11 +66,13 @@ fn run(
         );
         return Err(Denied(ReturnCode::ServiceErr));
     }
+    let facts = Facts::of(request);
+    first_factor::ensure_given(host, request, arguments, &facts)
+        .map_err(|Missing| Denied(ReturnCode::AuthErr))?;
     let site = installation(host, arguments, logins).map_err(|code| {
         host.log(Priority::Notice, &refused_for(&typed, Reason::Config));
         Denied(code)
     })?;
-    let facts = Facts::of(request);
     let config = site.config();
     let policy = config.policy(&facts.service);
     let person = identify(host, &typed, &policy, &facts, arguments)?;
@@ -86,7 +89,7 @@ fn run(
     let against = match asked {
         Asked::Not(skip) => {
             host.log(Priority::Info, &log::not_asked(person.user(), skip));
-            return Ok(not_asked(&person, skip));
+            return Ok(not_asked(&person, skip, first_factor::not_challenged(arguments)));
         }
         Asked::Yes(against) => against,
     };
@@ -120,7 +123,7 @@ fn of_the_caller(asked: Asked, caller: Caller, person: &Person) -> Asked {
 }
 
 /// Leaves to account what is to be done there.
-fn not_asked(person: &Person, skip: Skip) -> Decision {
+fn not_asked(person: &Person, skip: Skip, code: ReturnCode) -> Decision {
     let passed = |how| Outcome::Passed { how, notices: None };
     let outcome = match skip {
         Skip::ToEnroll(enrollment) => passed(Passed::ToEnroll(enrollment)),
@@ -131,7 +134,7 @@ fn not_asked(person: &Person, skip: Skip) -> Decision {
         }
     };
     let (user, uid, made) = (person.user().clone(), person.uid(), clock::now());
-    Decision::marked(ReturnCode::Ignore, Mark { user, uid, made, outcome })
+    Decision::marked(code, Mark { user, uid, made, outcome })
 }
 
 fn identify(
@@ -150,7 +153,7 @@ fn identify(
 }
 
 /// The line of the log for a name that was not looked up.
-fn refused_for(typed: &[u8], reason: Reason) -> String {
+pub(super) fn refused_for(typed: &[u8], reason: Reason) -> String {
     format!("reason={} user={}", reason.as_str(), log::one_word(&text(typed)))
 }
 

@@ -1,6 +1,7 @@
 //! Where a login comes from.
 
 use totp_core::event::Place;
+use totp_core::log::Failure;
 use totp_core::origin::Origin;
 use totp_core::remembered::Fingerprint;
 
@@ -49,6 +50,12 @@ impl Facts {
     /// As people are told.
     pub(crate) fn place(&self) -> Place {
         Place::new(&self.service, &self.rhost)
+    }
+
+    /// The line that log readers count, with the name as it was typed.
+    pub(crate) fn failure(&self, typed: &[u8]) -> String {
+        let Self { uid, euid, tty, ruser, rhost, .. } = self;
+        Failure { uid: *uid, euid: *euid, tty, ruser, rhost, user: &text(typed) }.line()
     }
 }
 

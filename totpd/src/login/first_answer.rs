@@ -81,6 +81,7 @@ mod tests {
         echo: false,
         prompt: None,
         one_prompt: false,
+        key_required: false,
         first_pass: FirstPass::Tried,
         forward_pass: false,
         or_other: false,

@@ -11,6 +11,7 @@
 //! | [`mark`], [`account`] | what auth leaves, and the hooks behind it: enrollment, codes, notices |
 //! | [`remembered`] | remembered devices |
 //! | [`trial`] | one login that is challenged: its dialogue, its end, its lines in the log |
+//! | [`first_factor`] | the public key that the line may require |
 //! | [`first_answer`] | what came along with the password |
 //! | [`turns`] | attempts on one name, one after the other |
 //! | [`judge`] | an answer on its way through the store |
@@ -24,6 +25,7 @@ mod configuration;
 mod events;
 mod facts;
 mod first_answer;
+mod first_factor;
 pub(crate) mod host;
 mod judge;
 mod mark;

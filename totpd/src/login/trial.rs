@@ -3,7 +3,7 @@
 use totp_core::answer::Word;
 use totp_core::dialogue::login::{End, Login, Next, REFUSED};
 use totp_core::evaluate::{Accepted, By, Reason, Refusal, Verdict};
-use totp_core::log::{self, Failure};
+use totp_core::log;
 use totp_core::store::{Durability, Fault, Store};
 use totp_store::clock::Moment;
 use totp_store::installation::Installation;
@@ -12,7 +12,7 @@ use totp_store::permanent::PermanentRecord;
 use totp_store::{clock, host_name};
 
 use super::arguments::{Arguments, FirstPass};
-use super::facts::{Facts, text};
+use super::facts::Facts;
 use super::first_answer::{self, NoBeginning};
 use super::host::{Echo, Host, NoReply, Priority, ReturnCode, Typed};
 use super::judge::{Judge, Judged};
@@ -198,16 +198,10 @@ impl<'a, S: Store> Trial<'a, S> {
                 if self.arguments.first_pass != FirstPass::Only {
                     self.host.tell(REFUSED);
                 }
-                self.host.log(Priority::Notice, &self.failure(typed));
+                self.host.log(Priority::Notice, &self.facts.failure(typed));
                 Decision::refused(ReturnCode::AuthErr)
             }
         }
-    }
-
-    /// The line that log readers count, with the name as it was typed.
-    fn failure(&self, typed: &[u8]) -> String {
-        let Facts { uid, euid, tty, ruser, rhost, .. } = self.facts;
-        Failure { uid: *uid, euid: *euid, tty, ruser, rhost, user: &text(typed) }.line()
     }
 
     fn broken(self, broken: Broken) -> ReturnCode {
