@@ -32,6 +32,7 @@
 //! | `remembered` | that a remembered key isn't asked for a code, and nothing else is let off |
 //! | `secrets` | that none is left in the memory of a program once a login is over |
 //! | `screens` | the QR code as the terminal shows it |
+//! | `written_stacks` | the stacks of README.md and pam_totp(8), as they are written there |
 //! | `words` | `sms` and `new` at the prompt, whoever types them |
 
 // A test reports by panicking.
@@ -83,6 +84,7 @@ mod secrets;
 mod surroundings;
 mod text_messages;
 mod words;
+mod written_stacks;
 
 /// The module's first prompt.
 const CODE: &str = "Verification code (? for help): ";
