@@ -8,7 +8,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
@@ -25,18 +24,12 @@ use totp_store::outbox::{
 };
 use totp_store::permanent::{Entry, PermanentRecord, RecordError};
 use totp_store::store::FileStore;
-use totp_store::{Wait, clock};
+use totp_store::{Wait, clock, waits};
 
 use crate::events::{self, NotMoved};
 use crate::render::Text;
 use crate::transport::{NotSent, send};
 use crate::{contacts, mail, render, sms, syslog};
-
-/// How long another writer of the permanent record is waited for.
-const PATIENCE: Wait = Wait::AtMost(Duration::from_secs(30));
-
-/// How long whoever else goes through the permanent record is waited for.
-const PATIENCE_WITH_A_CHANGE: Wait = Wait::AtMost(Duration::from_secs(3));
 
 /// The first pause after a failed try, in seconds; each following one is twice as long.
 const FIRST_PAUSE: u64 = 60;
@@ -187,7 +180,7 @@ impl Post {
     /// # Errors
     /// What can't be read or written, and where somebody else holds the outbox for more than some seconds.
     pub fn enqueue(&self) -> Result<Vec<String>, PostError> {
-        let hold = self.hold(PATIENCE_WITH_A_CHANGE)?;
+        let hold = self.hold(waits::MAIL_OF_A_CHANGE)?;
         self.enqueue_with(&hold, None)
     }
 
@@ -383,7 +376,7 @@ impl Post {
             ..Entry::new(time, event)
         };
         let now = clock::now();
-        for (_, recorded) in self.record.append_once(&[entry], now, PATIENCE)? {
+        for (_, recorded) in self.record.append_once(&[entry], now, waits::CHANGE)? {
             syslog::send(self.program, &recorded.syslog, now);
         }
         Ok(())
@@ -448,7 +441,7 @@ impl Post {
             reason: Some(reason.chars().take(LONGEST_REASON).collect()),
             ..Entry::new(now, event)
         };
-        if let Ok(recorded) = self.record.append(&entry, now, PATIENCE) {
+        if let Ok(recorded) = self.record.append(&entry, now, waits::CHANGE) {
             syslog::send(self.program, &recorded.syslog, now);
         }
     }

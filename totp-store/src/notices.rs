@@ -8,7 +8,6 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::fs::FileExt as _;
-use std::time::Duration;
 
 use nix::errno::Errno;
 use totp_core::event::EventKind;
@@ -16,9 +15,9 @@ use totp_core::name::{UserName, escaped};
 use totp_core::time::UnixTime;
 
 use crate::files::{Access, Demand, Directory, FileError, Problem, Shared};
-use crate::flock::{Held, NoLock, Wait, lock_within};
-use crate::limits;
+use crate::flock::{Held, NoLock, lock_within};
 use crate::outbox::{About, Audience, audience};
+use crate::{limits, waits};
 
 /// What the directory is called in the state directory.
 pub(crate) const NAME: &str = "notices";
@@ -28,9 +27,6 @@ const MOST: usize = 8192;
 
 /// Bytes of one line.
 const LONGEST: usize = 300;
-
-/// A line is read and written within microseconds. Long enough that a frozen holder that left a note is ended.
-const PATIENCE: Wait = Wait::AtMost(Duration::from_secs(3));
 
 const DEMAND: Demand = Demand::private(65_536);
 
@@ -189,7 +185,7 @@ impl Notices {
 
     /// The lock of an open file; `None` where the file was removed meanwhile and another one has to be opened.
     fn locked<'a>(&self, file: &'a File, name: &str) -> Result<Option<Held<'a>>, FileError> {
-        let held = lock_within(file, PATIENCE).map_err(|no_lock| {
+        let held = lock_within(file, waits::LINE_OF_A_LOGIN).map_err(|no_lock| {
             let errno = match no_lock {
                 NoLock::Busy => Errno::EWOULDBLOCK,
                 NoLock::Failed(errno) => errno,

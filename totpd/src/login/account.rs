@@ -21,10 +21,10 @@ use totp_store::notices::Shown;
 use totp_store::permanent::{self, PermanentRecord, Recorded};
 use totp_store::recorded::{Means, Recorder};
 use totp_store::store::FileStore;
-use totp_store::{accounts, clock};
+use totp_store::{accounts, clock, waits};
 
 use self::codes::Shown as ShownCodes;
-use self::enrolling::{Enrolling, PATIENCE};
+use self::enrolling::Enrolling;
 use super::configuration::{arguments, installation};
 use super::facts::Facts;
 use super::host::{Echo, Host, Priority, ReturnCode, Typed};
@@ -329,7 +329,7 @@ impl Phase<'_> {
     }
 
     fn recorder<'b>(&'b self, say: &'b dyn Fn(&permanent::Entry, &Recorded)) -> Recorder<'b> {
-        Recorder { record: self.record, wait: PATIENCE, say }
+        Recorder { record: self.record, wait: waits::RECORD_OF_A_LOGIN, say }
     }
 }
 

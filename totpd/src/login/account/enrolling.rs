@@ -1,8 +1,6 @@
 //! An enrollment at a login: looked at again before anything is shown and before anything is changed, recorded before
 //! either.
 
-use std::time::Duration;
-
 use totp_core::contact::Contact;
 use totp_core::dialogue::account::Failed;
 use totp_core::evaluate::By;
@@ -17,14 +15,11 @@ use totp_store::actor::Actor;
 use totp_store::permanent;
 use totp_store::recorded::{Means, NotMade};
 use totp_store::store::{Expected, NotChanged};
-use totp_store::{Wait, clock, entropy, host_name};
+use totp_store::{clock, entropy, host_name};
 
 use super::{Phase, drawing};
 use crate::login::host::Priority;
 use crate::login::mark::Passed;
-
-/// How long another writer of the permanent record is waited for: a user sits there.
-pub(super) const PATIENCE: Wait = Wait::AtMost(Duration::from_secs(5));
 
 /// How long after auth an enrollment can be completed, in seconds.
 const OFFERED_FOR: u64 = 900;
