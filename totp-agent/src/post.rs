@@ -16,6 +16,7 @@ use totp_core::event::EventKind;
 use totp_core::name::UserName;
 use totp_core::policy::Config;
 use totp_core::time::{DAY, UnixTime};
+use totp_core::visible::one_line;
 use totp_store::files::Owner;
 use totp_store::installation::Installation;
 use totp_store::outbox::{
@@ -309,7 +310,7 @@ impl Post {
         } else if self.is_address_of(&mail.about.user, to) {
             return text.clone();
         } else {
-            format!("Copy: {} has no address.", render::one_line(&mail.about.user))
+            format!("Copy: {} has no address.", one_line(&mail.about.user))
         };
         Text { subject: text.subject.clone(), body: format!("{line}\n\n{}", text.body) }
     }

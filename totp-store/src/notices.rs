@@ -13,6 +13,7 @@ use nix::errno::Errno;
 use totp_core::event::EventKind;
 use totp_core::name::{UserName, escaped};
 use totp_core::time::UnixTime;
+use totp_core::visible::is_plain;
 
 use crate::files::{Access, Demand, Directory, FileError, Problem, Shared};
 use crate::flock::{Held, NoLock, lock_within};
@@ -203,7 +204,8 @@ impl Notices {
 
 /// Lines are printable when they are written; an administrator may have edited them.
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).collect()
+    let plain = |c: char| u8::try_from(c).is_ok_and(is_plain);
+    text.chars().map(|c| if plain(c) { c } else { '?' }).collect()
 }
 
 /// What stands in a file.
@@ -372,6 +374,12 @@ mod tests {
 
     fn alice() -> UserName {
         UserName::new("alice").unwrap()
+    }
+
+    #[test]
+    fn no_hidden_character_of_a_line_is_shown() {
+        let all: String = ('\0'..=char::MAX).collect();
+        assert!(printable(&all).bytes().all(is_plain));
     }
 
     #[test]

@@ -14,6 +14,7 @@
 //! | `policies` | who is asked at all; the arguments on a PAM line |
 //! | `prior_vulnerabilities` | what other modules got wrong |
 //! | `races` | many at once: one code, many users, a flood |
+//! | `core_dumps` | that nothing of ours leaves a core |
 //! | `daemon_killed` | totpd killed at each message and each call on files, stopped, ended, and beside `totpd --once` |
 //! | `faults` | records and directories that can't be trusted |
 //! | `disks` | full, read-only, limited; a lock that is held |
@@ -51,6 +52,7 @@ mod bypass;
 mod callers_own_su;
 mod chance;
 mod clocks;
+mod core_dumps;
 mod daemon_killed;
 mod disks;
 mod doors;
