@@ -4,6 +4,7 @@
 use std::io::Write as _;
 use std::os::unix::net::UnixDatagram;
 
+use totp_core::visible::one_line;
 use totp_wire::Priority;
 
 const SOCKET: &str = "/dev/log";
@@ -11,9 +12,9 @@ const SOCKET: &str = "/dev/log";
 /// Facility authpriv, RFC 3164 section 4.1.1.
 const FACILITY: u8 = 10 << 3;
 
-/// Writes one line, whose control characters become spaces.
+/// Writes one line, whose hidden characters become spaces.
 pub(crate) fn write(priority: Priority, line: &str) {
-    let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let line = one_line(line);
     let level = priority.level();
     if std::env::var_os("JOURNAL_STREAM").is_some() {
         // sd-daemon(3): the priority in front of a line.

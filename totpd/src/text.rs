@@ -1,8 +1,9 @@
-//! Text on its way to a terminal or a log: no control characters, bounded, no NUL inside.
+//! Text on its way to a terminal or a log: no hidden characters, bounded, no NUL inside.
 
 use std::ffi::{CStr, CString};
 use std::fmt::Write;
 
+use totp_core::visible::{is_hidden, is_plain};
 use totp_wire::limits;
 use zeroize::Zeroizing;
 
@@ -12,14 +13,14 @@ const LONGEST_ESCAPE: usize = 4;
 /// `PAM_MAX_MSG_SIZE` counts the terminating NUL.
 const MESSAGE_BYTES: usize = 511;
 
-/// One line as PAM wants it: under 512 bytes, control characters as spaces. Wiped when dropped: it may be a secret.
+/// One line as PAM wants it: under 512 bytes, hidden characters as spaces. Wiped when dropped: it may be a secret.
 pub(crate) struct Message(Zeroizing<Vec<u8>>);
 
 impl Message {
     pub(crate) fn new(text: &str) -> Self {
         // Room at once: a growing Vec would leave copies behind.
         let mut line = Zeroizing::new(Vec::with_capacity(MESSAGE_BYTES.saturating_add(1)));
-        for c in text.chars().map(|c| if c.is_control() { ' ' } else { c }) {
+        for c in text.chars().map(|c| if is_hidden(c) { ' ' } else { c }) {
             if line.len().saturating_add(c.len_utf8()) > MESSAGE_BYTES {
                 break;
             }
@@ -44,7 +45,7 @@ pub(crate) fn log_line(text: &str) -> CString {
         if line.len() >= limits::TEXT.saturating_sub(LONGEST_ESCAPE) {
             break;
         }
-        if (0x20..=0x7e).contains(&byte) {
+        if is_plain(byte) {
             line.push(char::from(byte));
         } else {
             // Writing to a String cannot fail.
@@ -66,6 +67,13 @@ mod tests {
     #[test]
     fn a_message_is_one_line() {
         assert_eq!(message("a\r\nb\0c\u{9b}d\te"), "a  b c d e");
+    }
+
+    #[test]
+    fn a_message_has_no_hidden_character() {
+        let shown: String = ('\0'..=char::MAX).map(|c| message(&c.to_string())).collect();
+        assert!(!shown.contains(is_hidden));
+        assert_eq!(message("a\u{202e}b\u{200b}c\u{e0041}▀"), "a b c ▀");
     }
 
     #[test]
