@@ -138,6 +138,14 @@ impl<'a> Sshd<'a> {
         arguments
     }
 
+    /// Whether no connection is served: the daemon has no processes of a login.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        let pid = self.child.id();
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+        children.unwrap_or_default().trim().is_empty()
+    }
+
     /// The daemon's own log.
     #[must_use]
     pub fn log(&self) -> String {

@@ -21,10 +21,23 @@ pub(crate) fn write(priority: Priority, line: &str) {
         return;
     }
     let _ = writeln!(std::io::stderr(), "totpd: {line}");
-    if let Ok(socket) = UnixDatagram::unbound() {
-        let _ = socket.set_nonblocking(true); // a log that stands still delays no login
-        let message = format!("<{}>totpd[{}]: {line}", FACILITY | level, std::process::id());
-        let _ = socket.send_to(message.as_bytes(), SOCKET);
+    let _ = send(priority, &line);
+}
+
+/// Sends one line to syslog, and says whether that took it.
+fn send(priority: Priority, line: &str) -> bool {
+    let Ok(socket) = UnixDatagram::unbound() else { return false };
+    let _ = socket.set_nonblocking(true); // a log that stands still delays no login
+    let level = FACILITY | priority.level();
+    let message = format!("<{level}>totpd[{}]: {line}", std::process::id());
+    socket.send_to(message.as_bytes(), SOCKET).is_ok()
+}
+
+/// Writes one line about a login in the place of its program: to the facility authpriv, where readers look for it. Standard error
+/// under systemd has another one.
+pub(crate) fn write_for_program(priority: Priority, line: &str) {
+    if std::env::var_os("JOURNAL_STREAM").is_none() || !send(priority, line) {
+        write(priority, line);
     }
 }
 

@@ -14,6 +14,7 @@
 //! | `policies` | who is asked at all; the arguments on a PAM line |
 //! | `prior_vulnerabilities` | what other modules got wrong |
 //! | `races` | many at once: one code, many users, a flood |
+//! | `broken_dialogues` | that a guess is in the log however its dialogue ends |
 //! | `daemon_killed` | totpd killed at each message and each call on files, stopped, ended, and beside `totpd --once` |
 //! | `faults` | records and directories that can't be trusted |
 //! | `disks` | full, read-only, limited; a lock that is held |
@@ -46,6 +47,7 @@
 mod account_phase;
 mod administration;
 mod attack;
+mod broken_dialogues;
 mod bypass;
 mod callers_own_su;
 mod chance;

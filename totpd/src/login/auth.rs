@@ -94,12 +94,13 @@ fn run(
     let (origin, place) = (facts.origin(), facts.place());
     let judge = Judge { store: &store, rules, user: person.user(), origin, place, against };
     let record = site.audit_log();
-    let (uid, notices) = (person.uid(), None);
+    let (uid, notices, refused_one) = (person.uid(), None, false);
     let (facts, site, record) = (&facts, &site, &record);
     let authtok =
         request.authtok.take().map(|mut password| Typed::new(std::mem::take(&mut *password)));
     let turns = &logins.turns;
-    let trial = Trial { host, arguments, facts, site, record, judge, turns, uid, notices };
+    let trial =
+        Trial { host, arguments, facts, site, record, judge, turns, uid, notices, refused_one };
     Ok(trial.run(&typed, authtok))
 }
 

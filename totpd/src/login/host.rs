@@ -23,6 +23,9 @@ pub(crate) trait Host {
     /// where it is put in already: only there is it known where it ends.
     fn log(&self, priority: Priority, line: &str);
 
+    /// The same where the program has left, too: for what an answer of it came to.
+    fn log_in_any_case(&self, priority: Priority, line: &str);
+
     /// Leaves a password to the modules behind.
     fn set_authtok(&mut self, password: &Typed) -> Result<(), HostError>;
 

@@ -1,6 +1,6 @@
 //! One login that is asked: drives the dialogue of totp-core, writes its lines to the log, ends it.
 
-use totp_core::answer::Word;
+use totp_core::answer::{Answer, Word};
 use totp_core::dialogue::login::{End, Login, Next, REFUSED};
 use totp_core::evaluate::{Accepted, By, Reason, Refusal, Verdict};
 use totp_core::log::{self, Failure};
@@ -34,6 +34,8 @@ pub(crate) struct Trial<'a, S> {
     pub(crate) uid: Option<u32>,
     /// What the user was to be shown before this login left something to be told itself.
     pub(crate) notices: Option<Shown>,
+    /// Whether an answer was refused: then the dialogue is a failed login however it ends, unless a later answer is right.
+    pub(crate) refused_one: bool,
 }
 
 /// The end of a dialogue without a verdict.
@@ -62,7 +64,7 @@ impl<'a, S: Store> Trial<'a, S> {
         let end = beginning.map_err(Broken::from).and_then(|login| self.converse(login));
         match end {
             Ok((end, wants_new)) => self.end(&end, wants_new, typed),
-            Err(broken) => Decision::refused(self.broken(broken)),
+            Err(broken) => Decision::refused(self.broken(broken, typed)),
         }
     }
 
@@ -80,6 +82,7 @@ impl<'a, S: Store> Trial<'a, S> {
                     login.done();
                 }
                 Next::Judge { answers, first, pretend } => {
+                    let nothing_typed = answers.last().is_some_and(Answer::is_empty);
                     let turn = self.turn()?;
                     if !self.host.is_there() {
                         return Err(Broken::NoReply);
@@ -91,7 +94,11 @@ impl<'a, S: Store> Trial<'a, S> {
                     if let (true, Some(earlier)) = (pretend, refused.take()) {
                         judged.verdict = Verdict::Refused(earlier);
                     }
-                    if let Verdict::Refused(refusal) = &judged.verdict {
+                    if let Verdict::Refused(refusal) = &mut judged.verdict {
+                        // Programs that have nobody to ask answer so: that is no guess.
+                        if nothing_typed && refusal.reason == Reason::Wrong {
+                            refusal.reason = Reason::NoReply;
+                        }
                         refused = Some(refusal.clone());
                     }
                     self.note(&judged);
@@ -178,7 +185,8 @@ impl<'a, S: Store> Trial<'a, S> {
         }
     }
 
-    fn refused(&self, refusal: &Refusal) {
+    fn refused(&mut self, refusal: &Refusal) {
+        self.refused_one = true;
         self.host.log(Priority::Notice, &log::reason(self.judge.user, refusal));
     }
 
@@ -198,7 +206,7 @@ impl<'a, S: Store> Trial<'a, S> {
                 if self.arguments.first_pass != FirstPass::Only {
                     self.host.tell(REFUSED);
                 }
-                self.host.log(Priority::Notice, &self.failure(typed));
+                self.host.log_in_any_case(Priority::Notice, &self.failure(typed));
                 Decision::refused(ReturnCode::AuthErr)
             }
         }
@@ -210,19 +218,25 @@ impl<'a, S: Store> Trial<'a, S> {
         Failure { uid: *uid, euid: *euid, tty, ruser, rhost, user: &text(typed) }.line()
     }
 
-    fn broken(self, broken: Broken) -> ReturnCode {
+    fn broken(self, broken: Broken, typed: &[u8]) -> ReturnCode {
         let (reason, code) = match broken {
-            Broken::NoReply => (Reason::NoReply, ReturnCode::ConvErr),
+            Broken::NoReply => (Some(Reason::NoReply), ReturnCode::ConvErr),
             Broken::Fault(fault) => {
                 self.host.log(Priority::Error, &fault.to_string());
-                (Reason::Store(fault.kind), ReturnCode::SystemErr)
+                (Some(Reason::Store(fault.kind)), ReturnCode::SystemErr)
             }
             Broken::Host(error) => {
                 self.host.log(Priority::Error, &format!("{error}; login denied"));
-                return ReturnCode::SystemErr;
+                (None, ReturnCode::SystemErr)
             }
         };
-        self.host.log(Priority::Notice, &log::reason_alone(self.judge.user, reason, None));
+        if let Some(reason) = reason {
+            self.host.log(Priority::Notice, &log::reason_alone(self.judge.user, reason, None));
+        }
+        // One guess was evaluated: a client that breaks off behind it must not keep it from log readers.
+        if self.refused_one {
+            self.host.log_in_any_case(Priority::Notice, &self.failure(typed));
+        }
         code
     }
 }

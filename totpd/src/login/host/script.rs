@@ -43,6 +43,10 @@ impl Host for Script {
         self.note(format!("log({priority:?}): {line}"));
     }
 
+    fn log_in_any_case(&self, priority: Priority, line: &str) {
+        self.log(priority, line);
+    }
+
     fn set_authtok(&mut self, password: &Typed) -> Result<(), HostError> {
         self.authtok = Some(password.as_bytes().to_vec());
         Ok(())
