@@ -235,6 +235,8 @@ pub enum Reason {
     Config,
     /// A program that is not root asks about an account that is not its own.
     Caller,
+    /// An enrollment that can't be made at this service: others may see the key.
+    EnrollElsewhere,
 }
 
 impl Reason {
@@ -254,6 +256,7 @@ impl Reason {
             Self::Store(kind) => kind.as_str(),
             Self::Config => "config",
             Self::Caller => "caller",
+            Self::EnrollElsewhere => "enroll-elsewhere",
         }
     }
 }

@@ -81,6 +81,10 @@ impl Host for Conversation {
         self.prompt(&Message::new(prompt), echo)
     }
 
+    fn ask_with_secret(&mut self, prompt: &str) -> Result<Typed, NoReply> {
+        self.prompt(&Message::lines(prompt), Echo::On)
+    }
+
     fn tell(&mut self, text: &str) -> bool {
         let text = Message::new(text);
         let shown = self.say(&ToModule::Tell { text: text.as_c_str() }).and_then(|()| {

@@ -31,6 +31,7 @@
 //! | `notifications` | that people are told by mail, whatever fails meanwhile |
 //! | `text_messages` | that a text message arrives, and what becomes of one that can't |
 //! | `remembered` | that a remembered key isn't asked for a code, and nothing else is let off |
+//! | `seen_by_others` | that no secret is shown where others may read it |
 //! | `secrets` | that none is left in the memory of a program once a login is over |
 //! | `screens` | the QR code as the terminal shows it |
 //! | `words` | `sms` and `new` at the prompt, whoever types them |
@@ -82,9 +83,13 @@ mod recovery;
 mod remembered;
 mod screens;
 mod secrets;
+mod seen_by_others;
 mod surroundings;
 mod text_messages;
 mod words;
+
+/// Lets the application enroll users at its service, which is none of the real ones.
+const ENROLLS: &str = "[service.code]\nenroll_in = [\"code\"]\n";
 
 /// The module's first prompt.
 const CODE: &str = "Verification code (? for help): ";

@@ -7,7 +7,7 @@
 use totp_core::evaluate::Reason;
 use totp_core::log;
 use totp_core::name::UserName;
-use totp_core::policy::Policy;
+use totp_core::policy::{Display, Policy};
 use totp_core::route::{Route, Skip, route};
 use totp_core::store::{Fault, FaultKind, Found, Store};
 use totp_store::clock;
@@ -19,6 +19,7 @@ use super::facts::{Facts, text};
 use super::host::{Host, Priority, ReturnCode, Typed};
 use super::judge::{Against, Judge};
 use super::mark::{Mark, Outcome, Passed};
+use super::pam_stack;
 use super::person::Person;
 use super::remembered::Device;
 use super::trial::Trial;
@@ -79,6 +80,7 @@ fn run(
         asked @ Asked::Not(_) => asked,
     };
     let asked = of_the_caller(asked, request.caller, &person);
+    let asked = where_keys_are_private(asked, facts.display(&policy));
     if arguments.debug {
         let line = format!("debug: user={} {facts:?} {asked}", person.user());
         host.log(Priority::Debug, &line);
@@ -86,6 +88,9 @@ fn run(
     let against = match asked {
         Asked::Not(skip) => {
             host.log(Priority::Info, &log::not_asked(person.user(), skip));
+            if matches!(skip, Skip::ToEnroll(_) | Skip::MayEnroll { .. }) {
+                pam_stack::warn_without_account_line(host, &facts.service, person.user());
+            }
             return Ok(not_asked(&person, skip));
         }
         Asked::Yes(against) => against,
@@ -117,6 +122,17 @@ fn of_the_caller(asked: Asked, caller: Caller, person: &Person) -> Asked {
             Asked::Not(Skip::ToEnroll(_)) | Asked::Yes(Against::Own(Found::Pending(_), _)),
         ) => Asked::Yes(Against::Decoy(Reason::NotEnrolled)),
         (Caller::User { .. }, asked) => asked,
+    }
+}
+
+/// An enrollment code is refused where the enrollment would be: otherwise account refuses, and one of the three logins that
+/// the code is good for is gone. Nothing is evaluated, and the prompts are those of a wrong code.
+fn where_keys_are_private(asked: Asked, display: Display) -> Asked {
+    match asked {
+        Asked::Yes(Against::Own(Found::Pending(_), None)) if display != Display::Private => {
+            Asked::Yes(Against::Decoy(Reason::EnrollElsewhere))
+        }
+        asked => asked,
     }
 }
 

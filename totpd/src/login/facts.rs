@@ -2,6 +2,7 @@
 
 use totp_core::event::Place;
 use totp_core::origin::Origin;
+use totp_core::policy::{Display, Outputs, Policy};
 use totp_core::remembered::Fingerprint;
 
 use super::ssh_auth_info;
@@ -17,6 +18,8 @@ pub(crate) struct Facts {
     pub(crate) rhost: String,
     /// The terminal; `ssh` under sshd.
     pub(crate) tty: String,
+    /// Where the program writes to.
+    pub(crate) outputs: Outputs,
     /// Who asks, as the program says.
     pub(crate) ruser: String,
     /// The real uid of the process: under su and sudo, the caller's.
@@ -34,6 +37,7 @@ impl Facts {
             service: request.service.clone().unwrap_or_default(),
             rhost: request.rhost.clone(),
             tty: request.tty.clone(),
+            outputs: request.outputs,
             ruser: request.ruser.clone(),
             uid: request.caller.uid(),
             euid: request.caller.effective_uid(),
@@ -44,6 +48,11 @@ impl Facts {
     /// As the guess budget tells places apart.
     pub(crate) fn origin(&self) -> Origin {
         Origin::new(self.key.map(|key| key.0), &self.rhost, self.uid)
+    }
+
+    /// Whether secrets can be shown.
+    pub(crate) fn display(&self, policy: &Policy) -> Display {
+        policy.display(&self.service, self.outputs)
     }
 
     /// As people are told.

@@ -15,6 +15,10 @@ pub(crate) trait Host {
     /// Shows `prompt` and waits for one line. Control characters become spaces, and what exceeds PAM's 512 bytes is cut off.
     fn ask(&mut self, prompt: &str, echo: Echo) -> Result<Typed, NoReply>;
 
+    /// Shows a secret inside of a prompt, which may have several lines, and waits for one line, which is shown. The text is cut
+    /// at [`SECRET_BYTES`].
+    fn ask_with_secret(&mut self, prompt: &str) -> Result<Typed, NoReply>;
+
     /// Shows one line, cut as a prompt is, and says whether the program took it. A program that cannot show it is no reason to
     /// refuse a login.
     fn tell(&mut self, text: &str) -> bool;
@@ -35,6 +39,9 @@ pub(crate) trait Host {
     /// Whether the module still waits for what comes of it.
     fn is_there(&self) -> bool;
 }
+
+/// The longest prompt with a secret.
+pub(crate) const SECRET_BYTES: usize = totp_wire::limits::TEXT;
 
 /// Whether what is typed is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -6,6 +6,7 @@
 //! | [`host`] | the program that asks, as a trait: a conversation, or a script in tests |
 //! | [`arguments`], [`configuration`] | the line in `/etc/pam.d`, and `config.toml` |
 //! | [`facts`], [`ssh_auth_info`] | where a login comes from |
+//! | [`pam_stack`] | whether the PAM stack has the line that an enrollment needs |
 //! | [`person`] | who the user is, by the name service |
 //! | [`auth`] | the auth hook: whether this login is challenged |
 //! | [`mark`], [`account`] | what auth leaves, and the hooks behind it: enrollment, codes, notices |
@@ -27,6 +28,7 @@ mod first_answer;
 pub(crate) mod host;
 mod judge;
 mod mark;
+mod pam_stack;
 mod person;
 mod remembered;
 mod ssh_auth_info;

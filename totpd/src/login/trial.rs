@@ -1,6 +1,7 @@
 //! One login that is asked: drives the dialogue of totp-core, writes its lines to the log, ends it.
 
 use totp_core::answer::{Answer, Word};
+use totp_core::dialogue::account::Remark;
 use totp_core::dialogue::login::{End, Login, Next, REFUSED};
 use totp_core::evaluate::{Accepted, By, Reason, Refusal, Verdict};
 use totp_core::log::{self, Failure};
@@ -19,7 +20,7 @@ use super::judge::{Judge, Judged};
 use super::mark::{Mark, Outcome, Passed};
 use super::telling::Telling;
 use super::turns::{Turn, Turns};
-use super::{Decision, events, text_message};
+use super::{Decision, events, pam_stack, text_message};
 
 /// A login that is asked.
 pub(crate) struct Trial<'a, S> {
@@ -177,6 +178,9 @@ impl<'a, S: Store> Trial<'a, S> {
             );
             self.host.log(Priority::Warning, &line);
         }
+        if *accepted.by() == By::Enrollment {
+            pam_stack::warn_without_account_line(self.host, &self.facts.service, user);
+        }
         if accepted.has_events() {
             let telling = Telling { host: self.host, site: self.site };
             // Of this login itself the user is told at the next one: it may not be the user's.
@@ -186,6 +190,12 @@ impl<'a, S: Store> Trial<'a, S> {
     }
 
     fn refused(&mut self, refusal: &Refusal) {
+        // After an answer, when a refusal takes whole milliseconds: before the prompt a line more would be seen by the time.
+        if refusal.reason == Reason::EnrollElsewhere && !self.refused_one {
+            let Facts { service, .. } = self.facts;
+            let remark = Remark::NotHere(self.facts.display(&self.site.config().policy(service)));
+            self.host.log(Priority::Warning, &remark.line(self.judge.user.as_str(), service));
+        }
         self.refused_one = true;
         self.host.log(Priority::Notice, &log::reason(self.judge.user, refusal));
     }

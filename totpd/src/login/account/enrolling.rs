@@ -20,7 +20,7 @@ use totp_store::store::{Expected, NotChanged};
 use totp_store::{Wait, clock, entropy, host_name};
 
 use super::{Phase, drawing};
-use crate::login::host::Priority;
+use crate::login::host::{Priority, Typed};
 use crate::login::mark::Passed;
 
 /// How long another writer of the permanent record is waited for: a user sits there.
@@ -95,9 +95,14 @@ impl Enrolling {
         Ok(self.totp.insert(fresh))
     }
 
-    /// Shows the secret that was offered.
-    pub(super) fn show(&self, phase: &mut Phase<'_>, ascii: bool) {
-        let Some(totp) = &self.totp else { return };
+    /// Shows the secret that was offered, in the prompt that ends with `question`.
+    pub(super) fn ask_with_key(
+        &self,
+        phase: &mut Phase<'_>,
+        ascii: bool,
+        question: &str,
+    ) -> Option<Typed> {
+        let totp = self.totp.as_ref()?;
         let configured = &phase.site.config().totp.issuer;
         let issuer = if configured.is_empty() {
             host_name().unwrap_or_default()
@@ -105,7 +110,8 @@ impl Enrolling {
             configured.clone()
         };
         let account = phase.mark.user.as_str();
-        drawing::show(phase.host, totp, &issuer, account, ascii);
+        let prompt = drawing::prompt(totp, &issuer, account, ascii, question);
+        phase.host.ask_with_secret(&prompt).ok()
     }
 
     /// Records the enrollment, then makes it: of several at once one.
