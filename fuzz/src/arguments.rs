@@ -36,12 +36,13 @@ fn is_one_printable_line(error: &ArgumentError) {
 
 /// As docs/man/pam_totp.8 has them.
 fn is_documented(word: &[u8]) -> bool {
-    let flags: [&[u8]; 9] = [
+    let flags: [&[u8]; 10] = [
         b"debug",
         b"nullok",
         b"nodelay",
         b"echo",
         b"prompts=1",
+        b"first_factor=publickey",
         b"try_first_pass",
         b"use_first_pass",
         b"forward_pass",
@@ -61,12 +62,13 @@ fn print(arguments: &Arguments) -> Vec<Vec<u8>> {
     if let Some(prompt) = &arguments.prompt {
         words.push([b"prompt=", prompt.as_bytes()].concat());
     }
-    let flags: [(bool, &[u8]); 9] = [
+    let flags: [(bool, &[u8]); 10] = [
         (arguments.debug, b"debug"),
         (arguments.nullok, b"nullok"),
         (arguments.nodelay, b"nodelay"),
         (arguments.echo, b"echo"),
         (arguments.one_prompt, b"prompts=1"),
+        (arguments.key_required, b"first_factor=publickey"),
         (arguments.first_pass == FirstPass::Tried, b"try_first_pass"),
         (arguments.first_pass == FirstPass::Only, b"use_first_pass"),
         (arguments.forward_pass, b"forward_pass"),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use totp_core::event::EventKind;
 use totp_core::time::UnixTime;
+use totp_core::visible::is_hidden;
 use totp_store::Wait;
 use totp_store::actor::Actor;
 use totp_store::files::Owner;
@@ -62,8 +63,7 @@ fn continues(record: &PermanentRecord, path: &Path, entries: &[Entry], data: &[u
 }
 
 fn reads_back(entry: &Entry, line: &Line) {
-    let hidden = |c: char| c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c);
-    assert!(!line.text.contains(hidden), "{}", line.text);
+    assert!(!line.text.contains(is_hidden), "{}", line.text);
     let logged = line.logged.as_ref().expect("a line of the record");
     assert_eq!(logged.event, entry.event.as_str());
     assert_eq!((logged.time, &logged.user, &logged.of), (entry.time, &entry.user, &entry.of));

@@ -7,6 +7,7 @@ use totp_core::contact::Email;
 use totp_core::event::EventKind;
 use totp_core::policy::MailKeys;
 use totp_core::time::UnixTime;
+use totp_core::visible::{is_hidden, one_line};
 use totp_store::outbox::{About, Mail};
 
 const NOW: UnixTime = UnixTime(1_763_000_000);
@@ -33,19 +34,19 @@ pub fn check(data: &[u8]) {
     let keys = MailKeys::default();
     let about = about(reason);
     let Ok(text) = fill(template, &about, &keys) else { return };
-    assert!(!text.subject.contains(char::is_control) && !text.subject.trim().is_empty());
+    assert!(!text.subject.contains(is_hidden) && !text.subject.trim().is_empty());
     assert!(text.subject.chars().count() <= 200 && text.body.ends_with('\n'));
     // With a value of one letter there are as many lines: nothing that a stranger wrote adds one.
     let plain =
         fill(template, &self::about("x"), &keys).expect("the template is as good as it was");
-    let wordless = reason.chars().all(|c| c.is_control() || c.is_whitespace());
+    let wordless = reason.chars().all(|c| is_hidden(c) || c.is_whitespace());
     if !wordless && !template.contains('\u{a0}') {
         assert_eq!(text.body.lines().count(), plain.body.lines().count(), "{reason:?}");
     }
     assert!(fill(&format!("{template}\n{{noise}}"), &about, &keys).is_err(), "stands for nothing");
     let whole = fill("{{{{{reason}}}}}\n{user}", &about, &keys).expect("a good template");
     if !wordless && reason.chars().count() < 100 && !reason.contains(char::is_control) {
-        let seen: String = reason.chars().map(|c| if hides(c) { ' ' } else { c }).collect();
+        let seen: String = one_line(reason);
         assert_eq!(whole.subject, format!("{{{{{seen}}}}}"), "as it stands, once");
     }
     is_one_message(&text, about);
@@ -64,10 +65,6 @@ fn about(reason: &str) -> About {
         reason: Some(reason.to_owned()),
         of: None,
     }
-}
-
-fn hides(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn is_one_message(text: &Text, about: About) {

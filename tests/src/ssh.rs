@@ -21,13 +21,26 @@ pub enum FirstFactor {
     PasswordMethod,
 }
 
+impl FirstFactor {
+    /// What a client tries for it.
+    fn methods(self) -> &'static str {
+        match self {
+            Self::Password => "keyboard-interactive",
+            Self::PublicKey => "publickey,keyboard-interactive",
+            Self::PublicKeyAlone => "publickey",
+            Self::PasswordMethod => "password",
+        }
+    }
+}
+
 /// A running daemon.
 #[derive(Debug)]
 pub struct Sshd<'a> {
     house: &'a House,
     child: Child,
     port: u16,
-    first_factor: FirstFactor,
+    /// What clients try, in this order.
+    methods: &'static str,
 }
 
 /// Where a client comes from and what it runs.
@@ -67,12 +80,37 @@ impl<'a> Sshd<'a> {
         first_factor: FirstFactor,
         variables: &[(&str, &str)],
     ) -> Self {
+        let settings = |port| configuration(port, first_factor);
+        Self::start_configured(house, settings, first_factor.methods(), variables)
+    }
+
+    /// Starts a daemon with these lines of `sshd_config` as they are, and with nothing else but where it listens and what its
+    /// files are. Its clients try `methods`.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::start`] does.
+    #[must_use]
+    pub fn start_as_written(house: &'a House, lines: &str, methods: &'static str) -> Self {
+        Self::start_configured(
+            house,
+            |port| format!("{}{lines}\n", surroundings(port)),
+            methods,
+            &[],
+        )
+    }
+
+    fn start_configured(
+        house: &'a House,
+        settings: impl Fn(u16) -> String,
+        methods: &'static str,
+        variables: &[(&str, &str)],
+    ) -> Self {
         make_keys(house);
         // Another program may take the port in between; then sshd ends and the next one is tried.
         for _ in 0..5 {
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-            fs::write(house.path("/etc/ssh/sshd_config"), configuration(port, first_factor))
-                .unwrap();
+            fs::write(house.path("/etc/ssh/sshd_config"), settings(port)).unwrap();
             let log = fs::File::create(house.disk().join("sshd.log")).unwrap();
             let child = house
                 .command_with(variables)
@@ -81,7 +119,7 @@ impl<'a> Sshd<'a> {
                 .stderr(log)
                 .spawn()
                 .expect("openssh-server is needed");
-            let mut sshd = Self { house, child, port, first_factor };
+            let mut sshd = Self { house, child, port, methods };
             if sshd.listens() {
                 return sshd;
             }
@@ -115,14 +153,8 @@ impl<'a> Sshd<'a> {
     }
 
     fn arguments(&self, user: &str, client: Client<'_>) -> Vec<String> {
-        let methods = match self.first_factor {
-            FirstFactor::Password => "keyboard-interactive",
-            FirstFactor::PublicKey => "publickey,keyboard-interactive",
-            FirstFactor::PublicKeyAlone => "publickey",
-            FirstFactor::PasswordMethod => "password",
-        };
         let options = [
-            format!("PreferredAuthentications={methods}"),
+            format!("PreferredAuthentications={}", self.methods),
             format!("NumberOfPasswordPrompts={}", client.tries),
             format!("Port={}", self.port),
             format!("BindAddress={}", client.from),
@@ -136,6 +168,14 @@ impl<'a> Sshd<'a> {
         }
         arguments.extend(["127.0.0.1", "echo in as $(id -un)"].map(String::from));
         arguments
+    }
+
+    /// Whether no connection is served: the daemon has no processes of a login.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        let pid = self.child.id();
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+        children.unwrap_or_default().trim().is_empty()
     }
 
     /// The daemon's own log.
@@ -183,10 +223,15 @@ fn configuration(port: u16, first_factor: FirstFactor) -> String {
     };
     let password =
         if first_factor == FirstFactor::PasswordMethod { "" } else { "PasswordAuthentication no" };
+    let surroundings = surroundings(port);
+    format!("{surroundings}UsePAM yes\nKbdInteractiveAuthentication yes\n{methods}\n{password}\n")
+}
+
+/// What says nothing about who logs in how.
+fn surroundings(port: u16) -> String {
     format!(
-        "ListenAddress 127.0.0.1\nPort {port}\nHostKey /etc/ssh/host_key\nPidFile none\n\
-         UsePAM yes\nKbdInteractiveAuthentication yes\nUseDNS no\nPrintMotd no\nMaxStartups 1000\n\
-         AuthorizedKeysFile .ssh/authorized_keys\nLogLevel DEBUG1\n{methods}\n{password}\n"
+        "ListenAddress 127.0.0.1\nPort {port}\nHostKey /etc/ssh/host_key\nPidFile none\nUseDNS no\n\
+         PrintMotd no\nMaxStartups 1000\nAuthorizedKeysFile .ssh/authorized_keys\nLogLevel DEBUG1\n"
     )
 }
 

@@ -2,7 +2,6 @@
 //! `not-done` where it then fails. Nothing is changed that is not on record (invariant 8).
 
 use std::fmt;
-use std::time::Duration;
 
 use anyhow::{Result, bail};
 use totp_core::answer::Answer;
@@ -20,14 +19,11 @@ use totp_store::files::FileError;
 use totp_store::permanent::{Entry, PermanentRecord};
 use totp_store::recorded::{Means, NotMade, Recorder, as_not_done};
 use totp_store::store::{Expected, NotChanged};
-use totp_store::{Wait, clock, entropy};
+use totp_store::{clock, entropy, waits};
 
 use crate::site::{Site, Whom};
 use crate::ui::{Advice, Ui, printable};
 use crate::{events, signals, syslog, tell, whence};
-
-/// How long another writer of the permanent record is waited for.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The longest reason, in bytes: it must fit into a record and a line of the log.
 pub const LONGEST_REASON: usize = 500;
@@ -251,7 +247,7 @@ impl Administrator {
         let say = |_: &Entry, recorded: &totp_store::permanent::Recorded| {
             syslog::send(&recorded.syslog, site.now());
         };
-        let wait = Wait::AtMost(PATIENCE);
+        let wait = waits::CHANGE;
         let recorder = Recorder { record: site.record(), wait, say: &say };
         let in_record = |seq, has_address| Recorded { seq, event, has_address };
         let change = |seq| change(in_record(seq, false));
@@ -327,7 +323,7 @@ impl Administrator {
         let say = |_: &Entry, recorded: &totp_store::permanent::Recorded| {
             syslog::send(&recorded.syslog, now);
         };
-        let recorder = Recorder { record, wait: Wait::AtMost(PATIENCE), say: &say };
+        let recorder = Recorder { record, wait: waits::CHANGE, say: &say };
         match recorder.change(&entry, now, means, |_| change()) {
             Ok((seq, ())) => Ok(seq),
             Err(NotMade::Unrecorded(error)) => {

@@ -402,6 +402,8 @@ pub enum Status {
     Active,
     /// Is to enroll at the next login
     Pending,
+    /// Is to enroll, and the enrollment code has granted all its logins: can't log in
+    UsedUp,
     /// Switched off by an administrator
     Disabled,
     /// Required to have a second factor and without one: can't log in

@@ -1,19 +1,14 @@
 //! A user's remembered devices, as `remembered list` and `show` say them: those with which the user would not be asked now.
 
-use std::time::Duration;
-
 use anyhow::Result;
 use totp_core::name::UserName;
 use totp_core::record::Record;
 use totp_core::remembered::Device;
-use totp_store::Wait;
 use totp_store::files::Problem;
 use totp_store::remembered::{Remembered, RememberedError};
+use totp_store::waits;
 
 use crate::site::Site;
-
-/// How long another process's change of a list is waited for.
-const PATIENCE: Wait = Wait::AtMost(Duration::from_secs(30));
 
 /// The lists of this installation.
 pub fn lists(site: &Site) -> Remembered {
@@ -22,7 +17,7 @@ pub fn lists(site: &Site) -> Remembered {
 
 /// Forgets all devices of a user. Where there is no directory for them, nobody's is remembered.
 pub fn forget_all(site: &Site, user: &UserName) -> Result<()> {
-    match lists(site).forget_all(user, PATIENCE) {
+    match lists(site).forget_all(user, waits::CHANGE) {
         Err(RememberedError::File(error)) if error.problem == Problem::NoDirectory => Ok(()),
         result => Ok(result.map(drop)?),
     }

@@ -41,6 +41,9 @@ mod whence;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    if let Err(error) = totp_store::limits::forbid_core_dumps() {
+        return ui::report(&anyhow::Error::new(error).context("core dumps can't be switched off"));
+    }
     let cli = match cli::parse() {
         Ok(cli) => cli,
         Err(usage) => {

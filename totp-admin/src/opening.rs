@@ -7,7 +7,7 @@ use totp_core::contact::Contact;
 use totp_core::event::EventKind;
 use totp_core::onetime::OneTimeCode;
 use totp_core::record::{EnrollmentId, Pending};
-use totp_core::time::UnixTime;
+use totp_core::time::{DAY, UnixTime};
 use totp_store::entropy;
 use totp_store::store::Expected;
 
@@ -19,7 +19,7 @@ use crate::ui::Ui;
 use crate::{codes, signals};
 
 /// How long an enrollment is open where nothing is said.
-const USUAL: Seconds = Seconds(7 * 86_400);
+const USUAL: Seconds = Seconds(7 * DAY);
 
 /// Between why and on what terms.
 const BETWEEN: &str = "; ";

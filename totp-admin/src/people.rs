@@ -11,8 +11,8 @@ use totp_core::policy::{Config, Policy, RecoveryMode, Require, Who};
 use totp_core::prices::codes_required;
 use totp_core::record::{Decision, Record};
 use totp_core::route::{self, Facts, Route, Skip, route};
-use totp_core::state::Visit;
-use totp_core::store::{Found, StateRead};
+use totp_core::state::{MOST_OPENED, Meter, Visit};
+use totp_core::store::{Found, Opening, StateRead};
 use totp_core::time::UnixTime;
 use totp_store::accounts::{self, Account};
 use totp_store::clock;
@@ -118,11 +118,17 @@ fn of_found(site: &Site, whom: &Whom, inspected: &Inspected) -> Person {
             last_login: last_login_before(site, whom),
             ..decided(Person::new(user, Status::Disabled), &tombstone.decision)
         },
-        Found::Pending(opening) => Person {
-            pending_until: Some(opening.pending.until),
-            last_login: last_login_before(site, whom),
-            ..decided(Person::new(user, Status::Pending), &opening.pending.decision)
-        },
+        Found::Pending(opening) => {
+            let left = enrollment_logins_left(opening, &inspected.meter);
+            let over = opening.pending.until <= site.now();
+            let status = if left == Some(0) && !over { Status::UsedUp } else { Status::Pending };
+            Person {
+                pending_until: Some(opening.pending.until),
+                enrollment_logins_left: left,
+                last_login: last_login_before(site, whom),
+                ..decided(Person::new(user, status), &opening.pending.decision)
+            }
+        }
         Found::Enrolled(enrolled) => {
             let (record, state) = (&enrolled.record, &enrolled.state);
             Person {
@@ -175,6 +181,17 @@ fn home_made_later(whom: &Whom, inspected: &Inspected) -> Option<UnixTime> {
 /// else.
 fn last_login_before(site: &Site, whom: &Whom) -> Option<Visited> {
     site.store().last_login(&whom.name).ok().flatten().as_ref().map(visited)
+}
+
+/// How many logins the enrollment code still grants; `None` where there is no code.
+fn enrollment_logins_left(opening: &Opening, meter: &Meter) -> Option<u8> {
+    opening.pending.code.as_ref()?;
+    let StateRead::Good(state) = &opening.state else { return Some(0) };
+    // The meter knows of more where a block was lost.
+    let repeated = meter.repeated.iter();
+    let known = repeated.filter(|known| known.enrollment == opening.pending.enrollment);
+    let opened = known.map(|known| known.opened).fold(state.once.opened, u8::max);
+    Some(MOST_OPENED.saturating_sub(opened))
 }
 
 /// How many are good; `None` where the feature is off and there are none.

@@ -1,8 +1,6 @@
 //! Telling who is concerned, once a change is made: by mail, at once; what can't be delivered stays in the outbox, and the
 //! agent or `totp-admin outbox flush` tries it again. That nobody can be told keeps nothing from being changed.
 
-use std::time::Duration;
-
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -11,16 +9,13 @@ use totp_agent::transport;
 use totp_core::contact::Email;
 use totp_core::event::EventKind;
 use totp_core::policy::MailKeys;
-use totp_store::Wait;
 use totp_store::outbox::{Item, recipients};
+use totp_store::waits;
 
 use crate::change::Recorded;
 use crate::site::{Site, Whom};
 use crate::syslog::{self, PROGRAM};
 use crate::ui::{Ui, printable};
-
-/// How long whoever else goes through the permanent record is waited for: no longer than a person would wait.
-const PATIENCE: Wait = Wait::AtMost(Duration::from_secs(3));
 
 /// Opens the outbox that the configuration names.
 pub fn post(site: &Site) -> anyhow::Result<Post> {
@@ -39,7 +34,7 @@ pub fn around<T>(
 ) -> (T, bool) {
     // What is wrong with the outbox is said when it is delivered.
     let post = post(site).ok();
-    let hold = post.as_ref().and_then(|post| post.hold(PATIENCE).ok());
+    let hold = post.as_ref().and_then(|post| post.hold(waits::MAIL_OF_A_CHANGE).ok());
     let enqueue = |known| {
         let (Some(post), Some(hold)) = (&post, &hold) else { return };
         let trouble = match post.enqueue_with(hold, known) {

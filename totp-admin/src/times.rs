@@ -5,13 +5,12 @@ use anyhow::{Result, anyhow};
 use jiff::civil;
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, Zoned};
-use totp_core::time::UnixTime;
+use totp_core::time::{DAY, UnixTime};
 
 use crate::ui::Usage;
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 3600;
-const DAY: u64 = 86_400;
 
 /// This machine's time zone.
 pub fn zone() -> TimeZone {

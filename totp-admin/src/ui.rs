@@ -18,6 +18,7 @@ use std::process::ExitCode;
 use anstyle::{AnsiColor, Style};
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
+use totp_core::visible::is_hidden;
 use totp_qr::Size;
 use zeroize::Zeroizing;
 
@@ -181,12 +182,11 @@ pub fn bold(text: impl fmt::Display) -> String {
     format!("{bold}{text}{bold:#}")
 }
 
-/// Text from outside, fit for a terminal: control characters, and those that reorder a line, are escaped.
+/// Text from outside, fit for a terminal: characters that act there, or are not seen, are escaped.
 pub fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        let reorders = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if c.is_control() || reorders || matches!(c, '\u{2028}' | '\u{2029}') {
+        if is_hidden(c) {
             shown.extend(c.escape_default());
         } else {
             shown.push(c);
@@ -305,5 +305,12 @@ mod tests {
         assert_eq!(printable("Söhne"), "Söhne");
         assert_eq!(printable("a\x1b[2Jb\nc"), "a\\u{1b}[2Jb\\nc");
         assert_eq!(printable("a\u{202e}b\u{9b}c"), "a\\u{202e}b\\u{9b}c");
+        assert_eq!(printable("bob\u{200b}\u{e0041}"), "bob\\u{200b}\\u{e0041}");
+    }
+
+    #[test]
+    fn no_hidden_character_reaches_a_terminal() {
+        let all: String = ('\0'..=char::MAX).collect();
+        assert!(!printable(&all).contains(is_hidden));
     }
 }

@@ -12,12 +12,14 @@ use crate::{codes, contacts, times};
 
 /// What a user is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Status {
     /// Is asked for a code.
     Active,
     /// To enroll at one of the next logins.
     Pending,
+    /// The same, and the enrollment code has granted as many logins as it may.
+    UsedUp,
     /// Switched off by an administrator.
     Disabled,
     /// Required, and not enrolled.
@@ -32,6 +34,7 @@ impl Status {
         match self {
             Self::Active => "active",
             Self::Pending => "pending",
+            Self::UsedUp => "used-up",
             Self::Disabled => "disabled",
             Self::Missing => "missing",
             Self::Damaged => "damaged",
@@ -61,6 +64,8 @@ pub struct Person {
     /// Until when the user may enroll at a login.
     #[serde(serialize_with = "rfc3339")]
     pub pending_until: Option<UnixTime>,
+    /// How many logins the enrollment code still grants; null where there is none.
+    pub enrollment_logins_left: Option<u8>,
     /// Where the user is told things; null for somebody about whom nothing is decided.
     #[serde(serialize_with = "email_and_phone")]
     pub contact: Option<Contact>,
@@ -146,6 +151,7 @@ impl Person {
             last_login: None,
             last_failure: None,
             pending_until: None,
+            enrollment_logins_left: None,
             contact: None,
             since: None,
             by: None,
@@ -178,11 +184,13 @@ impl Person {
             (Status::Pending, _) => {
                 let until = self.pending_until.map(|until| times::local(until, zone));
                 let until = until.unwrap_or_default();
-                match self.is_over(now) {
-                    true => format!("enrollment over since {until}; cannot log in"),
-                    false => format!("pending until {until}"),
+                match (self.is_over(now), self.enrollment_logins_left) {
+                    (true, _) => format!("enrollment over since {until}; cannot log in"),
+                    (false, None) => format!("pending until {until}"),
+                    (false, Some(left)) => format!("pending until {until}, {}", logins_left(left)),
                 }
             }
+            (Status::UsedUp, _) => format!("{USED_UP}: totp-admin reset"),
             (Status::Disabled, _) => {
                 let by = self.by.as_deref().map(|by| format!("by {}", printable(by)));
                 let why = self.reason.as_deref().map(printable);
@@ -257,6 +265,16 @@ pub fn lines(person: &Person, now: UnixTime, zone: &TimeZone) -> Vec<(&'static s
     lines
 }
 
+/// What became of an enrollment code.
+const USED_UP: &str = "the enrollment code has granted all its logins; cannot log in";
+
+fn logins_left(left: u8) -> String {
+    match left {
+        1 => "1 login by the code left".to_owned(),
+        _ => format!("{left} logins by the code left"),
+    }
+}
+
 fn status_line(person: &Person, now: UnixTime, zone: &TimeZone) -> String {
     let mut line = person.status.as_str().to_owned();
     match (person.status, &person.may_enroll_until, person.pending_until) {
@@ -269,11 +287,16 @@ fn status_line(person: &Person, now: UnixTime, zone: &TimeZone) -> String {
         }
         (Status::Pending, _, Some(until)) => {
             let until = times::local(until, zone);
-            line.push_str(&match person.is_over(now) {
-                true => format!(": enrollment over since {until}; cannot log in;"),
-                false => format!(": enrolls at the next login, until {until};"),
+            line.push_str(&match (person.is_over(now), person.enrollment_logins_left) {
+                (true, _) => format!(": enrollment over since {until}; cannot log in;"),
+                (false, None) => format!(": enrolls at the next login, until {until};"),
+                (false, Some(left)) => {
+                    let left = logins_left(left);
+                    format!(": enrolls at the next login, until {until}, {left};")
+                }
             });
         }
+        (Status::UsedUp, ..) => line.push_str(&format!(": {USED_UP} (totp-admin reset);")),
         _ => {}
     }
     if let (Some(since), Some(by)) = (person.since, &person.by) {
@@ -402,7 +425,18 @@ mod tests {
         };
         let gina =
             Person { pending_until: Some(NOW), ..Person::new("gina".to_owned(), Status::Pending) };
-        vec![alice, bob, Person::new("dave".to_owned(), Status::Missing), erin, frank, gina]
+        let hugo = Person {
+            pending_until: Some(NOW.plus(3600)),
+            enrollment_logins_left: Some(2),
+            ..Person::new("hugo".to_owned(), Status::Pending)
+        };
+        let ivan = Person {
+            pending_until: Some(NOW.plus(3600)),
+            enrollment_logins_left: Some(0),
+            ..Person::new("ivan".to_owned(), Status::UsedUp)
+        };
+        let dave = Person::new("dave".to_owned(), Status::Missing);
+        vec![alice, bob, dave, erin, frank, gina, hugo, ivan]
     }
 
     #[test]
@@ -416,6 +450,8 @@ mod tests {
         erin   pending                                               pending until 2026-03-12 10:20
         frank  missing                                               required; may enroll until 2027-01-31
         gina   pending                                               enrollment over since 2026-03-12 09:20; cannot log in
+        hugo   pending                                               pending until 2026-03-12 10:20, 2 logins by the code left
+        ivan   used-up                                               the enrollment code has granted all its logins; cannot log in: totp-admin reset
         ");
     }
 
@@ -432,6 +468,7 @@ mod tests {
             "last_login",
             "last_failure",
             "pending_until",
+            "enrollment_logins_left",
             "contact",
         ] {
             assert!(json[2].get(key).is_some(), "{key}");

@@ -1,8 +1,6 @@
 //! Events that logins left in their users' states, moved to the permanent record: by the login itself where
 //! it can, else here. Each has an id, and is recorded once, however often it is tried.
 
-use std::time::Duration;
-
 use totp_core::event::QueuedEvent;
 use totp_core::name::UserName;
 use totp_core::record::Entry;
@@ -10,12 +8,9 @@ use totp_core::store::{Fault, Found, StateRead, Store as _};
 use totp_core::upkeep::{events_moved, read, waiting_events};
 use totp_store::permanent::{self, PermanentRecord, RecordError};
 use totp_store::store::{FileStore, Inspected};
-use totp_store::{Wait, clock, host_name};
+use totp_store::{clock, host_name, waits};
 
 use crate::syslog;
-
-/// How long another writer of the permanent record is waited for.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Why events could not be moved. They stay where they are.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
@@ -66,7 +61,7 @@ pub fn move_of(
     let (events, lost) = store.transact(user, &|view| read(waiting_events(view)))?.into_outcome();
     let entries = permanent::Entry::of_logins(user, &events, lost, host_name().as_deref());
     let now = clock::now();
-    for (_, recorded) in record.append_once(&entries, now, Wait::AtMost(PATIENCE))? {
+    for (_, recorded) in record.append_once(&entries, now, waits::CHANGE)? {
         syslog::send(program, &recorded.syslog, now);
     }
     let ids: Vec<u64> = events.iter().map(|event: &QueuedEvent| event.id).collect();

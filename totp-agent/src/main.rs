@@ -39,6 +39,10 @@ enum Asked {
 }
 
 fn main() -> ExitCode {
+    if let Err(error) = totp_store::limits::forbid_core_dumps() {
+        service::log::error(&format!("core dumps can't be switched off: {error}"));
+        return ExitCode::from(1);
+    }
     match asked(std::env::args_os().skip(1)) {
         Asked::Serve { config } => match service::run(config.as_deref()) {
             Ok(()) => ExitCode::SUCCESS,

@@ -8,7 +8,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
@@ -17,6 +16,7 @@ use totp_core::event::EventKind;
 use totp_core::name::UserName;
 use totp_core::policy::Config;
 use totp_core::time::{DAY, UnixTime};
+use totp_core::visible::one_line;
 use totp_store::files::Owner;
 use totp_store::installation::Installation;
 use totp_store::outbox::{
@@ -25,18 +25,12 @@ use totp_store::outbox::{
 };
 use totp_store::permanent::{Entry, PermanentRecord, RecordError};
 use totp_store::store::FileStore;
-use totp_store::{Wait, clock};
+use totp_store::{Wait, clock, waits};
 
 use crate::events::{self, NotMoved};
 use crate::render::Text;
 use crate::transport::{NotSent, send};
 use crate::{contacts, mail, render, sms, syslog};
-
-/// How long another writer of the permanent record is waited for.
-const PATIENCE: Wait = Wait::AtMost(Duration::from_secs(30));
-
-/// How long whoever else goes through the permanent record is waited for.
-const PATIENCE_WITH_A_CHANGE: Wait = Wait::AtMost(Duration::from_secs(3));
 
 /// The first pause after a failed try, in seconds; each following one is twice as long.
 const FIRST_PAUSE: u64 = 60;
@@ -187,7 +181,7 @@ impl Post {
     /// # Errors
     /// What can't be read or written, and where somebody else holds the outbox for more than some seconds.
     pub fn enqueue(&self) -> Result<Vec<String>, PostError> {
-        let hold = self.hold(PATIENCE_WITH_A_CHANGE)?;
+        let hold = self.hold(waits::MAIL_OF_A_CHANGE)?;
         self.enqueue_with(&hold, None)
     }
 
@@ -316,7 +310,7 @@ impl Post {
         } else if self.is_address_of(&mail.about.user, to) {
             return text.clone();
         } else {
-            format!("Copy: {} has no address.", render::one_line(&mail.about.user))
+            format!("Copy: {} has no address.", one_line(&mail.about.user))
         };
         Text { subject: text.subject.clone(), body: format!("{line}\n\n{}", text.body) }
     }
@@ -383,7 +377,7 @@ impl Post {
             ..Entry::new(time, event)
         };
         let now = clock::now();
-        for (_, recorded) in self.record.append_once(&[entry], now, PATIENCE)? {
+        for (_, recorded) in self.record.append_once(&[entry], now, waits::CHANGE)? {
             syslog::send(self.program, &recorded.syslog, now);
         }
         Ok(())
@@ -448,7 +442,7 @@ impl Post {
             reason: Some(reason.chars().take(LONGEST_REASON).collect()),
             ..Entry::new(now, event)
         };
-        if let Ok(recorded) = self.record.append(&entry, now, PATIENCE) {
+        if let Ok(recorded) = self.record.append(&entry, now, waits::CHANGE) {
             syslog::send(self.program, &recorded.syslog, now);
         }
     }

@@ -13,6 +13,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use thiserror::Error;
+use totp_core::visible::is_hidden;
 
 /// What of a program's complaint is kept, in bytes.
 const KEPT: usize = 300;
@@ -144,7 +145,7 @@ impl Said {
     /// The beginning of what was written, as one printable line.
     fn in_one_line(&self) -> String {
         let text = String::from_utf8_lossy(&self.kept);
-        let words: Vec<&str> = text.split(|c: char| c.is_whitespace() || c.is_control()).collect();
+        let words: Vec<&str> = text.split(|c: char| c.is_whitespace() || is_hidden(c)).collect();
         let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
         words.join(" ")
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 use thiserror::Error;
 use totp_core::event::EventKind;
 use totp_core::policy::MailKeys;
+use totp_core::visible::one_line;
 use totp_store::files::{Demand, Directory, FileError, Owner, Problem, Shared};
 use totp_store::notices::minute;
 use totp_store::outbox::About;
@@ -220,15 +221,6 @@ fn facts(about: &About, keys: &MailKeys) -> String {
     lines.join("\n")
 }
 
-/// Text from outside: what would end a line, act on a terminal or reorder it becomes a space.
-pub(crate) fn one_line(text: &str) -> String {
-    let hides = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars().map(|c| if hides(c) { ' ' } else { c }).collect()
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use std::fs;
@@ -237,6 +229,7 @@ pub(crate) mod tests {
     use proptest::prelude::*;
     use totp_core::policy::Config;
     use totp_core::time::UnixTime;
+    use totp_core::visible::is_hidden;
 
     use super::*;
 
@@ -261,6 +254,20 @@ pub(crate) mod tests {
 
     fn filled(template: &str) -> Result<Text, TemplateError> {
         fill(template, &about(EventKind::Disabled), &keys("questions = \"security@example.com\""))
+    }
+
+    #[test]
+    fn no_hidden_character_of_a_value_reaches_a_mail() {
+        let all: String = ('\0'..=char::MAX).collect();
+        let about = About {
+            user: format!("bob{all}"),
+            by: Some(format!("alice{all}")),
+            reason: Some(format!("stolen{all}")),
+            ..about(EventKind::Disabled)
+        };
+        let text = fill("{event}: {user}\n\n{by}\n{reason}\n", &about, &keys("")).unwrap();
+        assert!(!text.subject.contains(is_hidden));
+        assert!(text.body.contains("stolen") && !text.body.replace('\n', "").contains(is_hidden));
     }
 
     #[test]
@@ -340,7 +347,7 @@ pub(crate) mod tests {
         #[test]
         fn any_template_is_read_without_a_panic(template in "([{}a-z\n]|\\PC){0,60}") {
             if let Ok(text) = filled(&template) {
-                prop_assert!(!text.subject.chars().any(char::is_control));
+                prop_assert!(!text.subject.contains(is_hidden));
             }
         }
     }

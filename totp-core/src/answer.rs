@@ -96,6 +96,12 @@ impl Answer {
         matches!(self, Self::Codes(_) | Self::Code { .. })
     }
 
+    /// Whether nothing was typed: what programs answer that have nobody to ask.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Self::Junk { length: 0 })
+    }
+
     /// The hash of it as of a code that is good once; for any other shape the hash of nothing, so that it takes as long.
     pub(crate) fn hash(&self) -> CodeHash {
         match self {

@@ -237,6 +237,10 @@ pub enum Reason {
     Config,
     /// A program that is not root asks about an account that is not its own.
     Caller,
+    /// sshd names no verified public key where the PAM line requires one.
+    FirstFactor,
+    /// An enrollment that can't be made at this service: others may see the key.
+    EnrollElsewhere,
 }
 
 impl Reason {
@@ -257,6 +261,8 @@ impl Reason {
             Self::Store(kind) => kind.as_str(),
             Self::Config => "config",
             Self::Caller => "caller",
+            Self::FirstFactor => "first-factor",
+            Self::EnrollElsewhere => "enroll-elsewhere",
         }
     }
 }

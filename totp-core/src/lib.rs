@@ -2,7 +2,7 @@
 //!
 //! From the floor up:
 //!
-//! - values: [`time`], [`secret`], [`name`], [`contact`], [`otp`], [`otpauth`]
+//! - values: [`time`], [`secret`], [`name`], [`contact`], [`otp`], [`otpauth`]; which characters people are shown: [`visible`]
 //! - what is kept about a user: [`record`] (decided by an administrator), [`state`] (changed by logins),
 //!   [`event`] (what somebody must be told of)
 //! - what an administrator decided for everyone: [`policy`]
@@ -50,3 +50,4 @@ pub mod text_message;
 pub mod time;
 pub mod uid_index;
 pub mod upkeep;
+pub mod visible;

@@ -8,6 +8,8 @@ use core::fmt::Write as _;
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
+use crate::visible::is_plain;
+
 /// A user's name: `pw_name` of the name service, or, without an account, what was enrolled.
 ///
 /// 1 to 256 bytes of UTF-8 without NUL; whatever else is in it (slashes, spaces, dots) is harmless
@@ -199,7 +201,7 @@ pub fn unword(text: &str) -> Option<String> {
 pub fn escaped(text: &str) -> String {
     let mut out = String::new();
     for byte in text.bytes() {
-        if (byte.is_ascii_graphic() || byte == b' ') && byte != b'\\' {
+        if is_plain(byte) && byte != b'\\' {
             out.push(char::from(byte));
         } else {
             let _ = write!(out, "\\x{byte:02x}"); // a String takes everything

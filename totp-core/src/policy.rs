@@ -1,6 +1,7 @@
 //! Policy: what an administrator decided for everyone, as `config.toml` says it. Every key is optional; an unknown
 //! key is refused.
 
+mod places;
 mod values;
 mod ways;
 
@@ -20,6 +21,7 @@ use crate::otp::Digits;
 use crate::reading;
 use crate::time::{Date, Period};
 
+pub use self::places::{Display, Outputs};
 pub use self::values::{
     AbsolutePath, AlgorithmKey, Argument, Chance, DateKey, Limited, Network, Who,
 };
@@ -71,6 +73,9 @@ pub struct PolicyKeys {
     /// Until this day, inclusive (UTC), who must be enrolled and isn't may enroll at login, or put it off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enroll_by: Option<DateKey>,
+    /// The services at which secrets are shown: keys to enroll, and recovery codes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enroll_in: Option<Vec<String>>,
 }
 
 /// `[policy]` for one service, every key decided.
@@ -86,6 +91,8 @@ pub struct Policy {
     pub disabled: Disabled,
     /// Until this day, inclusive (UTC), who must be enrolled and isn't may enroll at login, or put it off.
     pub enroll_by: Option<Date>,
+    /// The services at which secrets are shown: keys to enroll, and recovery codes.
+    pub enroll_in: Vec<String>,
 }
 
 /// `require`.
@@ -224,6 +231,10 @@ impl Config {
             exempt_networks: pick(own, general, |keys| keys.exempt_networks.clone()),
             disabled: pick(own, general, |keys| keys.disabled),
             enroll_by: own.and_then(|keys| keys.enroll_by).or(general.enroll_by).map(|day| day.0),
+            enroll_in: own
+                .and_then(|keys| keys.enroll_in.clone())
+                .or_else(|| general.enroll_in.clone())
+                .unwrap_or_else(places::usual),
         }
     }
 

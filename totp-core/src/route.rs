@@ -46,7 +46,7 @@ pub enum Route {
         /// Why nobody can be let in here whatever is typed.
         pretext: Option<Reason>,
     },
-    /// Not asked: the module stands aside (`PAM_IGNORE`).
+    /// Not asked: the module stands aside (`PAM_IGNORE`), or the first factor that its line names is success.
     Skip(Skip),
 }
 

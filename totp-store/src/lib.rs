@@ -11,7 +11,7 @@
 //!   installation's; [`installation::init`]: making it
 //! - [`accounts`], [`actor`], [`host_name`]: who is who, who acts, and where
 //! - [`store`]: records and states
-//! - [`limits`]: what a caller has limited
+//! - [`limits`]: what a caller has limited; [`waits`]: how long others are waited for
 //! - [`permanent`]: the permanent record
 //! - [`recorded`]: changes, of which it has every one before it is made
 //! - [`remembered`]: remembered devices
@@ -37,6 +37,7 @@ pub mod permanent;
 pub mod recorded;
 pub mod remembered;
 pub mod store;
+pub mod waits;
 
 pub use flock::Wait;
 pub use machine::host_name;

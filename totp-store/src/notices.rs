@@ -8,17 +8,17 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::fs::FileExt as _;
-use std::time::Duration;
 
 use nix::errno::Errno;
 use totp_core::event::EventKind;
 use totp_core::name::{UserName, escaped};
 use totp_core::time::UnixTime;
+use totp_core::visible::is_plain;
 
 use crate::files::{Access, Demand, Directory, FileError, Problem, Shared};
-use crate::flock::{Held, NoLock, Wait, lock_within};
-use crate::limits;
+use crate::flock::{Held, NoLock, lock_within};
 use crate::outbox::{About, Audience, audience};
+use crate::{limits, waits};
 
 /// What the directory is called in the state directory.
 pub(crate) const NAME: &str = "notices";
@@ -28,9 +28,6 @@ const MOST: usize = 8192;
 
 /// Bytes of one line.
 const LONGEST: usize = 300;
-
-/// A line is read and written within microseconds. Long enough that a frozen holder that left a note is ended.
-const PATIENCE: Wait = Wait::AtMost(Duration::from_secs(3));
 
 const DEMAND: Demand = Demand::private(65_536);
 
@@ -189,7 +186,7 @@ impl Notices {
 
     /// The lock of an open file; `None` where the file was removed meanwhile and another one has to be opened.
     fn locked<'a>(&self, file: &'a File, name: &str) -> Result<Option<Held<'a>>, FileError> {
-        let held = lock_within(file, PATIENCE).map_err(|no_lock| {
+        let held = lock_within(file, waits::LINE_OF_A_LOGIN).map_err(|no_lock| {
             let errno = match no_lock {
                 NoLock::Busy => Errno::EWOULDBLOCK,
                 NoLock::Failed(errno) => errno,
@@ -207,7 +204,8 @@ impl Notices {
 
 /// Lines are printable when they are written; an administrator may have edited them.
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).collect()
+    let plain = |c: char| u8::try_from(c).is_ok_and(is_plain);
+    text.chars().map(|c| if plain(c) { c } else { '?' }).collect()
 }
 
 /// What stands in a file.
@@ -377,6 +375,12 @@ mod tests {
 
     fn alice() -> UserName {
         UserName::new("alice").unwrap()
+    }
+
+    #[test]
+    fn no_hidden_character_of_a_line_is_shown() {
+        let all: String = ('\0'..=char::MAX).collect();
+        assert!(printable(&all).bytes().all(is_plain));
     }
 
     #[test]

@@ -6,7 +6,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use nix::errno::Errno;
 use thiserror::Error;
@@ -17,15 +16,12 @@ use crate::Wait;
 use crate::files::{Demand, Directory, FileError, Owner, Shared};
 use crate::flock::{NoLock, lock_within};
 use crate::identity::Identity;
-use crate::{clock, limits};
+use crate::{clock, limits, waits};
 
 /// What the directory is called in the state directory.
 pub(crate) const NAME: &str = "remembered";
 
 const DEMAND: Demand = Demand::private(MOST_BYTES as u64);
-
-/// How long a login waits for another one's list to be written: long enough that a frozen holder that left a note is ended.
-const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The lists of remembered devices.
 #[derive(Debug)]
@@ -89,7 +85,7 @@ impl Remembered {
         terms: &Terms,
     ) -> Result<(), RememberedError> {
         let directory = self.directory()?;
-        let _lock = locked(&directory, Wait::AtMost(PATIENCE))?;
+        let _lock = locked(&directory, waits::LINE_OF_A_LOGIN)?;
         let mut devices = match read(&directory, user) {
             Err(RememberedError::List { .. }) => Devices::default(),
             devices => devices?,
@@ -259,7 +255,7 @@ mod tests {
         let (temp, remembered) = house();
         let left = temp.path().join(NAME).join(".new-0123456789abcdef");
         fs::write(&left, "half").unwrap();
-        let long_ago = std::time::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        let long_ago = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000);
         fs::File::options().write(true).open(&left).unwrap().set_modified(long_ago).unwrap();
         assert!(!remembered.forget_all(&alice(), Wait::No).unwrap());
         assert!(!left.exists());

@@ -19,7 +19,7 @@ pub(crate) struct Conversation {
     caller: Caller,
     /// `pam_totp(SERVICE:HOOK)`: what libpam puts in front of a line.
     prefix: String,
-    /// Once the module has left, nothing more is said, logged or evaluated for it.
+    /// Once the module has left, nothing more is said or evaluated for it, and little is logged.
     left: Cell<bool>,
 }
 
@@ -46,6 +46,28 @@ impl Conversation {
         self.leaves_where(heard)
     }
 
+    fn prompt(&self, text: &Message, echo: Echo) -> Result<Typed, NoReply> {
+        let ask = ToModule::Ask { echo: echo == Echo::On, text: text.as_c_str() };
+        self.say(&ask).map_err(|Gone| NoReply)?;
+        let heard = self.hear(|answer| match answer {
+            ToDaemon::Answer { text, .. } => Some(Some(Typed::new(text.to_bytes().to_vec()))),
+            ToDaemon::NoReply => Some(None),
+            ToDaemon::Shown { .. } | ToDaemon::Set { .. } => None,
+        });
+        heard.ok().flatten().ok_or(NoReply)
+    }
+
+    /// Has the module write a line, and says whether it could take it.
+    fn log_by_module(&self, priority: Priority, line: &str) -> bool {
+        self.say(&ToModule::Log { priority, text: &log_line(line) }).is_ok()
+    }
+
+    fn log_by_totpd(&self, priority: Priority, line: &str) {
+        let line = log_line(line);
+        let line = format!("{}: {}", self.prefix, line.to_string_lossy());
+        journal::write_for_program(priority, &line);
+    }
+
     fn leaves_where<T>(&self, result: Result<T, Gone>) -> Result<T, Gone> {
         if result.is_err() {
             self.left.set(true);
@@ -56,15 +78,11 @@ impl Conversation {
 
 impl Host for Conversation {
     fn ask(&mut self, prompt: &str, echo: Echo) -> Result<Typed, NoReply> {
-        let prompt = Message::new(prompt);
-        let ask = ToModule::Ask { echo: echo == Echo::On, text: prompt.as_c_str() };
-        self.say(&ask).map_err(|Gone| NoReply)?;
-        let heard = self.hear(|answer| match answer {
-            ToDaemon::Answer { text, .. } => Some(Some(Typed::new(text.to_bytes().to_vec()))),
-            ToDaemon::NoReply => Some(None),
-            ToDaemon::Shown { .. } | ToDaemon::Set { .. } => None,
-        });
-        heard.ok().flatten().ok_or(NoReply)
+        self.prompt(&Message::new(prompt), echo)
+    }
+
+    fn ask_with_secret(&mut self, prompt: &str) -> Result<Typed, NoReply> {
+        self.prompt(&Message::lines(prompt), Echo::On)
     }
 
     fn tell(&mut self, text: &str) -> bool {
@@ -80,16 +98,18 @@ impl Host for Conversation {
 
     /// The module of a root program writes the line itself, since log readers match the program that asks. What a program of a
     /// user's own is told may be about files of the administrator's, and it might leave the line out: totpd writes it.
+    /// A module that has left may have begun again, with `totpd --once`: then nothing is written.
     fn log(&self, priority: Priority, line: &str) {
-        let line = log_line(line);
-        match self.caller {
-            Caller::Root { .. } => {
-                let _ = self.say(&ToModule::Log { priority, text: &line });
-            }
-            Caller::User { .. } if self.left.get() => {}
-            Caller::User { .. } => {
-                journal::write(priority, &format!("{}: {}", self.prefix, line.to_string_lossy()));
-            }
+        if self.caller.is_root() {
+            self.log_by_module(priority, line);
+        } else if !self.left.get() {
+            self.log_by_totpd(priority, line);
+        }
+    }
+
+    fn log_in_any_case(&self, priority: Priority, line: &str) {
+        if !(self.caller.is_root() && self.log_by_module(priority, line)) {
+            self.log_by_totpd(priority, line);
         }
     }
 

@@ -4,6 +4,7 @@
 use std::io::Write as _;
 use std::os::unix::net::UnixDatagram;
 
+use totp_core::visible::one_line;
 use totp_wire::Priority;
 
 const SOCKET: &str = "/dev/log";
@@ -11,9 +12,9 @@ const SOCKET: &str = "/dev/log";
 /// Facility authpriv, RFC 3164 section 4.1.1.
 const FACILITY: u8 = 10 << 3;
 
-/// Writes one line, whose control characters become spaces.
+/// Writes one line, whose hidden characters become spaces.
 pub(crate) fn write(priority: Priority, line: &str) {
-    let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let line = one_line(line);
     let level = priority.level();
     if std::env::var_os("JOURNAL_STREAM").is_some() {
         // sd-daemon(3): the priority in front of a line.
@@ -21,10 +22,23 @@ pub(crate) fn write(priority: Priority, line: &str) {
         return;
     }
     let _ = writeln!(std::io::stderr(), "totpd: {line}");
-    if let Ok(socket) = UnixDatagram::unbound() {
-        let _ = socket.set_nonblocking(true); // a log that stands still delays no login
-        let message = format!("<{}>totpd[{}]: {line}", FACILITY | level, std::process::id());
-        let _ = socket.send_to(message.as_bytes(), SOCKET);
+    let _ = send(priority, &line);
+}
+
+/// Sends one line to syslog, and says whether that took it.
+fn send(priority: Priority, line: &str) -> bool {
+    let Ok(socket) = UnixDatagram::unbound() else { return false };
+    let _ = socket.set_nonblocking(true); // a log that stands still delays no login
+    let level = FACILITY | priority.level();
+    let message = format!("<{level}>totpd[{}]: {line}", std::process::id());
+    socket.send_to(message.as_bytes(), SOCKET).is_ok()
+}
+
+/// Writes one line about a login in the place of its program: to the facility authpriv, where readers look for it. Standard error
+/// under systemd has another one.
+pub(crate) fn write_for_program(priority: Priority, line: &str) {
+    if std::env::var_os("JOURNAL_STREAM").is_none() || !send(priority, line) {
+        write(priority, line);
     }
 }
 

@@ -34,6 +34,10 @@ use nix::unistd::geteuid;
 use self::command_line::{Asked, Serve, USAGE};
 
 fn main() -> ExitCode {
+    if let Err(error) = totp_store::limits::forbid_core_dumps() {
+        journal::error(&format!("core dumps can't be switched off: {error}"));
+        return ExitCode::FAILURE;
+    }
     match command_line::asked(std::env::args_os().skip(1)) {
         Asked::Serve(serve) => as_root(|| run(&serve)),
         Asked::Once => as_root(once::run),
@@ -48,17 +52,13 @@ fn main() -> ExitCode {
     }
 }
 
-/// Only root reads enrollments. Its memory holds their secrets: no core is dumped of it, and no other user looks into it.
+/// Only root reads enrollments.
 fn as_root(run: impl FnOnce() -> ExitCode) -> ExitCode {
     if !geteuid().is_root() {
         let _ = writeln!(
             std::io::stderr(),
             "totpd: only root can decide logins: start it as a service of the system"
         );
-        return ExitCode::FAILURE;
-    }
-    if let Err(errno) = nix::sys::prctl::set_dumpable(false) {
-        journal::error(&format!("prctl(PR_SET_DUMPABLE): {errno}"));
         return ExitCode::FAILURE;
     }
     umask(Mode::from_bits_truncate(0o077));

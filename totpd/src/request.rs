@@ -5,6 +5,7 @@
 
 use std::ffi::CStr;
 
+use totp_core::policy::Outputs;
 use totp_wire::{Field, Hello, Hook};
 use zeroize::Zeroizing;
 
@@ -26,6 +27,8 @@ pub(crate) struct Request {
     pub(crate) tty: String,
     /// `PAM_RUSER`; empty where there is none.
     pub(crate) ruser: String,
+    /// Where the calling process writes to.
+    pub(crate) outputs: Outputs,
     /// The login uid of the calling process.
     pub(crate) login_uid: Option<u32>,
     /// The words of the PAM line; `None` where there are too many.
@@ -106,6 +109,10 @@ impl Request {
             rhost: from_root(hello.rhost),
             tty: text(hello.tty),
             ruser: text(hello.ruser),
+            outputs: Outputs {
+                stdout_is_terminal: hello.stdout_is_terminal,
+                stderr_is_terminal: hello.stderr_is_terminal,
+            },
             login_uid: hello.login_uid,
             words: match hello.arguments {
                 Field::Present(words) => Some(words.map(|word| word.to_bytes().to_vec()).collect()),
@@ -152,6 +159,7 @@ pub(crate) mod tests {
             rhost: "192.0.2.1".to_owned(),
             tty: "ssh".to_owned(),
             ruser: String::new(),
+            outputs: Outputs { stdout_is_terminal: false, stderr_is_terminal: false },
             login_uid: None,
             words: Some(Vec::new()),
             ssh_auth_info: None,

@@ -1,10 +1,14 @@
-//! Text on its way to a terminal or a log: no control characters, bounded, no NUL inside.
+//! Text on its way to a terminal or a log: no hidden characters but line feeds where several lines are meant, bounded, no NUL
+//! inside.
 
 use std::ffi::{CStr, CString};
 use std::fmt::Write;
 
+use totp_core::visible::{is_hidden, is_plain};
 use totp_wire::limits;
 use zeroize::Zeroizing;
+
+use crate::login::host::SECRET_BYTES;
 
 /// `\xNN`
 const LONGEST_ESCAPE: usize = 4;
@@ -12,15 +16,25 @@ const LONGEST_ESCAPE: usize = 4;
 /// `PAM_MAX_MSG_SIZE` counts the terminating NUL.
 const MESSAGE_BYTES: usize = 511;
 
-/// One line as PAM wants it: under 512 bytes, control characters as spaces. Wiped when dropped: it may be a secret.
+/// A prompt or a message, hidden characters as spaces. Wiped when dropped: it may be a secret.
 pub(crate) struct Message(Zeroizing<Vec<u8>>);
 
 impl Message {
+    /// One line as every program takes it: under 512 bytes.
     pub(crate) fn new(text: &str) -> Self {
+        Self::bounded(text, MESSAGE_BYTES, is_hidden)
+    }
+
+    /// Several lines, for services that are known to show a longer prompt whole.
+    pub(crate) fn lines(text: &str) -> Self {
+        Self::bounded(text, SECRET_BYTES, |c| is_hidden(c) && c != '\n')
+    }
+
+    fn bounded(text: &str, most: usize, is_blank: impl Fn(char) -> bool) -> Self {
         // Room at once: a growing Vec would leave copies behind.
-        let mut line = Zeroizing::new(Vec::with_capacity(MESSAGE_BYTES.saturating_add(1)));
-        for c in text.chars().map(|c| if c.is_control() { ' ' } else { c }) {
-            if line.len().saturating_add(c.len_utf8()) > MESSAGE_BYTES {
+        let mut line = Zeroizing::new(Vec::with_capacity(most.saturating_add(1)));
+        for c in text.chars().map(|c| if is_blank(c) { ' ' } else { c }) {
+            if line.len().saturating_add(c.len_utf8()) > most {
                 break;
             }
             line.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
@@ -44,7 +58,7 @@ pub(crate) fn log_line(text: &str) -> CString {
         if line.len() >= limits::TEXT.saturating_sub(LONGEST_ESCAPE) {
             break;
         }
-        if (0x20..=0x7e).contains(&byte) {
+        if is_plain(byte) {
             line.push(char::from(byte));
         } else {
             // Writing to a String cannot fail.
@@ -69,10 +83,27 @@ mod tests {
     }
 
     #[test]
+    fn a_message_has_no_hidden_character() {
+        let shown: String = ('\0'..=char::MAX).map(|c| message(&c.to_string())).collect();
+        assert!(!shown.contains(is_hidden));
+        assert_eq!(message("a\u{202e}b\u{200b}c\u{e0041}▀"), "a b c ▀");
+    }
+
+    #[test]
     fn a_message_is_cut_between_characters_below_512_bytes() {
         assert_eq!(message(&"x".repeat(600)).len(), 511);
         let wide = message(&"é".repeat(300));
         assert_eq!((wide.len(), wide.chars().count()), (510, 255));
+    }
+
+    #[test]
+    fn a_prompt_with_a_secret_keeps_its_lines_and_no_other_control_character() {
+        let text = format!("a\n{}\r\t\0\u{1b}b", "█".repeat(600));
+        let shown = Message::lines(&text);
+        let expected = format!("a\n{}    b", "█".repeat(600));
+        assert_eq!(shown.as_c_str().to_str(), Ok(expected.as_str()));
+        let cut = Message::lines(&"█".repeat(9_000));
+        assert_eq!(cut.as_c_str().to_bytes().len(), SECRET_BYTES / 3 * 3);
     }
 
     #[test]

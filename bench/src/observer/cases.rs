@@ -6,8 +6,8 @@ use pam_totp_bench::{Client, Login, Process, SUCCESS};
 use pam_totp_tests::House;
 
 /// As every house here is configured.
-pub(crate) const CONFIG: &str =
-    "[policy]\ndisabled = \"denied\"\n[sms]\ncommand = [\"/bin/true\", \"{phone}\"]\n";
+pub(crate) const CONFIG: &str = "[policy]\ndisabled = \"denied\"\nenroll_in = [\"observed\"]\n\
+     [sms]\ncommand = [\"/bin/true\", \"{phone}\"]\n";
 
 /// One of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,9 +4,7 @@
 use std::fs;
 use std::process::Child;
 
-use pam_totp_tests::{
-    Answer, Application, Heard, House, Login, Outcome, PASSWORD, Pam, Phone, Plan,
-};
+use pam_totp_tests::{Answer, Application, Heard, House, Login, Outcome, PASSWORD, Pam, Phone};
 
 use crate::{CODE, NEXT};
 
@@ -17,6 +15,12 @@ pub const CONFIRM: &str = "Code in the app (changes in ";
 /// What asks whether recovery codes are noted.
 pub const NOTED: &str = "Press Enter once that is noted;";
 const KEY: &str = "Or type in this key: ";
+
+/// A house where all services of these tests show keys.
+fn here(config: &str) -> House {
+    let services = ["trust", "bare", "order"].map(|name| crate::ENROLLS.replace("code", name));
+    House::with_config(&format!("{config}{}{}", crate::ENROLLS, services.concat()))
+}
 
 /// Opens an enrollment for `user`; the code for it.
 pub fn opened(house: &House, user: &str) -> String {
@@ -31,15 +35,17 @@ pub fn opened_on_trust(house: &House, user: &str) {
     assert!(document["enrollment_code"].is_null(), "{document}");
 }
 
-/// The key that was shown last.
-fn phone_in(messages: &[&str]) -> Option<Phone> {
-    let key = messages.iter().rev().find_map(|line| line.strip_prefix(KEY))?;
+/// The key that was shown last, in these prompts.
+pub fn phone_in(prompts: &[&str]) -> Option<Phone> {
+    let mut lines = prompts.iter().rev().flat_map(|prompt| prompt.lines());
+    let key = lines.find_map(|line| line.strip_prefix(KEY))?;
     Some(Phone::new(&key.replace(' ', "")))
 }
 
-/// The recovery codes that were shown.
-fn codes_in(messages: &[&str]) -> Vec<String> {
-    let codes = messages.iter().filter(|line| line.starts_with("  ") && line.len() == 21);
+/// The recovery codes that were shown, in these prompts.
+fn codes_in(prompts: &[&str]) -> Vec<String> {
+    let lines = prompts.iter().flat_map(|prompt| prompt.lines());
+    let codes = lines.filter(|line| line.starts_with("  ") && line.len() == 21);
     let codes: Vec<String> = codes.map(|line| line.trim().to_string()).collect();
     codes.into_iter().filter(|code| code.matches('-').count() == 3).collect()
 }
@@ -62,8 +68,9 @@ fn account(
         match &next {
             Heard::Returned(code) => return Outcome { code: *code, heard },
             Heard::Ask { text, .. } => {
-                let messages: Vec<&str> = heard.iter().filter_map(Heard::message).collect();
-                let answer = answer(text, phone_in(&messages).as_ref());
+                let earlier = heard.iter().filter_map(Heard::prompt);
+                let prompts: Vec<&str> = earlier.chain([text.as_str()]).collect();
+                let answer = answer(text, phone_in(&prompts).as_ref());
                 login.answer(answer.map_or(Answer::Refuse, |text| Answer::from(&text)));
             }
             Heard::Tell { .. } | Heard::Delay(_) => {}
@@ -74,7 +81,7 @@ fn account(
 
 /// Somebody who does all that is asked.
 fn willing(prompt: &str, phone: Option<&Phone>) -> Option<String> {
-    Some(if prompt.starts_with(CONFIRM) { phone.expect("a key").now() } else { String::new() })
+    Some(if prompt.contains(CONFIRM) { phone.expect("a key").now() } else { String::new() })
 }
 
 /// Logs in with `code` and goes through the account phase.
@@ -116,13 +123,13 @@ fn module_said(house: &House, text: &str) -> bool {
 fn enrolled(house: &House) -> (Phone, Vec<String>) {
     let outcome = log_in(house, &opened(house, "alice"), willing);
     assert_eq!(outcome.code, Pam::Success, "{outcome:?}");
-    let messages = outcome.messages();
-    (phone_in(&messages).expect("a key"), codes_in(&messages))
+    let prompts = outcome.prompts();
+    (phone_in(&prompts).expect("a key"), codes_in(&prompts))
 }
 
 #[test]
 fn an_enrollment_code_leads_to_a_phone_and_recovery_codes_that_log_in() {
-    let house = House::build();
+    let house = here("");
     let (phone, codes) = enrolled(&house);
     assert_eq!(codes.len(), 5);
     assert_eq!(
@@ -143,7 +150,7 @@ fn an_enrollment_code_leads_to_a_phone_and_recovery_codes_that_log_in() {
 
 #[test]
 fn the_enrollment_code_is_void_once_the_enrollment_is_complete() {
-    let house = House::build();
+    let house = here("");
     let code = opened(&house, "alice");
     let outcome = log_in(&house, &code, willing);
     assert_eq!(outcome.code, Pam::Success);
@@ -152,15 +159,15 @@ fn the_enrollment_code_is_void_once_the_enrollment_is_complete() {
 
 #[test]
 fn whoever_breaks_off_has_seen_nothing_of_worth_and_three_times_is_the_end() {
-    let house = House::build();
+    let house = here("");
     let code = opened(&house, "alice");
     let before = record_of(&house, "alice");
     let mut seen = Vec::new();
     for _ in 0..3 {
         let outcome =
-            log_in(&house, &code, |prompt, _| (!prompt.starts_with(CONFIRM)).then(String::new));
+            log_in(&house, &code, |prompt, _| (!prompt.contains(CONFIRM)).then(String::new));
         assert_eq!(outcome.code, Pam::PermDenied, "{outcome:?}");
-        seen.push(phone_in(&outcome.messages()).expect("a key"));
+        seen.push(phone_in(&outcome.prompts()).expect("a key"));
     }
     assert!(seen[0] != seen[1] && seen[1] != seen[2], "every display has a secret of its own");
     assert_eq!(record_of(&house, "alice"), before);
@@ -171,37 +178,62 @@ fn whoever_breaks_off_has_seen_nothing_of_worth_and_three_times_is_the_end() {
 }
 
 #[test]
+fn show_and_list_count_the_logins_of_an_enrollment_code_down_to_used_up() {
+    let house = here("");
+    let code = opened(&house, "alice");
+    for (left, status) in [(3, "pending"), (2, "pending"), (1, "pending"), (0, "used-up")] {
+        let shown = house.admin_json(&["show", "alice", "--json"]);
+        assert_eq!(
+            (shown["enrollment_logins_left"].as_u64(), shown["status"].as_str()),
+            (Some(left), Some(status))
+        );
+        let listed = house.admin_json(&["list", "--status", status, "--json"]);
+        assert_eq!(listed[0]["enrollment_logins_left"], left);
+        assert_eq!(lets_in(&house, &code), left > 0);
+    }
+    assert!(house.run("totp-admin", &["show", "alice"]).contains("used-up: the enrollment code"));
+    opened_on_trust(&house, "bob");
+    let trusted = house.admin_json(&["show", "bob", "--json"]);
+    assert!(trusted["enrollment_logins_left"].is_null(), "{trusted}");
+}
+
+#[test]
 fn three_wrong_codes_switch_nothing_on() {
-    let house = House::build();
+    let house = here("");
     let code = opened(&house, "alice");
     let outcome = log_in(&house, &code, |prompt, phone| {
-        Some(if prompt.starts_with(CONFIRM) { phone.unwrap().wrong(0) } else { String::new() })
+        Some(if prompt.contains(CONFIRM) { phone.unwrap().wrong(0) } else { String::new() })
     });
     assert_eq!(outcome.code, Pam::PermDenied);
-    assert_eq!(outcome.prompts().iter().filter(|prompt| prompt.starts_with(CONFIRM)).count(), 3);
+    assert_eq!(outcome.prompts().iter().filter(|prompt| prompt.contains(CONFIRM)).count(), 3);
     assert!(outcome.messages().last().unwrap().starts_with("Not set up, nothing has changed."));
     assert_eq!(house.events(), ["pending", "enrollment-offered"]);
 }
 
 #[test]
 fn recovery_codes_that_nobody_noted_are_worthless_and_the_phone_works() {
-    let house = House::build();
+    let house = here("");
     let code = opened(&house, "alice");
-    let outcome = log_in(&house, &code, |prompt, phone| {
-        if prompt.starts_with(NOTED) { None } else { willing(prompt, phone) }
-    });
+    let outcome =
+        log_in(
+            &house,
+            &code,
+            |prompt, phone| {
+                if prompt.contains(NOTED) { None } else { willing(prompt, phone) }
+            },
+        );
     assert_eq!(outcome.code, Pam::Success);
-    let messages = outcome.messages();
-    for code in codes_in(&messages) {
+    let prompts = outcome.prompts();
+    for code in codes_in(&prompts) {
         assert!(!lets_in(&house, &code));
     }
     assert_eq!(house.events(), ["pending", "enrollment-offered", "enrolled"]);
-    assert!(lets_in(&house, &phone_in(&messages).unwrap().in_steps(1)));
+    assert!(lets_in(&house, &phone_in(&prompts).unwrap().in_steps(1)));
 }
 
 #[test]
 fn where_nobody_answers_nothing_is_shown_and_the_log_says_what_to_change() {
-    let house = House::build();
+    let house = here("");
     let code = opened(&house, "alice");
     let outcome = log_in(&house, &code, |_, _| None);
     assert_eq!(outcome.code, Pam::PermDenied);
@@ -212,7 +244,7 @@ fn where_nobody_answers_nothing_is_shown_and_the_log_says_what_to_change() {
 
 #[test]
 fn without_a_mark_nobody_is_asked_or_shown_anything() {
-    let house = House::build();
+    let house = here("");
     opened_on_trust(&house, "alice");
     // As sudo -n under NOPASSWD, su by root, cron and sshd with a public key alone do it.
     let mut application = house.application();
@@ -233,7 +265,7 @@ impl Drop for Daemon {
 
 #[test]
 fn cron_runs_the_jobs_of_whoever_has_to_enroll_and_tells_them_nothing() {
-    let house = House::build();
+    let house = here("");
     opened_on_trust(&house, "alice");
     let _code = opened(&house, "bob");
     let waiting = || fs::read(house.path("/var/lib/pam-totp/notices/alice")).unwrap_or_default();
@@ -261,7 +293,7 @@ fn cron_runs_the_jobs_of_whoever_has_to_enroll_and_tells_them_nothing() {
 
 #[test]
 fn an_enrollment_on_trust_is_once_and_for_the_user_of_the_last_auth_alone() {
-    let house = House::build();
+    let house = here("");
     house.stack(
         "trust",
         "auth required pam_totp.so nodelay\nauth required pam_permit.so\n\
@@ -284,7 +316,7 @@ fn an_enrollment_on_trust_is_once_and_for_the_user_of_the_last_auth_alone() {
 
 #[test]
 fn a_program_that_asks_again_after_a_refused_enrollment_is_refused_again() {
-    let house = House::build();
+    let house = here("");
     let code = opened(&house, "alice");
     let mut application = house.application();
     let mut login = application.login("code", "alice");
@@ -297,7 +329,7 @@ fn a_program_that_asks_again_after_a_refused_enrollment_is_refused_again() {
 
 #[test]
 fn where_the_account_line_is_missing_an_enrollment_code_lets_nobody_in() {
-    let house = House::build();
+    let house = here("");
     let code = opened(&house, "alice");
     let phone = house.enroll("bob");
     house.stack("bare", "auth required pam_totp.so nodelay\naccount required pam_permit.so\n");
@@ -315,12 +347,12 @@ fn where_the_account_line_is_missing_an_enrollment_code_lets_nobody_in() {
 
 #[test]
 fn an_enrollment_that_was_withdrawn_meanwhile_is_refused() {
-    let house = House::build();
+    let house = here("");
     let code = opened(&house, "alice");
     // Before anything is shown, and when it was.
     for at in [BEGIN, CONFIRM] {
         let outcome = log_in(&house, &code, |prompt, phone| {
-            if prompt.starts_with(at) {
+            if prompt.contains(at) {
                 house.run("cp", &["-a", "/var/lib/pam-totp/users/alice.toml", "/run/kept.toml"]);
                 house.run("totp-admin", &["disable", "alice", "--yes", "--reason", "left"]);
             }
@@ -334,12 +366,12 @@ fn an_enrollment_that_was_withdrawn_meanwhile_is_refused() {
 
 #[test]
 fn what_cannot_be_recorded_is_not_shown() {
-    let house = House::build();
+    let house = here("");
     let code = opened(&house, "alice");
     house.run("chmod", &["666", "/var/log/pam-totp/notifications.jsonl"]);
     let outcome = log_in(&house, &code, willing);
     assert_eq!(outcome.code, Pam::PermDenied);
-    assert!(phone_in(&outcome.messages()).is_none(), "{outcome:?}");
+    assert!(phone_in(&outcome.prompts()).is_none(), "{outcome:?}");
     assert!(outcome.messages()[0].starts_with("Two-factor login can't be set up now."));
 }
 
@@ -361,7 +393,7 @@ fn all_at_once(logins: &mut [Login<'_>], code: &str) -> Vec<Pam> {
 
 #[test]
 fn of_32_processes_with_one_enrollment_code_one_completes_the_enrollment() {
-    let house = House::build();
+    let house = here("");
     let code = opened(&house, "alice");
     let mut applications: Vec<Application> = (0..32).map(|_| house.application()).collect();
     let mut logins = at_the_prompt(&mut applications);
@@ -373,17 +405,14 @@ fn of_32_processes_with_one_enrollment_code_one_completes_the_enrollment() {
         }
         // To the question for a code, where all of them wait.
         login.begin("acct 0");
-        let mut shown = Vec::new();
-        loop {
+        let phone = loop {
             match login.hear() {
-                Heard::Tell { text, .. } => shown.push(text),
-                Heard::Ask { text, .. } if text.starts_with(CONFIRM) => break,
+                Heard::Ask { text, .. } if text.contains(CONFIRM) => break phone_in(&[&text]),
                 Heard::Ask { .. } => login.answer(""),
                 other => panic!("{other:?}"),
             }
-        }
-        let messages: Vec<&str> = shown.iter().map(String::as_str).collect();
-        inside.push((login, phone_in(&messages).expect("a key")));
+        };
+        inside.push((login, phone.expect("a key")));
     }
     assert_eq!(inside.len(), 3, "three logins at most");
     for (login, phone) in &mut inside {
@@ -402,7 +431,7 @@ fn of_32_processes_with_one_enrollment_code_one_completes_the_enrollment() {
 }
 
 fn rotating() -> House {
-    House::with_config("[recovery]\nmode = \"rotating\"\n")
+    here("[recovery]\nmode = \"rotating\"\n")
 }
 
 #[test]
@@ -440,7 +469,7 @@ fn of_32_processes_with_one_rotating_code_one_is_let_in() {
 
 #[test]
 fn few_recovery_codes_left_are_said() {
-    let house = House::with_config("[recovery]\ncount = 2\n");
+    let house = here("[recovery]\ncount = 2\n");
     let (_, codes) = enrolled(&house);
     let said = |code: &str| {
         let outcome = log_in(&house, code, |_, _| Some("n".into()));
@@ -465,32 +494,32 @@ fn with_new(
 
 #[test]
 fn a_replacement_that_is_given_up_leaves_all_as_it_was() {
-    let house = House::build();
+    let house = here("");
     let (old, codes) = enrolled(&house);
     assert!(lets_in(&house, &codes[0]));
     // Given up: all is as before.
     let outcome = with_new(&house, &old.in_steps(1), |prompt, _| {
-        (!prompt.starts_with(CONFIRM)).then(String::new)
+        (!prompt.contains(CONFIRM)).then(String::new)
     });
     assert_eq!(outcome.code, Pam::Success, "the login goes on");
-    let unseen = phone_in(&outcome.messages()).expect("a key");
+    let unseen = phone_in(&outcome.prompts()).expect("a key");
     assert!(record_of(&house, "alice").contains(old.secret()) && !lets_in(&house, &unseen.now()));
     // Nobody answers: the same.
     let outcome = with_new(&house, &codes[1], |_, _| None);
-    assert_eq!((outcome.code, phone_in(&outcome.messages())), (Pam::Success, None));
+    assert_eq!((outcome.code, phone_in(&outcome.prompts())), (Pam::Success, None));
     assert!(record_of(&house, "alice").contains(old.secret()));
     assert!(lets_in(&house, &codes[2]), "the codes are as before");
 }
 
 #[test]
 fn a_phone_replaced_by_a_code_of_it_keeps_the_recovery_codes_and_what_is_used() {
-    let house = House::build();
+    let house = here("");
     let (old, codes) = enrolled(&house);
     assert!(lets_in(&house, &codes[0]));
     let outcome = with_new(&house, &old.in_steps(1), willing);
     assert_eq!(outcome.code, Pam::Success, "{outcome:?}");
-    let new = phone_in(&outcome.messages()).expect("a key");
-    assert_eq!(codes_in(&outcome.messages()), [] as [String; 0]);
+    let new = phone_in(&outcome.prompts()).expect("a key");
+    assert_eq!(codes_in(&outcome.prompts()), [] as [String; 0]);
     let record = record_of(&house, "alice");
     assert!(record.contains(new.secret()) && !record.contains(old.secret()));
     let last = house.records().pop().unwrap();
@@ -504,7 +533,7 @@ fn a_phone_replaced_by_a_code_of_it_keeps_the_recovery_codes_and_what_is_used() 
 
 #[test]
 fn a_lost_phone_is_replaced_by_a_recovery_code_and_everything_before_ends() {
-    let house = House::build();
+    let house = here("");
     let (old, codes) = enrolled(&house);
     let outcome = log_in(&house, &codes[0], |prompt, phone| {
         if prompt.starts_with("Is the phone lost?") {
@@ -514,8 +543,8 @@ fn a_lost_phone_is_replaced_by_a_recovery_code_and_everything_before_ends() {
         }
     });
     assert_eq!(outcome.code, Pam::Success, "{outcome:?}");
-    let messages = outcome.messages();
-    let (new, fresh) = (phone_in(&messages).expect("a key"), codes_in(&messages));
+    let prompts = outcome.prompts();
+    let (new, fresh) = (phone_in(&prompts).expect("a key"), codes_in(&prompts));
     assert_eq!(fresh.len(), 5);
     assert!(!record_of(&house, "alice").contains(old.secret()));
     assert!(!lets_in(&house, &codes[1]) && !lets_in(&house, &old.in_steps(1)));
@@ -524,7 +553,7 @@ fn a_lost_phone_is_replaced_by_a_recovery_code_and_everything_before_ends() {
 
 /// A house in which who must enroll may put it off until this day.
 fn until(day: &str) -> House {
-    let house = House::with_config(&format!("[policy]\nenroll_by = {day}\n"));
+    let house = here(&format!("[policy]\nenroll_by = {day}\n"));
     house.stack(
         "code",
         "auth required pam_totp.so nodelay\nauth required pam_permit.so\n\
@@ -552,7 +581,7 @@ fn until_a_day_enter_skips_the_enrollment_and_yes_does_it() {
     );
     let mute = come(|_, _| None);
     assert_eq!((mute.code, mute.messages().len()), (Pam::Success, 0));
-    let given_up = come(|prompt, _| (!prompt.starts_with(CONFIRM)).then(|| "y".into()));
+    let given_up = come(|prompt, _| (!prompt.contains(CONFIRM)).then(|| "y".into()));
     assert_eq!(given_up.code, Pam::Success);
     assert!(!house.path("/var/lib/pam-totp/users/alice.toml").exists());
     let done = come(|prompt, phone| {
@@ -563,7 +592,7 @@ fn until_a_day_enter_skips_the_enrollment_and_yes_does_it() {
         }
     });
     assert_eq!(done.code, Pam::Success, "{done:?}");
-    assert!(lets_in(&house, &phone_in(&done.messages()).unwrap().in_steps(1)));
+    assert!(lets_in(&house, &phone_in(&done.prompts()).unwrap().in_steps(1)));
 }
 
 #[test]
@@ -576,7 +605,7 @@ fn after_the_day_only_an_administrator_opens_the_door() {
 
 #[test]
 fn what_an_administrator_did_is_told_once_and_this_login_itself_at_the_next_one() {
-    let house = House::build();
+    let house = here("");
     let (phone, codes) = enrolled(&house);
     let told = |outcome: &Outcome| -> Vec<String> {
         let lines = outcome
@@ -608,7 +637,7 @@ fn what_an_administrator_did_is_told_once_and_this_login_itself_at_the_next_one(
 
 #[test]
 fn a_wrong_password_in_any_order_of_the_stack_shows_nothing_and_leaves_no_mark() {
-    let house = House::from_plan(&Plan::default());
+    let house = here("");
     opened_on_trust(&house, "alice");
     let (unix, ours) = ("pam_unix.so nodelay", "pam_totp.so nodelay");
     let rest = "account required pam_totp.so\naccount required pam_permit.so\n";
@@ -635,7 +664,7 @@ fn a_wrong_password_in_any_order_of_the_stack_shows_nothing_and_leaves_no_mark()
 
 #[test]
 fn the_mark_is_for_who_passed_and_gone_at_the_next_auth() {
-    let house = House::build();
+    let house = here("");
     let phone = house.enroll("alice");
     let mut application = house.application();
     let mut login = application.login("code", "alice");
@@ -649,7 +678,7 @@ fn the_mark_is_for_who_passed_and_gone_at_the_next_auth() {
 
 #[test]
 fn the_mark_is_used_up_by_one_account_phase() {
-    let house = House::build();
+    let house = here("");
     let phone = house.enroll("alice");
     house.run("totp-admin", &["recovery-codes", "alice", "--json"]);
     let mut application = house.application();
@@ -662,7 +691,7 @@ fn the_mark_is_used_up_by_one_account_phase() {
 
 #[test]
 fn the_mark_is_nothing_for_another_user_of_the_same_handle() {
-    let house = House::build();
+    let house = here("");
     let phone = house.enroll("alice");
     let _bobs = house.enroll("bob");
     let mut application = house.application();
@@ -679,7 +708,7 @@ fn the_mark_is_nothing_for_another_user_of_the_same_handle() {
 
 #[test]
 fn in_account_it_lets_nobody_in_by_itself() {
-    let house = House::build();
+    let house = here("");
     let phone = house.enroll("alice");
     house.stack("alone", "auth required pam_totp.so nodelay\naccount required pam_totp.so\n");
     let mut application = house.application();

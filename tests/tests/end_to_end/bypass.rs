@@ -71,7 +71,7 @@ fn a_further_one_voids_the_one_before() {
 
 #[test]
 fn who_was_reset_gets_in_with_the_enrollment_code_and_nothing_of_before() {
-    let house = House::build();
+    let house = House::with_config(crate::ENROLLS);
     let document = house.admin_json(&["enroll", "alice", "--json", "--no-confirm"]);
     let phone = Phone::new(document["secret"].as_str().unwrap());
     let recovery = document["recovery_codes"][0].as_str().unwrap();
@@ -90,7 +90,7 @@ fn who_was_reset_gets_in_with_the_enrollment_code_and_nothing_of_before() {
 
 #[test]
 fn of_32_processes_with_one_enrollment_code_three_are_let_in_to_enroll() {
-    let house = House::build();
+    let house = House::with_config(crate::ENROLLS);
     let opened = house.admin_json(&["enroll", "alice", "--at-login", "--json"]);
     // A mistyped password costs one of three; the account phase enrolls once (its own tests).
     assert_eq!(let_in_at_once(&house, opened["enrollment_code"].as_str().unwrap()), 3);

@@ -167,13 +167,12 @@ impl<'a> Porch<'a> {
     }
 }
 
-/// For public keys: the code alone. `pam_permit` follows because a stack of nothing but `PAM_IGNORE` is
-/// refused; it is safe only where sshd forces the key.
+/// For public keys: the code alone, behind the key that sshd has verified.
 fn only_code(house: &House, service: &str) {
     let stack = std::fs::read_to_string(house.path("/etc/pam.d").join(service)).unwrap();
     let lines = stack.lines().filter(|line| !line.starts_with("auth required pam_unix.so"));
     let stack: String = lines.map(|line| format!("{line}\n")).collect();
-    house.stack(service, &format!("{stack}auth required pam_permit.so\n"));
+    house.stack(service, &stack.replacen("pam_totp.so", "pam_totp.so first_factor=publickey", 1));
 }
 
 /// `tty=/dev/pts/7 ` as `tty=/dev/pts/N `.

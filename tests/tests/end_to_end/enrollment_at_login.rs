@@ -13,13 +13,20 @@ fn secret_of(uri: &str) -> &str {
     query.split('&').find_map(|pair| pair.strip_prefix("secret=")).unwrap()
 }
 
-/// The code alone, behind a key that sshd forces.
+/// The code alone, behind the key that sshd has verified.
 fn only_code(house: &House) {
+    only_ours(house, "first_factor=publickey");
+}
+
+/// No other module asks at sshd.
+fn only_ours(house: &House, arguments: &str) {
     house.stack(
         "sshd",
-        "auth required pam_totp.so nodelay\nauth required pam_permit.so\n\
-         account required pam_unix.so\naccount required pam_totp.so nodelay\n\
-         session required pam_permit.so\n",
+        &format!(
+            "auth required pam_totp.so nodelay {arguments}\n\
+             account required pam_unix.so\naccount required pam_totp.so nodelay\n\
+             session required pam_permit.so\n"
+        ),
     );
 }
 
@@ -212,7 +219,7 @@ fn whoever_cannot_read_half_blocks_answers_ascii() {
 fn sshds_password_method_is_refused_and_the_log_names_the_remedy() {
     let house = House::build();
     // Its one answer goes to every prompt of auth; here to ours.
-    only_code(&house);
+    only_ours(&house, "");
     let code = opened(&house, "alice");
     let sshd = Sshd::start(&house, FirstFactor::PasswordMethod);
     let mut terminal = sshd.connect("alice");

@@ -17,7 +17,7 @@ use crate::{CODE, LAST, NEXT};
 const SHARE: usize = 64;
 
 fn house() -> House {
-    house_with("")
+    house_with(crate::ENROLLS)
 }
 
 fn house_with(config: &str) -> House {

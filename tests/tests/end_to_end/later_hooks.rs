@@ -17,7 +17,8 @@ fn behind_a_password(house: &House, control: &str, account: &str) {
 }
 
 fn enrolled() -> (House, Phone) {
-    let house = House::from_plan(&Plan { decided_by: Decider::Daemon, ..Plan::default() });
+    let config = Some("[service.due]\nenroll_in = [\"due\"]\n".to_string());
+    let house = House::from_plan(&Plan { config, decided_by: Decider::Daemon, ..Plan::default() });
     let phone = house.enroll("alice");
     (house, phone)
 }

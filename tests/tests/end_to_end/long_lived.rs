@@ -23,7 +23,11 @@ fn rounds(usually: usize) -> usize {
 /// alice has a phone, bob was switched off, carol's record is damaged, dave is to enroll, eve isn't enrolled.
 fn settled() -> House {
     let people = ["alice", "bob", "carol", "dave", "eve"].map(str::to_string).to_vec();
-    let house = House::from_plan(&Plan { people, ..Plan::default() });
+    let house = House::from_plan(&Plan {
+        people,
+        config: Some(crate::ENROLLS.to_string()),
+        ..Plan::default()
+    });
     let _ = (house.enroll("bob"), house.enroll("carol"));
     house.run("totp-admin", &["disable", "bob", "--yes"]);
     fs::write(house.path("/var/lib/pam-totp/users/carol.toml"), "damaged").unwrap();
@@ -77,19 +81,14 @@ fn enrolls(house: &House, application: &mut Application) {
     let mut login = application.login("code", "dave");
     assert_eq!(login.authenticate([code]).code, Pam::Success);
     login.begin("acct 0");
-    let mut phone = None;
     loop {
         match login.hear() {
             Heard::Returned(code) => return assert_eq!(code, Pam::Success),
-            Heard::Tell { text, .. } => {
-                let key = text.strip_prefix("Or type in this key: ");
-                phone = key.map(|key| Phone::new(&key.replace(' ', ""))).or(phone);
+            Heard::Ask { text, .. } => {
+                let phone = crate::account_phase::phone_in(&[&text]);
+                login.answer(&phone.map(|phone| phone.now()).unwrap_or_default());
             }
-            Heard::Ask { text, .. } if text.starts_with("Code in the app") => {
-                login.answer(&phone.as_ref().expect("a key").now());
-            }
-            Heard::Ask { .. } => login.answer(""),
-            Heard::Delay(_) => {}
+            Heard::Tell { .. } | Heard::Delay(_) => {}
         }
     }
 }

@@ -14,6 +14,8 @@
 //! | `policies` | who is asked at all; the arguments on a PAM line |
 //! | `prior_vulnerabilities` | what other modules got wrong |
 //! | `races` | many at once: one code, many users, a flood |
+//! | `broken_dialogues` | that a guess is in the log however its dialogue ends |
+//! | `core_dumps` | that nothing of ours leaves a core |
 //! | `daemon_killed` | totpd killed at each message and each call on files, stopped, ended, and beside `totpd --once` |
 //! | `faults` | records and directories that can't be trusted |
 //! | `disks` | full, read-only, limited; a lock that is held |
@@ -31,8 +33,10 @@
 //! | `notifications` | that people are told by mail, whatever fails meanwhile |
 //! | `text_messages` | that a text message arrives, and what becomes of one that can't |
 //! | `remembered` | that a remembered key isn't asked for a code, and nothing else is let off |
+//! | `seen_by_others` | that no secret is shown where others may read it |
 //! | `secrets` | that none is left in the memory of a program once a login is over |
 //! | `screens` | the QR code as the terminal shows it |
+//! | `written_stacks` | the stacks of README.md and pam_totp(8), as they are written there |
 //! | `words` | `sms` and `new` at the prompt, whoever types them |
 
 // A test reports by panicking.
@@ -47,11 +51,13 @@
 mod account_phase;
 mod administration;
 mod attack;
+mod broken_dialogues;
 mod by_uid;
 mod bypass;
 mod callers_own_su;
 mod chance;
 mod clocks;
+mod core_dumps;
 mod daemon_killed;
 mod disks;
 mod doors;
@@ -82,9 +88,14 @@ mod recovery;
 mod remembered;
 mod screens;
 mod secrets;
+mod seen_by_others;
 mod surroundings;
 mod text_messages;
 mod words;
+mod written_stacks;
+
+/// Lets the application enroll users at its service, which is none of the real ones.
+const ENROLLS: &str = "[service.code]\nenroll_in = [\"code\"]\n";
 
 /// The module's first prompt.
 const CODE: &str = "Verification code (? for help): ";

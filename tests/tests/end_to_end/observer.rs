@@ -9,8 +9,7 @@ use pam_totp_tests::{Application, Decider, House, Outcome, Pam, Plan, eventually
 
 use crate::limits::limit;
 
-const CONFIG: &str =
-    "[policy]\ndisabled = \"denied\"\n[sms]\ncommand = [\"/bin/true\", \"{phone}\"]\n";
+const CONFIG: &str = "[policy]\ndisabled = \"denied\"\nenroll_in = [\"code\"]\n[sms]\ncommand = [\"/bin/true\", \"{phone}\"]\n";
 
 const ENROLLED: [&str; 7] =
     ["enrolled", "guessed", "disabled", "damaged", "several", "bypassed", "codeless"];

@@ -22,7 +22,7 @@ fn house() -> (House, Phone) {
     let stack = fs::read_to_string(house.path("/etc/pam.d/sshd")).unwrap();
     let lines = stack.lines().filter(|line| !line.starts_with("auth required pam_unix.so"));
     let stack: String = lines.map(|line| format!("{line}\n")).collect();
-    house.stack("sshd", &format!("{stack}auth required pam_permit.so\n"));
+    house.stack("sshd", &stack.replacen("pam_totp.so", "pam_totp.so first_factor=publickey", 1));
     let phone = house.enroll("alice");
     (house, phone)
 }

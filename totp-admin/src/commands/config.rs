@@ -123,7 +123,8 @@ fn show(ui: &Ui, site: &Site) -> Result<()> {
 
 /// The settings with every default filled in.
 fn effective(config: &Settings) -> Settings {
-    let Policy { require, exempt, exempt_networks, disabled, enroll_by } = config.policy("");
+    let Policy { require, exempt, exempt_networks, disabled, enroll_by, enroll_in } =
+        config.policy("");
     let mut effective = config.clone();
     effective.policy = PolicyKeys {
         require: Some(require),
@@ -131,6 +132,7 @@ fn effective(config: &Settings) -> Settings {
         exempt_networks: Some(exempt_networks),
         disabled: Some(disabled),
         enroll_by: enroll_by.map(DateKey),
+        enroll_in: Some(enroll_in),
     };
     if effective.totp.issuer.is_empty() {
         effective.totp.issuer = totp_store::host_name().unwrap_or_default();

@@ -26,6 +26,7 @@ fn status(named: cli::Status) -> Status {
     match named {
         cli::Status::Active => Status::Active,
         cli::Status::Pending => Status::Pending,
+        cli::Status::UsedUp => Status::UsedUp,
         cli::Status::Disabled => Status::Disabled,
         cli::Status::Missing => Status::Missing,
         cli::Status::Damaged => Status::Damaged,

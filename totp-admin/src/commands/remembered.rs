@@ -1,8 +1,6 @@
 //! `remembered`: the devices with which users aren't asked, and forgetting them. Forgetting weakens nothing, so that it
 //! needs no code.
 
-use std::time::Duration;
-
 use anyhow::Result;
 use serde_json::{Value, json};
 use totp_core::event::EventKind;
@@ -10,7 +8,7 @@ use totp_core::name::UserName;
 use totp_core::record::{Entry, Record};
 use totp_core::remembered::{Device, Fingerprint};
 use totp_core::store::Found;
-use totp_store::Wait;
+use totp_store::waits;
 
 use crate::change::{Administrator, UNSAID};
 use crate::cli;
@@ -18,9 +16,6 @@ use crate::site::{Site, Whom};
 use crate::tell::Telling;
 use crate::ui::{Ui, bold, printable};
 use crate::{devices, times};
-
-/// How long another process that changes a list is waited for.
-const PATIENCE: Wait = Wait::AtMost(Duration::from_secs(30));
 
 /// Does what is asked.
 pub fn run(ui: &Ui, site: &Site, command: &cli::Remembered) -> Result<()> {
@@ -125,8 +120,8 @@ fn forget(ui: &Ui, site: &Site, whom: &Whom, key: Option<Fingerprint>) -> Result
     let (recorded, _) =
         who.change(site, whom, EventKind::DeviceForgotten, Some(&reason), |_| {
             Ok(match key {
-                Some(key) => lists.forget(&whom.name, key, PATIENCE)?,
-                None => lists.forget_all(&whom.name, PATIENCE)?,
+                Some(key) => lists.forget(&whom.name, key, waits::CHANGE)?,
+                None => lists.forget_all(&whom.name, waits::CHANGE)?,
             })
         })?;
     let keys = json!({"forgotten": names});

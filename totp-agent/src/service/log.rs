@@ -3,6 +3,7 @@
 use std::io::Write as _;
 
 use totp_agent::syslog;
+use totp_core::visible::one_line;
 use totp_store::clock;
 
 use super::PROGRAM;
@@ -22,7 +23,7 @@ pub fn notice(line: &str) {
 }
 
 fn say(priority: &str, line: &str) {
-    let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let line = one_line(line);
     let to_journal = std::env::var_os("JOURNAL_STREAM").is_some();
     let (priority, name) = if to_journal { (priority, "") } else { ("", "totp-agent: ") };
     // Who closed standard error does not want to know.

@@ -9,15 +9,23 @@
 //! ```
 //!
 //! No secret exists before somebody has answered a prompt: programs collect messages and show them later, and some of them
-//! answer every prompt of this phase with an error.
+//! answer every prompt of this phase with an error. A secret stands in the prompt that asks about it, never in a message:
+//! programs write messages to logs, and to the output of the command that the user runs. Where not even a prompt is the
+//! user's alone ([`Display`]), no secret is made.
 
 use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use zeroize::Zeroizing;
 
 use crate::dialogue::enrollment::{self, Enrollment, Note, clocks};
 use crate::evaluate::By;
+use crate::log::one_word;
+use crate::onetime::OneTimeCode;
 use crate::otp::Totp;
+use crate::policy::Display;
 use crate::state::TotpSpent;
 use crate::time::UnixTime;
 
@@ -40,6 +48,9 @@ pub const OFFER: &str =
 pub const NOTED: &str = "Press Enter once that is noted; until then it is not valid: ";
 
 const KEEP: &str = "Not shown again: print it, or keep it in a password manager, not on the phone.";
+
+/// More than the longest prompt with recovery codes, in bytes.
+const MOST_TEXT: usize = 1024;
 
 /// Answers that may be wrong before an enrollment is given up.
 const TRIES: u8 = 3;
@@ -69,13 +80,17 @@ pub enum Passed {
     Remembered,
 }
 
-/// What is configured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What is configured, and where this login is.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Steps either way in which a confirming code is right.
     pub window: u64,
     /// What fresh recovery codes there are.
     pub codes: Codes,
+    /// Whether secrets can be shown here.
+    pub display: Display,
+    /// The services at which they can be.
+    pub enroll_in: Vec<String>,
 }
 
 /// What recovery codes an enrollment issues.
@@ -104,16 +119,19 @@ pub enum Next {
     /// Look whether the enrollment still is to be made, make a secret, and record that it is shown:
     /// [`Account::offered`].
     Offer,
-    /// Show QR code and key.
-    Show {
-        /// Without UTF-8.
+    /// Ask this together with QR code and key: [`Account::reply`].
+    AskWithKey {
+        /// Draw without UTF-8.
         ascii: bool,
+        /// The last line of the prompt.
+        question: String,
     },
     /// Record the enrollment and make it: [`Account::installed`].
     Install(TotpSpent),
-    /// Make fresh recovery codes, and show them.
-    ShowCodes,
-    /// Make the next recovery code, and ask [`next_code`] with it: [`Account::reply`].
+    /// Make fresh recovery codes, and ask [`all_codes`] with them: [`Account::reply`]. Where they can't be made:
+    /// [`Account::kept`].
+    AskWithCodes,
+    /// Make the next recovery code, and ask [`next_code`] with it: [`Account::reply`], or [`Account::kept`].
     AskWithNextCode,
     /// Record the codes that were shown last, and make them valid: [`Account::kept`].
     KeepCodes,
@@ -156,12 +174,22 @@ pub enum Remark {
     NotCompleted,
     /// Recovery codes were shown, and nobody said that they are noted.
     NotNoted,
+    /// An enrollment is due, and this service must not show a key.
+    NotHere(Display),
+    /// The same where the login goes on without.
+    NotShown(Display),
 }
 
 impl Remark {
-    /// The line, about `user`.
+    /// Whether this is as it should be, and no administrator has to do anything.
     #[must_use]
-    pub fn line(self, user: &str) -> String {
+    pub fn is_routine(self) -> bool {
+        matches!(self, Self::NotShown(_))
+    }
+
+    /// The line, about `user` at `service`.
+    #[must_use]
+    pub fn line(self, user: &str, service: &str) -> String {
         const REMEDY: &str = "the program takes no answers here; for sshd: KbdInteractiveAuthentication yes, and \
                               keyboard-interactive in AuthenticationMethods";
         match self {
@@ -171,15 +199,64 @@ impl Remark {
             Self::NotNoted => {
                 format!("recovery codes of {user} were shown and not acknowledged: they are void")
             }
+            Self::NotHere(display) => {
+                format!("{user} has to enroll and can't here: {}", not_private(display, service))
+            }
+            Self::NotShown(display) => {
+                format!(
+                    "{user} is shown no key or recovery code: {}",
+                    not_private(display, service)
+                )
+            }
         }
     }
+}
+
+/// Why no secret is shown at `service`, and what can be done, for the log.
+#[must_use]
+pub fn not_private(display: Display, service: &str) -> String {
+    let service = one_word(service);
+    match display {
+        Display::Private => "nothing is in the way".to_string(),
+        Display::NotListed => format!(
+            "the service {service} is not in enroll_in of [policy]; add it if it shows prompts to the user alone, or \
+             let the user log in at one that is in there"
+        ),
+        Display::Redirected => format!(
+            "standard output or standard error of {service} is not a terminal; the user has to repeat it without \
+             redirection"
+        ),
+    }
+}
+
+/// What a user is asked together with fresh recovery codes.
+#[must_use]
+pub fn all_codes(kind: Codes, codes: &[OneTimeCode]) -> Zeroizing<String> {
+    let head = match kind {
+        Codes::Rotating => {
+            "Your recovery code, for a login without the phone; using it gives you the next one:"
+        }
+        Codes::Several | Codes::Off => "Your recovery codes, each for one login without the phone:",
+    };
+    // Room at once: a growing String would leave copies behind.
+    let mut text = Zeroizing::new(String::with_capacity(MOST_TEXT));
+    text.push_str(head);
+    for code in codes {
+        text.push_str("\n  ");
+        text.push_str(&code.shown());
+    }
+    text.push('\n');
+    text.push_str(KEEP);
+    text.push('\n');
+    text.push_str(NOTED);
+    text
 }
 
 /// What is asked together with the recovery code that takes the place of a used one. One text, so that the code is seen where a
 /// prompt is, and nowhere else.
 #[must_use]
-pub fn next_code(code: &str) -> zeroize::Zeroizing<String> {
-    zeroize::Zeroizing::new(format!(
+pub fn next_code(code: &str) -> Zeroizing<String> {
+    Zeroizing::new(format!(
         "Your next recovery code, in place of the used one: {code}. It is valid once you have noted it and \
          pressed Enter: "
     ))
@@ -197,6 +274,8 @@ enum Asked {
     CodesNoted,
     NextCodeNoted,
     Remember,
+    /// Nothing: the prompt says why the login is denied, since messages are not read everywhere.
+    Elsewhere,
 }
 
 /// The dialogue of one login's account phase.
@@ -206,6 +285,8 @@ pub struct Account {
     steps: VecDeque<Next>,
     asked: Asked,
     setup: Option<Enrollment>,
+    /// QR code and key go into the next prompt, drawn without UTF-8 or with it.
+    show: Option<bool>,
     ahead: i64,
     enrolled: bool,
     mute: bool,
@@ -221,6 +302,7 @@ impl Account {
             steps: VecDeque::new(),
             asked: Asked::Nothing,
             setup: None,
+            show: None,
             ahead: 0,
             enrolled: false,
             mute: false,
@@ -235,11 +317,17 @@ impl Account {
             return step;
         }
         match self.setup.as_mut().map(|setup| setup.next(now)) {
-            Some(enrollment::Next::Show { ascii }) => Next::Show { ascii },
+            Some(enrollment::Next::Show { ascii }) => {
+                self.show = Some(ascii);
+                self.next(now)
+            }
             Some(enrollment::Next::Say(note)) => Next::Explain(note),
-            Some(enrollment::Next::Ask(prompt)) => {
+            Some(enrollment::Next::Ask(question)) => {
                 self.asked = Asked::Confirm;
-                Next::Ask(prompt)
+                match self.show.take() {
+                    Some(ascii) => Next::AskWithKey { ascii, question },
+                    None => Next::Ask(question),
+                }
             }
             Some(enrollment::Next::Done(enrollment::End::Confirmed { spent, ahead })) => {
                 self.setup = None;
@@ -288,6 +376,7 @@ impl Account {
                 self.push(Next::Log(Remark::NotNoted));
                 self.after_codes();
             }
+            (Asked::Elsewhere, _) => self.without_enrollment(),
             (Asked::Remember, Some(typed)) if wants(typed, false) => self.push(Next::Remember),
             (Asked::Remember, _) => self.finish(),
         }
@@ -321,7 +410,8 @@ impl Account {
                 if self.settings.codes == Codes::Off || self.keeps_codes() {
                     self.after_enrollment();
                 } else {
-                    self.show_codes();
+                    self.push(Next::AskWithCodes);
+                    self.asked = Asked::CodesNoted;
                 }
             }
             Err(failed) => {
@@ -363,6 +453,18 @@ impl Account {
 
     fn begin(&mut self) {
         match self.passed.clone() {
+            Passed::ToEnroll if !self.is_private() => {
+                self.push(Next::Log(Remark::NotHere(self.settings.display)));
+                let why = format!(
+                    "Two-factor login has to be set up. {} Press Enter: ",
+                    self.elsewhere()
+                );
+                self.ask(&why, Asked::Elsewhere);
+            }
+            Passed::MayEnroll { .. } if !self.is_private() => {
+                self.not_shown();
+                self.finish_with_notices();
+            }
             Passed::ToEnroll => self.ask(START, Asked::Begin { enter: true }),
             Passed::MayEnroll { days } => {
                 self.ask(&may_enroll(days), Asked::Begin { enter: false })
@@ -370,6 +472,13 @@ impl Account {
             Passed::Code { by, wants_new, .. } => {
                 self.push(Next::Notices);
                 match (by, wants_new) {
+                    (By::Totp { .. } | By::Recovery { .. }, true) if !self.is_private() => {
+                        self.not_shown();
+                        let why = format!("No phone can be set up here. {}", self.elsewhere());
+                        self.push(Next::Tell(why));
+                        self.codes();
+                    }
+                    (By::Recovery { .. }, false) if !self.is_private() => self.codes(),
                     (By::Totp { .. }, true) => self.ask(START_NEW, Asked::Begin { enter: true }),
                     (By::Recovery { .. }, true) => {
                         self.ask(START_OVER, Asked::Begin { enter: true });
@@ -386,6 +495,33 @@ impl Account {
                 }
             }
             Passed::Remembered => self.finish_with_notices(),
+        }
+    }
+
+    fn is_private(&self) -> bool {
+        self.settings.display == Display::Private
+    }
+
+    /// Says in the log why something is not shown.
+    fn not_shown(&mut self) {
+        self.push(Next::Log(Remark::NotShown(self.settings.display)));
+    }
+
+    /// What the user can do where no secret is shown.
+    fn elsewhere(&self) -> String {
+        match self.settings.display {
+            Display::Redirected => {
+                "Your key must not get into a file or another program: repeat this without \
+                                    redirecting its output."
+                    .to_string()
+            }
+            Display::Private | Display::NotListed if self.settings.enroll_in.is_empty() => {
+                "Here your key might be seen by others: ask an administrator.".to_string()
+            }
+            Display::Private | Display::NotListed => format!(
+                "Here your key might be seen by others: log in at one of these first: {}.",
+                self.settings.enroll_in.join(", ")
+            ),
         }
     }
 
@@ -433,20 +569,6 @@ impl Account {
         matches!(self.passed, Passed::Code { by: By::Totp { .. }, .. })
     }
 
-    fn show_codes(&mut self) {
-        self.tell(match self.settings.codes {
-            Codes::Rotating => {
-                "Your recovery code, for a login without the phone; using it gives you the next one:"
-            }
-            Codes::Several | Codes::Off => {
-                "Your recovery codes, each for one login without the phone:"
-            }
-        });
-        self.push(Next::ShowCodes);
-        self.tell(KEEP);
-        self.ask(NOTED, Asked::CodesNoted);
-    }
-
     /// What there is to say of recovery codes after a login by a code.
     fn codes(&mut self) {
         let reissued = self.enrolled && !self.keeps_codes();
@@ -454,6 +576,11 @@ impl Account {
         match by {
             // Where nobody answers it stays due.
             _ if reissued || (*next_due && self.mute) => {}
+            _ if *next_due && !self.is_private() => {
+                self.not_shown();
+                let why = format!("Your next recovery code is not shown yet. {}", self.elsewhere());
+                self.push(Next::Tell(why));
+            }
             _ if *next_due => {
                 self.push(Next::AskWithNextCode);
                 self.asked = Asked::NextCodeNoted;

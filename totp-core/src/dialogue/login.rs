@@ -98,6 +98,8 @@ pub struct Login {
     stage: Stage,
     answers: Vec<Answer>,
     first_typed: Zeroizing<Vec<u8>>,
+    /// The first answer with the password in front, where it came with that.
+    came_as: Option<Zeroizing<Vec<u8>>>,
     first: Option<First>,
     words: u8,
     shown: Shown,
@@ -135,6 +137,7 @@ impl Login {
             stage,
             answers: Vec::with_capacity(2),
             first_typed: Zeroizing::new(Vec::new()),
+            came_as: None,
             first: None,
             words: 0,
             shown: Shown::Prompt,
@@ -142,14 +145,15 @@ impl Login {
         }
     }
 
-    /// A dialogue whose first answer came with the password. Where it is no code at all, the first prompt is asked
-    /// as usual (unless nobody is to be asked).
+    /// A dialogue whose first answer came with the password: `codes`, out of `combined`. Where it is no code at all, the first
+    /// prompt is asked as usual (unless nobody is to be asked).
     #[must_use]
-    pub fn with_first_answer(settings: Settings, typed: &[u8]) -> Self {
+    pub fn with_first_answer(settings: Settings, combined: &[u8], codes: &[u8]) -> Self {
         let mut login = Self::new(settings);
-        if Answer::read(typed).is_code() {
+        if Answer::read(codes).is_code() {
             login.stage = Stage::AskFirst;
-            login.reply(typed);
+            login.reply(codes);
+            login.came_as = Some(Zeroizing::new(combined.trim_ascii().to_vec()));
         }
         login
     }
@@ -207,7 +211,9 @@ impl Login {
             }
             // Clients that answer every prompt alike would pay twice for one guess.
             Stage::AskAgain => {
-                let pretend = *self.first_typed == typed.trim_ascii();
+                let typed = typed.trim_ascii();
+                let pretend = *self.first_typed == typed
+                    || self.came_as.as_ref().is_some_and(|combined| **combined == typed);
                 self.stage = Stage::JudgeAgain { pretend };
             }
             Stage::JudgeFirst | Stage::JudgeAgain { .. } | Stage::Done(_) => return,
@@ -342,18 +348,29 @@ mod tests {
 
     #[test]
     fn a_code_that_came_with_the_password_is_the_first_answer() {
-        let mut login = Login::with_first_answer(Settings::default(), b"123456");
+        let mut login = Login::with_first_answer(Settings::default(), b"a,123456", b"123456");
         assert_eq!(judging(&login), (1, false));
         login.judged(refused());
         assert_eq!(asked(&login), AGAIN);
     }
 
     #[test]
+    fn password_and_code_together_again_are_the_same_answer_again() {
+        for (again, same) in [(&b"a,123456"[..], true), (b"123456", true), (b"a,234567", false)] {
+            let mut login = Login::with_first_answer(Settings::default(), b"a,123456", b"123456");
+            login.judged(refused());
+            login.reply(again);
+            assert!(matches!(login.next(), Next::Judge { pretend, .. } if pretend == same));
+        }
+    }
+
+    #[test]
     fn a_password_without_a_code_is_no_answer() {
-        assert_eq!(asked(&Login::with_first_answer(Settings::default(), b"secret")), PROMPT);
+        let login = Login::with_first_answer(Settings::default(), b"a,secret", b"secret");
+        assert_eq!(asked(&login), PROMPT);
         let never = Settings { never_ask: true, second_chance: false, ..Settings::default() };
-        assert!(is_refused(&Login::with_first_answer(never.clone(), b"secret")));
-        assert_eq!(judging(&Login::with_first_answer(never, b"123456")), (1, false));
+        assert!(is_refused(&Login::with_first_answer(never.clone(), b"secret", b"secret")));
+        assert_eq!(judging(&Login::with_first_answer(never, b"123456", b"123456")), (1, false));
     }
 
     #[test]

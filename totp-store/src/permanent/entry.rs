@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use totp_core::event::{EventKind, QueuedEvent};
 use totp_core::name::{UserName, word};
 use totp_core::time::UnixTime;
+use totp_core::visible::is_hidden;
 
 use super::chain;
 use crate::actor::Actor;
@@ -193,6 +194,7 @@ impl Json {
         for c in text.chars() {
             match c {
                 '"' | '\\' => self.0.extend(['\\', c]),
+                // RFC 8259 section 7 wants only C0 escaped, and lets everything be.
                 c if is_hidden(c) => {
                     for unit in c.encode_utf16(&mut [0; 2]) {
                         let _ = write!(self.0, "\\u{unit:04x}"); // a String takes everything
@@ -212,13 +214,6 @@ impl Json {
         self.0.push('}');
         self.0
     }
-}
-
-/// What acts on a terminal, or hides there, instead of being seen: control characters (C0, DEL, C1), line separators, marks
-/// that turn the direction of writing. RFC 8259 wants only the first of them escaped.
-fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 #[cfg(test)]
@@ -272,6 +267,17 @@ mod tests {
         let mut json = Json::begin();
         json.text("k", Some("\u{1b}[2J\u{9b}\u{202e}\u{7f}é😀"));
         assert_eq!(json.end(), "{\"k\":\"\\u001b[2J\\u009b\\u202e\\u007fé😀\"}");
+    }
+
+    #[test]
+    fn no_hidden_character_stands_in_the_audit_log_and_each_reads_back() {
+        let all: String = ('\0'..=char::MAX).collect();
+        let mut json = Json::begin();
+        json.text("k", Some(&all));
+        let line = json.end();
+        assert!(!line.contains(is_hidden));
+        let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert!(value["k"].as_str() == Some(all.as_str()));
     }
 
     proptest! {

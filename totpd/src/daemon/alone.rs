@@ -10,12 +10,10 @@ use rustix::io::Errno;
 use totp_store::files::Owner;
 use totp_store::identity;
 use totp_store::installation::Installation;
+use totp_store::waits;
 
 use super::NotStarted;
 use crate::journal;
-
-/// A daemon that ends is waited for.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Keeps other daemons away while it lives.
 #[derive(Debug)]
@@ -46,7 +44,7 @@ pub(super) fn for_configuration(named: Option<&Path>) -> Result<Alone, NotStarte
     }
     let state_dir = Path::new(site.config().paths.state_dir.as_str());
     let file = File::open(state_dir.join(identity::FILE))?;
-    let until = Instant::now().checked_add(PATIENCE);
+    let until = Instant::now().checked_add(waits::EARLIER_DAEMON);
     loop {
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(Alone { _held: Some(file) }),

@@ -8,11 +8,11 @@ mod codes;
 mod drawing;
 mod enrolling;
 
-use totp_core::dialogue::account::{self, Account, Codes, End, Next, Settings};
+use totp_core::dialogue::account::{self, Account, Codes, End, Next, Remark, Settings};
 use totp_core::dialogue::enrollment::Note;
 use totp_core::evaluate::{By, Rules, next_is_due};
 use totp_core::event::EventKind;
-use totp_core::policy::RecoveryMode;
+use totp_core::policy::{Policy, RecoveryMode};
 use totp_core::record::EnrollmentId;
 use totp_core::store::{Found, StateRead, Store as _};
 use totp_core::time::UnixTime;
@@ -21,10 +21,10 @@ use totp_store::notices::Shown;
 use totp_store::permanent::{self, PermanentRecord, Recorded};
 use totp_store::recorded::{Means, Recorder};
 use totp_store::store::FileStore;
-use totp_store::{accounts, clock};
+use totp_store::{accounts, clock, waits};
 
 use self::codes::Shown as ShownCodes;
-use self::enrolling::{Enrolling, PATIENCE};
+use self::enrolling::Enrolling;
 use super::configuration::{arguments, installation};
 use super::facts::Facts;
 use super::host::{Echo, Host, Priority, ReturnCode, Typed};
@@ -92,11 +92,13 @@ fn manage_marked(host: &mut dyn Host, request: &Request, logins: &Logins) -> Dec
     };
     let (store, record) = (site.store(), site.audit_log());
     let facts = Facts::of(request);
+    let policy = site.config().policy(&facts.service);
     let code = Phase {
         host,
         site: &site,
         rules,
         facts: &facts,
+        policy: &policy,
         login_uid: request.login_uid,
         store: &store,
         record: &record,
@@ -162,6 +164,7 @@ struct Phase<'a> {
     site: &'a Installation,
     rules: Rules,
     facts: &'a Facts,
+    policy: &'a Policy,
     store: &'a FileStore,
     record: &'a PermanentRecord,
     /// The login uid of the program that the user logs in at.
@@ -177,7 +180,12 @@ impl Phase<'_> {
             Outcome::Passed { notices: Some(before), .. } => before.clone(),
             _ => self.telling().notices(self.mark.kept()),
         };
-        let settings = Settings { window: self.rules.window, codes: self.kind_of_codes() };
+        let settings = Settings {
+            window: self.rules.window,
+            codes: self.kind_of_codes(),
+            display: self.facts.display(self.policy),
+            enroll_in: self.policy.enroll_in.clone(),
+        };
         let mut dialogue = Account::new(self.passed(), settings);
         let mut enrolling = Enrolling::new(self.how);
         let mut codes = ShownCodes::Nothing;
@@ -196,17 +204,18 @@ impl Phase<'_> {
                 }
                 Next::Tell(text) => drop(self.host.tell(&text)),
                 Next::Explain(note) => drop(self.host.tell(&explained(&note))),
-                Next::Log(remark) => {
-                    self.host.log(Priority::Warning, &remark.line(self.mark.user.as_str()));
-                }
+                Next::Log(remark) => self.log(remark),
                 Next::Offer => dialogue.offered(enrolling.offer(&mut self)),
-                Next::Show { ascii } => enrolling.show(&mut self, ascii),
-                Next::Install(spent) => dialogue.installed(enrolling.install(&mut self, spent)),
-                Next::ShowCodes => codes = codes::show(&mut self),
-                Next::AskWithNextCode => {
-                    let typed;
-                    (codes, typed) = codes::ask_with_next(&mut self);
+                Next::AskWithKey { ascii, question } => {
+                    let typed = enrolling.ask_with_key(&mut self, ascii, &question);
                     dialogue.reply(typed.as_ref().map(Typed::as_bytes), clock::now());
+                }
+                Next::Install(spent) => dialogue.installed(enrolling.install(&mut self, spent)),
+                Next::AskWithCodes => {
+                    codes = codes::ask_with_all(&mut self, &mut dialogue);
+                }
+                Next::AskWithNextCode => {
+                    codes = codes::ask_with_next(&mut self, &mut dialogue);
                 }
                 Next::KeepCodes => {
                     let shown = std::mem::replace(&mut codes, ShownCodes::Nothing);
@@ -219,6 +228,12 @@ impl Phase<'_> {
                 Next::Done(End::Denied) => return ReturnCode::PermDenied,
             }
         }
+    }
+
+    fn log(&self, remark: Remark) {
+        let priority = if remark.is_routine() { Priority::Info } else { Priority::Warning };
+        let line = remark.line(self.mark.user.as_str(), &self.facts.service);
+        self.host.log(priority, &line);
     }
 
     /// What is typed here is no secret for longer than a moment, and people want to see that Enter was heard.
@@ -329,7 +344,7 @@ impl Phase<'_> {
     }
 
     fn recorder<'b>(&'b self, say: &'b dyn Fn(&permanent::Entry, &Recorded)) -> Recorder<'b> {
-        Recorder { record: self.record, wait: PATIENCE, say }
+        Recorder { record: self.record, wait: waits::RECORD_OF_A_LOGIN, say }
     }
 }
 

@@ -8,7 +8,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 const KNOWN: &str = "config=PATH debug nullok nodelay echo prompt=TEXT prompts=1 \
-                     try_first_pass use_first_pass forward_pass or-other socket=PATH once=PATH";
+                     first_factor=publickey try_first_pass use_first_pass forward_pass or-other \
+                     socket=PATH once=PATH";
+
+/// What `first_factor=` can name.
+const FIRST_FACTORS: &str = "publickey";
 
 /// What an administrator wrote behind `pam_totp.so`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,6 +31,9 @@ pub(crate) struct Arguments {
     pub(crate) prompt: Option<String>,
     /// No second prompt (`prompts=1`).
     pub(crate) one_prompt: bool,
+    /// The first factor is the public key that sshd has verified (`first_factor=publickey`): required, and success
+    /// where no code is asked for.
+    pub(crate) key_required: bool,
     /// Where the first answer comes from.
     pub(crate) first_pass: FirstPass,
     /// Password and code come in one answer; the password is left to the modules behind.
@@ -62,6 +69,9 @@ pub(crate) enum ArgumentError {
     /// A prompt that is no text.
     #[error("argument \"{0}\": the prompt must be UTF-8 and not empty")]
     Prompt(String),
+    /// A first factor that is none of ours.
+    #[error("argument \"{0}\": not a first factor (known: {FIRST_FACTORS})")]
+    FirstFactor(String),
 }
 
 impl Arguments {
@@ -74,7 +84,8 @@ impl Arguments {
         Ok(arguments)
     }
 
-    /// Without those that a program of the user's own must not choose.
+    /// Without those that a program of the user's own must not choose. `first_factor=publickey` stays: the key that such a
+    /// program names is not believed, so the argument refuses and never grants.
     pub(crate) fn of_a_user(self) -> Self {
         Self { config: None, nullok: false, or_other: false, ..self }
     }
@@ -89,6 +100,7 @@ impl Arguments {
             b"try_first_pass" => self.first_pass = self.first_pass.or_stricter(FirstPass::Tried),
             b"use_first_pass" => self.first_pass = self.first_pass.or_stricter(FirstPass::Only),
             b"forward_pass" => self.forward_pass = true,
+            b"first_factor=publickey" => self.key_required = true,
             b"or-other" => self.or_other = true,
             _ => self.take_value(word)?,
         }
@@ -108,6 +120,8 @@ impl Arguments {
                 return Err(ArgumentError::Prompt(shown(word)));
             }
             self.prompt = Some(text.to_owned());
+        } else if word.starts_with(b"first_factor=") {
+            return Err(ArgumentError::FirstFactor(shown(word)));
         } else {
             return Err(ArgumentError::Unknown(shown(word)));
         }
@@ -159,6 +173,7 @@ mod tests {
             c"echo",
             c"prompt=Code für %u: ",
             c"prompts=1",
+            c"first_factor=publickey",
             c"try_first_pass",
             c"forward_pass",
             c"or-other",
@@ -171,6 +186,7 @@ mod tests {
             echo: true,
             prompt: Some("Code für %u: ".into()),
             one_prompt: true,
+            key_required: true,
             first_pass: FirstPass::Tried,
             forward_pass: true,
             or_other: true,
@@ -200,6 +216,21 @@ mod tests {
             error.starts_with("unknown argument \"a\\xff\\n\" (known: config=PATH "),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_first_factor_other_than_a_public_key_is_refused_and_the_known_ones_are_named() {
+        for word in [c"first_factor=", c"first_factor=password", c"first_factor=publickey "] {
+            let error = parse(&[word]).expect_err("unknown");
+            assert!(matches!(error, ArgumentError::FirstFactor(_)), "{error}");
+            assert!(error.to_string().ends_with("not a first factor (known: publickey)"));
+        }
+    }
+
+    #[test]
+    fn a_program_of_a_user_needs_the_key_all_the_same() {
+        let parsed = parse(&[c"first_factor=publickey"]).map(Arguments::of_a_user);
+        assert!(parsed.is_ok_and(|arguments| arguments.key_required));
     }
 
     #[test]

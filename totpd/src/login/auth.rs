@@ -7,7 +7,7 @@
 use totp_core::evaluate::Reason;
 use totp_core::log;
 use totp_core::name::UserName;
-use totp_core::policy::Policy;
+use totp_core::policy::{Display, Policy};
 use totp_core::route::{Route, Skip, route};
 use totp_core::store::{Fault, FaultKind, Found};
 use totp_store::clock;
@@ -17,10 +17,12 @@ use totp_store::store::FileStore;
 use super::arguments::Arguments;
 use super::configuration::{arguments, installation};
 use super::facts::{Facts, text};
+use super::first_factor::{self, Missing};
 use super::host::{Host, Priority, ReturnCode, Typed};
 use super::judge::{Against, Claim, Judge};
 use super::kept::{self, Kept};
 use super::mark::{Mark, Outcome, Passed};
+use super::pam_stack;
 use super::person::Person;
 use super::remembered::Device;
 use super::trial::Trial;
@@ -67,11 +69,13 @@ fn run(
         );
         return Err(Denied(ReturnCode::ServiceErr));
     }
+    let facts = Facts::of(request);
+    first_factor::ensure_given(host, request, arguments, &facts)
+        .map_err(|Missing| Denied(ReturnCode::AuthErr))?;
     let site = installation(host, arguments, logins).map_err(|code| {
         host.log(Priority::Notice, &refused_for(&typed, Reason::Config));
         Denied(code)
     })?;
-    let facts = Facts::of(request);
     let config = site.config();
     let policy = config.policy(&facts.service);
     let person = identify(host, &typed, &policy, &facts, arguments)?;
@@ -82,6 +86,7 @@ fn run(
         asked @ Asked::Not(_) => asked,
     };
     let asked = of_the_caller(asked, request.caller, &person);
+    let asked = where_keys_are_private(asked, facts.display(&policy));
     if arguments.debug {
         let line = format!("debug: user={} {facts:?} {asked}", person.user());
         host.log(Priority::Debug, &line);
@@ -90,7 +95,11 @@ fn run(
         Asked::Not(skip) => {
             let line = log::with_name(log::not_asked(person.user(), skip), person.user(), &kept);
             host.log(Priority::Info, &line);
-            return Ok(not_asked(&person, kept, skip));
+            if matches!(skip, Skip::ToEnroll(_) | Skip::MayEnroll { .. }) {
+                pam_stack::warn_without_account_line(host, &facts.service, person.user());
+            }
+            let code = first_factor::not_challenged(arguments);
+            return Ok(not_asked(&person, kept, skip, code));
         }
         Asked::Yes(against) => against,
     };
@@ -99,12 +108,13 @@ fn run(
     let account = Claim { uid: person.uid(), by_name: kept == *person.user() };
     let judge = Judge { store: &store, rules, user: &kept, account, origin, place, against };
     let record = site.audit_log();
-    let (user, notices) = (person.user(), None);
+    let (user, notices, refused_one) = (person.user(), None, false);
     let (facts, site, record) = (&facts, &site, &record);
     let authtok =
         request.authtok.take().map(|mut password| Typed::new(std::mem::take(&mut *password)));
     let turns = &logins.turns;
-    let trial = Trial { host, arguments, facts, site, record, judge, turns, user, notices };
+    let trial =
+        Trial { host, arguments, facts, site, record, judge, turns, user, notices, refused_one };
     Ok(trial.run(&typed, authtok))
 }
 
@@ -124,8 +134,19 @@ fn of_the_caller(asked: Asked, caller: Caller, person: &Person) -> Asked {
     }
 }
 
+/// An enrollment code is refused where the enrollment would be: otherwise account refuses, and one of the three logins that
+/// the code is good for is gone. Nothing is evaluated, and the prompts are those of a wrong code.
+fn where_keys_are_private(asked: Asked, display: Display) -> Asked {
+    match asked {
+        Asked::Yes(Against::Own(Found::Pending(_), None)) if display != Display::Private => {
+            Asked::Yes(Against::Decoy(Reason::EnrollElsewhere))
+        }
+        asked => asked,
+    }
+}
+
 /// Leaves to account what is to be done there.
-fn not_asked(person: &Person, kept: UserName, skip: Skip) -> Decision {
+fn not_asked(person: &Person, kept: UserName, skip: Skip, code: ReturnCode) -> Decision {
     let passed = |how| Outcome::Passed { how, notices: None };
     let outcome = match skip {
         Skip::ToEnroll(enrollment) => passed(Passed::ToEnroll(enrollment)),
@@ -137,7 +158,7 @@ fn not_asked(person: &Person, kept: UserName, skip: Skip) -> Decision {
     };
     let (user, uid, made) = (person.user().clone(), person.uid(), clock::now());
     let enrolled_as = Some(kept).filter(|kept| *kept != user);
-    Decision::marked(ReturnCode::Ignore, Mark { user, uid, enrolled_as, made, outcome })
+    Decision::marked(code, Mark { user, uid, enrolled_as, made, outcome })
 }
 
 fn identify(
@@ -156,7 +177,7 @@ fn identify(
 }
 
 /// The line of the log for a name that was not looked up.
-fn refused_for(typed: &[u8], reason: Reason) -> String {
+pub(super) fn refused_for(typed: &[u8], reason: Reason) -> String {
     format!("reason={} user={}", reason.as_str(), log::one_word(&text(typed)))
 }
 

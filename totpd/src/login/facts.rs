@@ -1,7 +1,9 @@
 //! Where a login comes from.
 
 use totp_core::event::Place;
+use totp_core::log::Failure;
 use totp_core::origin::Origin;
+use totp_core::policy::{Display, Outputs, Policy};
 use totp_core::remembered::Fingerprint;
 
 use super::ssh_auth_info;
@@ -17,6 +19,8 @@ pub(crate) struct Facts {
     pub(crate) rhost: String,
     /// The terminal; `ssh` under sshd.
     pub(crate) tty: String,
+    /// Where the program writes to.
+    pub(crate) outputs: Outputs,
     /// Who asks, as the program says.
     pub(crate) ruser: String,
     /// The real uid of the process: under su and sudo, the caller's.
@@ -34,6 +38,7 @@ impl Facts {
             service: request.service.clone().unwrap_or_default(),
             rhost: request.rhost.clone(),
             tty: request.tty.clone(),
+            outputs: request.outputs,
             ruser: request.ruser.clone(),
             uid: request.caller.uid(),
             euid: request.caller.effective_uid(),
@@ -46,9 +51,20 @@ impl Facts {
         Origin::new(self.key.map(|key| key.0), &self.rhost, self.uid)
     }
 
+    /// Whether secrets can be shown.
+    pub(crate) fn display(&self, policy: &Policy) -> Display {
+        policy.display(&self.service, self.outputs)
+    }
+
     /// As people are told.
     pub(crate) fn place(&self) -> Place {
         Place::new(&self.service, &self.rhost)
+    }
+
+    /// The line that log readers count, with the name as it was typed.
+    pub(crate) fn failure(&self, typed: &[u8]) -> String {
+        let Self { uid, euid, tty, ruser, rhost, .. } = self;
+        Failure { uid: *uid, euid: *euid, tty, ruser, rhost, user: &text(typed) }.line()
     }
 }
 

@@ -45,7 +45,7 @@ pub(crate) fn begin(
     if arguments.forward_pass {
         host.set_authtok(&Typed::new(password.to_vec()))?;
     }
-    Ok(Login::with_first_answer(settings, codes))
+    Ok(Login::with_first_answer(settings, combined.as_bytes(), codes))
 }
 
 /// Password and code in one: from an earlier module, or, where the password is to be handed on, asked for.
@@ -81,6 +81,7 @@ mod tests {
         echo: false,
         prompt: None,
         one_prompt: false,
+        key_required: false,
         first_pass: FirstPass::Tried,
         forward_pass: false,
         or_other: false,

@@ -15,6 +15,10 @@ pub(crate) trait Host {
     /// Shows `prompt` and waits for one line. Control characters become spaces, and what exceeds PAM's 512 bytes is cut off.
     fn ask(&mut self, prompt: &str, echo: Echo) -> Result<Typed, NoReply>;
 
+    /// Shows a secret inside of a prompt, which may have several lines, and waits for one line, which is shown. The text is cut
+    /// at [`SECRET_BYTES`].
+    fn ask_with_secret(&mut self, prompt: &str) -> Result<Typed, NoReply>;
+
     /// Shows one line, cut as a prompt is, and says whether the program took it. A program that cannot show it is no reason to
     /// refuse a login.
     fn tell(&mut self, text: &str) -> bool;
@@ -22,6 +26,9 @@ pub(crate) trait Host {
     /// Writes one line to the system's log. Whatever is not printable ASCII is escaped. Text from outside must be escaped
     /// where it is put in already: only there is it known where it ends.
     fn log(&self, priority: Priority, line: &str);
+
+    /// The same where the program has left, too: for what an answer of it came to.
+    fn log_in_any_case(&self, priority: Priority, line: &str);
 
     /// Leaves a password to the modules behind.
     fn set_authtok(&mut self, password: &Typed) -> Result<(), HostError>;
@@ -32,6 +39,9 @@ pub(crate) trait Host {
     /// Whether the module still waits for what comes of it.
     fn is_there(&self) -> bool;
 }
+
+/// The longest prompt with a secret.
+pub(crate) const SECRET_BYTES: usize = totp_wire::limits::TEXT;
 
 /// Whether what is typed is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -6,12 +6,14 @@
 //! | [`host`] | the program that asks, as a trait: a conversation, or a script in tests |
 //! | [`arguments`], [`configuration`] | the line in `/etc/pam.d`, and `config.toml` |
 //! | [`facts`], [`ssh_auth_info`] | where a login comes from |
+//! | [`pam_stack`] | whether the PAM stack has the line that an enrollment needs |
 //! | [`person`] | who the user is, by the name service |
 //! | [`kept`] | what is kept about the user: by the account's name, or else by its uid |
 //! | [`auth`] | the auth hook: whether this login is challenged |
 //! | [`mark`], [`account`] | what auth leaves, and the hooks behind it: enrollment, codes, notices |
 //! | [`remembered`] | remembered devices |
 //! | [`trial`] | one login that is challenged: its dialogue, its end, its lines in the log |
+//! | [`first_factor`] | the public key that the line may require |
 //! | [`first_answer`] | what came along with the password |
 //! | [`turns`] | attempts on one name, one after the other |
 //! | [`judge`] | an answer on its way through the store |
@@ -25,10 +27,12 @@ mod configuration;
 mod events;
 mod facts;
 mod first_answer;
+mod first_factor;
 pub(crate) mod host;
 mod judge;
 mod kept;
 mod mark;
+mod pam_stack;
 mod person;
 mod remembered;
 mod ssh_auth_info;

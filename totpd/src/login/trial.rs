@@ -1,9 +1,10 @@
 //! One login that is asked: drives the dialogue of totp-core, writes its lines to the log, ends it.
 
-use totp_core::answer::Word;
+use totp_core::answer::{Answer, Word};
+use totp_core::dialogue::account::Remark;
 use totp_core::dialogue::login::{End, Login, Next, REFUSED};
 use totp_core::evaluate::{Accepted, By, Reason, Refusal, Verdict};
-use totp_core::log::{self, Failure};
+use totp_core::log;
 use totp_core::name::UserName;
 use totp_core::store::{Durability, Fault, Store};
 use totp_store::clock::Moment;
@@ -13,14 +14,14 @@ use totp_store::permanent::PermanentRecord;
 use totp_store::{clock, host_name};
 
 use super::arguments::{Arguments, FirstPass};
-use super::facts::{Facts, text};
+use super::facts::Facts;
 use super::first_answer::{self, NoBeginning};
 use super::host::{Echo, Host, NoReply, Priority, ReturnCode, Typed};
 use super::judge::{Judge, Judged};
 use super::mark::{Mark, Outcome, Passed};
 use super::telling::Telling;
 use super::turns::{Turn, Turns};
-use super::{Decision, events, text_message};
+use super::{Decision, events, pam_stack, text_message};
 
 /// A login that is asked.
 pub(crate) struct Trial<'a, S> {
@@ -35,6 +36,8 @@ pub(crate) struct Trial<'a, S> {
     pub(crate) user: &'a UserName,
     /// What the user was to be shown before this login left something to be told itself.
     pub(crate) notices: Option<Shown>,
+    /// Whether an answer was refused: then the dialogue is a failed login however it ends, unless a later answer is right.
+    pub(crate) refused_one: bool,
 }
 
 /// The end of a dialogue without a verdict.
@@ -63,7 +66,7 @@ impl<'a, S: Store> Trial<'a, S> {
         let end = beginning.map_err(Broken::from).and_then(|login| self.converse(login));
         match end {
             Ok((end, wants_new)) => self.end(&end, wants_new, typed),
-            Err(broken) => Decision::refused(self.broken(broken)),
+            Err(broken) => Decision::refused(self.broken(broken, typed)),
         }
     }
 
@@ -81,6 +84,7 @@ impl<'a, S: Store> Trial<'a, S> {
                     login.done();
                 }
                 Next::Judge { answers, first, pretend } => {
+                    let nothing_typed = answers.last().is_some_and(Answer::is_empty);
                     let turn = self.turn()?;
                     if !self.host.is_there() {
                         return Err(Broken::NoReply);
@@ -92,7 +96,11 @@ impl<'a, S: Store> Trial<'a, S> {
                     if let (true, Some(earlier)) = (pretend, refused.take()) {
                         judged.verdict = Verdict::Refused(earlier);
                     }
-                    if let Verdict::Refused(refusal) = &judged.verdict {
+                    if let Verdict::Refused(refusal) = &mut judged.verdict {
+                        // Programs that have nobody to ask answer so: that is no guess.
+                        if nothing_typed && refusal.reason == Reason::Wrong {
+                            refusal.reason = Reason::NoReply;
+                        }
                         refused = Some(refusal.clone());
                     }
                     self.note(&judged);
@@ -171,6 +179,9 @@ impl<'a, S: Store> Trial<'a, S> {
             );
             self.host.log(Priority::Warning, &line);
         }
+        if *accepted.by() == By::Enrollment {
+            pam_stack::warn_without_account_line(self.host, &self.facts.service, user);
+        }
         if accepted.has_events() {
             let telling = Telling { host: self.host, site: self.site };
             // Of this login itself the user is told at the next one: it may not be the user's.
@@ -179,7 +190,14 @@ impl<'a, S: Store> Trial<'a, S> {
         }
     }
 
-    fn refused(&self, refusal: &Refusal) {
+    fn refused(&mut self, refusal: &Refusal) {
+        // After an answer, when a refusal takes whole milliseconds: before the prompt a line more would be seen by the time.
+        if refusal.reason == Reason::EnrollElsewhere && !self.refused_one {
+            let Facts { service, .. } = self.facts;
+            let remark = Remark::NotHere(self.facts.display(&self.site.config().policy(service)));
+            self.host.log(Priority::Warning, &remark.line(self.user.as_str(), service));
+        }
+        self.refused_one = true;
         self.host.log(Priority::Notice, &self.named(log::reason(self.user, refusal)));
     }
 
@@ -205,32 +223,32 @@ impl<'a, S: Store> Trial<'a, S> {
                 if self.arguments.first_pass != FirstPass::Only {
                     self.host.tell(REFUSED);
                 }
-                self.host.log(Priority::Notice, &self.failure(typed));
+                self.host.log_in_any_case(Priority::Notice, &self.facts.failure(typed));
                 Decision::refused(ReturnCode::AuthErr)
             }
         }
     }
 
-    /// The line that log readers count, with the name as it was typed.
-    fn failure(&self, typed: &[u8]) -> String {
-        let Facts { uid, euid, tty, ruser, rhost, .. } = self.facts;
-        Failure { uid: *uid, euid: *euid, tty, ruser, rhost, user: &text(typed) }.line()
-    }
-
-    fn broken(self, broken: Broken) -> ReturnCode {
+    fn broken(self, broken: Broken, typed: &[u8]) -> ReturnCode {
         let (reason, code) = match broken {
-            Broken::NoReply => (Reason::NoReply, ReturnCode::ConvErr),
+            Broken::NoReply => (Some(Reason::NoReply), ReturnCode::ConvErr),
             Broken::Fault(fault) => {
                 self.host.log(Priority::Error, &fault.to_string());
-                (Reason::Store(fault.kind), ReturnCode::SystemErr)
+                (Some(Reason::Store(fault.kind)), ReturnCode::SystemErr)
             }
             Broken::Host(error) => {
                 self.host.log(Priority::Error, &format!("{error}; login denied"));
-                return ReturnCode::SystemErr;
+                (None, ReturnCode::SystemErr)
             }
         };
-        let line = self.named(log::reason_alone(self.user, reason, None));
-        self.host.log(Priority::Notice, &line);
+        if let Some(reason) = reason {
+            let line = self.named(log::reason_alone(self.user, reason, None));
+            self.host.log(Priority::Notice, &line);
+        }
+        // One guess was evaluated: a client that breaks off behind it must not keep it from log readers.
+        if self.refused_one {
+            self.host.log_in_any_case(Priority::Notice, &self.facts.failure(typed));
+        }
         code
     }
 }

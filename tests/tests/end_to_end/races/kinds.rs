@@ -244,7 +244,7 @@ fn a_text_messages_code_is_good_for_nobody_in_memory() {
 
 #[test]
 fn an_enrollment_code_is_good_for_three_of_many_processes() {
-    let house = house("", Place::Disk);
+    let house = house(crate::ENROLLS, Place::Disk);
     let opened = house.admin_json(&["enroll", "alice", "--at-login", "--json"]);
     let code = opened["enrollment_code"].as_str().unwrap().to_string();
     let snapshot = Snapshot::of(&house, "alice");

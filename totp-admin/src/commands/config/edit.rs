@@ -16,7 +16,7 @@ use tempfile::NamedTempFile;
 use totp_core::policy::Config;
 use totp_core::record::Entry;
 use totp_core::store::Found;
-use totp_core::time::UnixTime;
+use totp_core::time::{DAY, UnixTime};
 use totp_store::clock;
 use totp_store::installation::Installation;
 use totp_store::store::{ByUid, Expected};
@@ -34,7 +34,7 @@ const TEMPLATE: &str = include_str!("template.toml");
 const PREFIX: &str = ".edit-";
 
 /// Seconds after which a copy that wasn't written to has no editor any more.
-const A_DAY: u64 = 86_400;
+const LEFT_AFTER: u64 = DAY;
 
 /// Edits the configuration.
 pub fn run(ui: &Ui, global: &Global) -> Result<()> {
@@ -125,7 +125,7 @@ fn copy(file: &ConfigFile) -> Result<NamedTempFile> {
 fn take_leftovers_away(beside: &Path) {
     let old = |entry: &DirEntry| {
         let written = entry.metadata().ok()?.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
-        Some(clock::now().since(UnixTime(written.as_secs())) > A_DAY)
+        Some(clock::now().since(UnixTime(written.as_secs())) > LEFT_AFTER)
     };
     for entry in fs::read_dir(beside).into_iter().flatten().flatten() {
         let is_copy = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX));

@@ -10,13 +10,16 @@ use crate::time::Period;
 
 const NOW: UnixTime = UnixTime(1_763_000_010);
 
-const SETTINGS: Settings = Settings { window: 1, codes: Codes::Several };
+const SETTINGS: Settings =
+    Settings { window: 1, codes: Codes::Several, display: Display::Private, enroll_in: Vec::new() };
 
 /// What becomes of the steps that somebody else does.
 struct World {
     answers: VecDeque<Option<&'static str>>,
     offered: Result<(), Failed>,
     installed: Result<(), Failed>,
+    /// Whether recovery codes can be made.
+    made: bool,
     kept: bool,
     remembered: bool,
 }
@@ -28,6 +31,7 @@ impl World {
             answers: answers.iter().map(|answer| Some(*answer)).collect(),
             offered: Ok(()),
             installed: Ok(()),
+            made: true,
             kept: true,
             remembered: true,
         }
@@ -41,7 +45,20 @@ impl World {
             seen.push(match account.next(NOW) {
                 Next::Ask(question) => {
                     self.answer(&mut account);
-                    question.split_inclusive(['.', '?', ':', ';', '(']).next().unwrap().into()
+                    head(&question).into()
+                }
+                Next::AskWithKey { ascii, question } => {
+                    self.answer(&mut account);
+                    let drawn = if ascii { "ascii" } else { "show" };
+                    format!("{drawn}, {}", head(&question))
+                }
+                Next::AskWithCodes if self.made => {
+                    self.answer(&mut account);
+                    "codes".into()
+                }
+                Next::AskWithCodes => {
+                    account.kept(false);
+                    "no codes".into()
                 }
                 Next::AskWithNextCode => {
                     self.answer(&mut account);
@@ -55,12 +72,10 @@ impl World {
                     account.offered(self.offered.map(|()| &totp));
                     "offer".into()
                 }
-                Next::Show { ascii } => if ascii { "ascii" } else { "show" }.into(),
                 Next::Install(_) => {
                     account.installed(self.installed);
                     "install".into()
                 }
-                Next::ShowCodes => "codes".into(),
                 Next::KeepCodes => {
                     account.kept(self.kept);
                     "keep".into()
@@ -84,6 +99,10 @@ impl World {
     }
 }
 
+fn head(question: &str) -> &str {
+    question.split_inclusive(['.', '?', ':', ';', '(']).next().unwrap()
+}
+
 fn totp() -> Totp {
     Totp {
         secret: Secret::fresh(&[3; Secret::FRESH]),
@@ -103,10 +122,8 @@ fn phone() -> By {
 }
 
 const BEGIN: &str = "Two-factor login has to be set up.";
-const CONFIRM: &str = "Code in the app (";
+const CONFIRM: &str = "show, Code in the app (";
 const DONE: &str = "Two-factor login is set up; the clocks agree.";
-const HEAD: &str = "Your recovery codes, each for one login without the phone:";
-const NOTE: &str = "Press Enter once that is noted;";
 const NOTHING: &str = "Not set up, nothing has changed. Delete what you have scanned from the app.";
 
 fn run(passed: Passed, answers: &[&'static str]) -> (Vec<String>, End) {
@@ -116,10 +133,7 @@ fn run(passed: Passed, answers: &[&'static str]) -> (Vec<String>, End) {
 #[test]
 fn an_open_enrollment_is_completed_codes_noted_and_the_login_goes_on() {
     let (seen, end) = run(Passed::ToEnroll, &["", "right", ""]);
-    let expected = [
-        BEGIN, "offer", "show", CONFIRM, "install", DONE, HEAD, "codes", KEEP, NOTE, "keep",
-        "notices",
-    ];
+    let expected = [BEGIN, "offer", CONFIRM, "install", DONE, "codes", "keep", "notices"];
     assert_eq!(
         (seen.iter().map(String::as_str).collect::<Vec<_>>(), end),
         (expected.to_vec(), End::Enrolled)
@@ -155,7 +169,7 @@ fn a_right_third_code_confirms() {
     let (seen, end) = run(Passed::ToEnroll, &["", "1", "ascii", "2", "right", ""]);
     assert_eq!(end, End::Enrolled);
     assert_eq!(seen.iter().filter(|step| *step == "explain").count(), 2);
-    assert!(seen.contains(&"ascii".into()));
+    assert!(seen.contains(&CONFIRM.replace("show", "ascii")), "{seen:?}");
 }
 
 #[test]
@@ -236,15 +250,8 @@ fn after_a_code_notices_are_shown_and_that_is_all() {
 fn a_phone_is_replaced_after_a_code_of_it_and_recovery_codes_stay() {
     let passed = Passed::Code { by: phone(), wants_new: true, next_due: false, remember: None };
     let (seen, end) = run(passed.clone(), &["", "right"]);
-    let expected = [
-        "notices",
-        "Press Enter to set up the new phone;",
-        "offer",
-        "show",
-        CONFIRM,
-        "install",
-        DONE,
-    ];
+    let expected =
+        ["notices", "Press Enter to set up the new phone;", "offer", CONFIRM, "install", DONE];
     assert_eq!((seen, end), (expected.map(String::from).to_vec(), End::Ignore));
     for answers in [&["n"][..], &[], &["", "1", "2", "3"]] {
         let (seen, end) = run(passed.clone(), answers);
@@ -328,6 +335,115 @@ fn whoever_says_nothing_of_a_step_lets_nobody_in() {
     let _ = account.next(NOW);
     assert!(matches!(account.next(NOW), Next::Done(End::Denied)));
     assert!(matches!(account.next(NOW), Next::Done(End::Denied)));
+}
+
+#[test]
+fn recovery_codes_that_cannot_be_made_are_not_asked_about_and_the_enrollment_stands() {
+    let world = World { made: false, ..World::answering(&["", "right"]) };
+    let (seen, end) = world.run(Passed::ToEnroll, SETTINGS);
+    assert_eq!(end, End::Enrolled);
+    assert!(seen.iter().any(|step| step.starts_with("That could not be stored")), "{seen:?}");
+    assert!(!seen.contains(&"NotNoted".into()), "{seen:?}");
+}
+
+fn not_private(passed: Passed, display: Display, answers: &[&'static str]) -> (Vec<String>, End) {
+    let enroll_in = ["sshd".to_string(), "login".to_string()].to_vec();
+    World::answering(answers).run(passed, Settings { display, enroll_in, ..SETTINGS })
+}
+
+const NOT_PRIVATE: [Display; 2] = [Display::NotListed, Display::Redirected];
+
+fn shows_something(seen: &[String]) -> bool {
+    seen.iter()
+        .any(|step| ["offer", "show", "ascii", "codes", "next code"].contains(&step.as_str()))
+}
+
+#[test]
+fn an_enrollment_that_is_due_is_denied_where_others_may_see_the_key_and_says_so_in_a_prompt() {
+    for display in NOT_PRIVATE {
+        // Also where nobody answers, as programs do that don't show prompts.
+        for answers in [&["y"][..], &[""], &[]] {
+            let (seen, end) = not_private(Passed::ToEnroll, display, answers);
+            let expected = [format!("NotHere({display:?})"), BEGIN.into()];
+            assert_eq!((seen, end), (expected.to_vec(), End::Denied));
+        }
+    }
+}
+
+#[test]
+fn the_prompt_names_where_to_enroll_instead() {
+    let asked = |display, enroll_in: &[&str]| {
+        let enroll_in = enroll_in.iter().map(ToString::to_string).collect();
+        let mut account =
+            Account::new(Passed::ToEnroll, Settings { display, enroll_in, ..SETTINGS });
+        let _log = account.next(NOW);
+        match account.next(NOW) {
+            Next::Ask(question) => question,
+            other => panic!("{other:?}"),
+        }
+    };
+    let listed = asked(Display::NotListed, &["sshd", "login"]);
+    assert!(listed.contains("log in at one of these first: sshd, login."), "{listed}");
+    assert!(asked(Display::NotListed, &[]).contains("ask an administrator"));
+    let redirected = asked(Display::Redirected, &["su"]);
+    assert!(redirected.contains("repeat this without redirecting its output"), "{redirected}");
+    assert!(listed.len() < 512 && redirected.len() < 512);
+}
+
+#[test]
+fn an_enrollment_that_may_be_put_off_is_not_offered_where_others_may_see_the_key() {
+    for display in NOT_PRIVATE {
+        let (seen, end) = not_private(Passed::MayEnroll { days: 3 }, display, &["y", "right", ""]);
+        let expected = [format!("NotShown({display:?})"), "notices".into()];
+        assert_eq!((seen, end), (expected.to_vec(), End::Ignore));
+    }
+}
+
+#[test]
+fn no_phone_is_replaced_where_others_may_see_the_key() {
+    for display in NOT_PRIVATE {
+        for by in [phone(), By::Recovery { left: 2, due: false }] {
+            let new = Passed::Code { by, wants_new: true, next_due: false, remember: None };
+            let (seen, end) = not_private(new, display, &["", "right", ""]);
+            assert!(end == End::Ignore && !shows_something(&seen), "{seen:?}");
+            assert!(seen.iter().any(|step| step.starts_with("No phone can be set up here.")));
+        }
+        let (seen, _) = not_private(code(By::Recovery { left: 2, due: false }), display, &["y"]);
+        assert_eq!(seen, ["notices", "2 recovery codes are left."].map(String::from));
+    }
+}
+
+#[test]
+fn the_next_recovery_code_stays_due_where_others_may_see_it() {
+    for by in [phone(), By::Recovery { left: 0, due: true }] {
+        let due = Passed::Code { by, wants_new: false, next_due: true, remember: None };
+        let (seen, end) = not_private(due, Display::NotListed, &["", ""]);
+        assert!(end == End::Ignore && !shows_something(&seen), "{seen:?}");
+        assert!(seen.last().unwrap().starts_with("Your next recovery code is not shown yet."));
+    }
+}
+
+#[test]
+fn recovery_codes_stand_in_the_prompt_that_asks_whether_they_are_noted() {
+    let codes = [OneTimeCode::fresh(&[1; 16]), OneTimeCode::fresh(&[2; 16])];
+    let text = all_codes(Codes::Several, &codes);
+    assert!(text.ends_with(&format!("  {}\n{KEEP}\n{NOTED}", codes[1].shown().as_str())));
+    let sixteen: Vec<OneTimeCode> = (0..16).map(|n| OneTimeCode::fresh(&[n; 16])).collect();
+    for kind in [Codes::Several, Codes::Rotating] {
+        assert!(all_codes(kind, &sixteen).len() <= MOST_TEXT, "wiped whole");
+    }
+}
+
+#[test]
+fn the_log_names_the_service_the_reason_and_the_remedy() {
+    let line = Remark::NotHere(Display::NotListed).line("bob", "cockpit x");
+    assert!(line.starts_with(
+        "bob has to enroll and can't here: the service cockpit\\x20x is not in enroll_in"
+    ));
+    let line = Remark::NotShown(Display::Redirected).line("bob", "su");
+    assert!(line.contains("standard output or standard error of su is not a terminal"), "{line}");
+    assert!(Remark::NotShown(Display::NotListed).is_routine());
+    assert!(!Remark::NotHere(Display::NotListed).is_routine());
 }
 
 #[test]

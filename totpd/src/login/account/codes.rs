@@ -1,7 +1,7 @@
 //! Recovery codes at a login: shown first, and made valid once the user has said that they are noted. Codes whose
 //! prompt was broken off are worthless.
 
-use totp_core::dialogue::account::next_code;
+use totp_core::dialogue::account::{Account, all_codes, next_code};
 use totp_core::event::EventKind;
 use totp_core::onetime::{CodeHash, OneTimeCode};
 use totp_core::policy::RecoveryMode;
@@ -11,10 +11,9 @@ use totp_core::upkeep::hand_out;
 use totp_store::recorded::{Means, NotMade};
 use totp_store::store::{Expected, NotChanged};
 use totp_store::{clock, entropy};
-use zeroize::Zeroizing;
 
 use super::Phase;
-use crate::login::host::{Echo, Priority, Typed};
+use crate::login::host::{Priority, Typed};
 
 /// Codes that were shown, and are not valid yet.
 pub(super) enum Shown {
@@ -26,31 +25,42 @@ pub(super) enum Shown {
     Next(CodeHash),
 }
 
-/// Makes as many as are configured, and shows them.
-pub(super) fn show(phase: &mut Phase<'_>) -> Shown {
+/// Makes as many as are configured, and asks whether they are noted.
+pub(super) fn ask_with_all(phase: &mut Phase<'_>, dialogue: &mut Account) -> Shown {
+    let Some((expected, codes)) = all(phase) else { return not_made(dialogue) };
+    ask(phase, dialogue, &all_codes(phase.kind_of_codes(), &codes));
+    Shown::All(codes.iter().map(OneTimeCode::hash).collect(), expected)
+}
+
+fn all(phase: &Phase<'_>) -> Option<(Expected, Vec<OneTimeCode>)> {
     // Whatever is decided from here on, while they are noted, voids what is shown.
     let expected = match phase.store.expect(phase.mark.kept()) {
         Ok((expected, _)) => expected,
         Err(fault) => {
             phase.host.log(Priority::Error, &fault.to_string());
-            return Shown::Nothing;
+            return None;
         }
     };
-    let mut hashes = Vec::new();
-    for _ in 0..phase.site.config().recovery.count() {
-        let Some(code) = fresh(phase) else { return Shown::Nothing };
-        let line = Zeroizing::new(format!("  {}", code.shown().as_str()));
-        phase.host.tell(&line);
-        hashes.push(code.hash());
-    }
-    Shown::All(hashes, expected)
+    let count = phase.site.config().recovery.count();
+    let codes = (0..count).map(|_| fresh(phase)).collect::<Option<_>>()?;
+    Some((expected, codes))
 }
 
-/// Makes one, and asks whether it is noted; nothing where it can't be made.
-pub(super) fn ask_with_next(phase: &mut Phase<'_>) -> (Shown, Option<Typed>) {
-    let Some(code) = fresh(phase) else { return (Shown::Nothing, None) };
-    let typed = phase.host.ask(&next_code(&code.shown()), Echo::On).ok();
-    (Shown::Next(code.hash()), typed)
+/// Makes the one that takes the place of the used one, and asks whether it is noted.
+pub(super) fn ask_with_next(phase: &mut Phase<'_>, dialogue: &mut Account) -> Shown {
+    let Some(code) = fresh(phase) else { return not_made(dialogue) };
+    ask(phase, dialogue, &next_code(&code.shown()));
+    Shown::Next(code.hash())
+}
+
+fn ask(phase: &mut Phase<'_>, dialogue: &mut Account, prompt: &str) {
+    let typed = phase.host.ask_with_secret(prompt).ok();
+    dialogue.reply(typed.as_ref().map(Typed::as_bytes), clock::now());
+}
+
+fn not_made(dialogue: &mut Account) -> Shown {
+    dialogue.kept(false);
+    Shown::Nothing
 }
 
 fn fresh(phase: &Phase<'_>) -> Option<OneTimeCode> {

@@ -1,8 +1,6 @@
 //! An enrollment at a login: looked at again before anything is shown and before anything is changed, recorded before
 //! either.
 
-use std::time::Duration;
-
 use totp_core::contact::Contact;
 use totp_core::dialogue::account::Failed;
 use totp_core::evaluate::By;
@@ -17,14 +15,11 @@ use totp_store::actor::Actor;
 use totp_store::permanent;
 use totp_store::recorded::{Means, NotMade};
 use totp_store::store::{ByUid, Expected, NotChanged};
-use totp_store::{Wait, clock, entropy, host_name};
+use totp_store::{clock, entropy, host_name};
 
 use super::{Phase, drawing};
-use crate::login::host::Priority;
+use crate::login::host::{Priority, Typed};
 use crate::login::mark::Passed;
-
-/// How long another writer of the permanent record is waited for: a user sits there.
-pub(super) const PATIENCE: Wait = Wait::AtMost(Duration::from_secs(5));
 
 /// How long after auth an enrollment can be completed, in seconds.
 const OFFERED_FOR: u64 = 900;
@@ -95,9 +90,14 @@ impl Enrolling {
         Ok(self.totp.insert(fresh))
     }
 
-    /// Shows the secret that was offered.
-    pub(super) fn show(&self, phase: &mut Phase<'_>, ascii: bool) {
-        let Some(totp) = &self.totp else { return };
+    /// Shows the secret that was offered, in the prompt that ends with `question`.
+    pub(super) fn ask_with_key(
+        &self,
+        phase: &mut Phase<'_>,
+        ascii: bool,
+        question: &str,
+    ) -> Option<Typed> {
+        let totp = self.totp.as_ref()?;
         let configured = &phase.site.config().totp.issuer;
         let issuer = if configured.is_empty() {
             host_name().unwrap_or_default()
@@ -105,7 +105,8 @@ impl Enrolling {
             configured.clone()
         };
         let account = phase.mark.user.as_str();
-        drawing::show(phase.host, totp, &issuer, account, ascii);
+        let prompt = drawing::prompt(totp, &issuer, account, ascii, question);
+        phase.host.ask_with_secret(&prompt).ok()
     }
 
     /// Records the enrollment, then makes it: of several at once one.

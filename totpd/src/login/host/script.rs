@@ -34,6 +34,10 @@ impl Host for Script {
         Ok(Typed::new(self.answers.pop_front().ok_or(NoReply)?.as_bytes().to_vec()))
     }
 
+    fn ask_with_secret(&mut self, prompt: &str) -> Result<Typed, NoReply> {
+        self.ask(prompt, Echo::On)
+    }
+
     fn tell(&mut self, text: &str) -> bool {
         self.note(format!("tell: {text}"));
         true
@@ -41,6 +45,10 @@ impl Host for Script {
 
     fn log(&self, priority: Priority, line: &str) {
         self.note(format!("log({priority:?}): {line}"));
+    }
+
+    fn log_in_any_case(&self, priority: Priority, line: &str) {
+        self.log(priority, line);
     }
 
     fn set_authtok(&mut self, password: &Typed) -> Result<(), HostError> {

@@ -1,0 +1,101 @@
+//! `enroll_in`: where secrets are shown. A program that shows PAM's prompts and messages anywhere but on the user's own
+//! screen, such as in a log or in the output of a command, would publish a key.
+
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::Policy;
+
+/// Programs that show prompts by their protocol: they need no terminal of their own.
+const BY_PROTOCOL: [&str; 1] = ["sshd"];
+
+/// Programs that show prompts on the terminal on which they run, or on standard error.
+const ON_TERMINAL: [&str; 5] = ["login", "su", "su-l", "sudo", "sudo-i"];
+
+/// The default of `enroll_in`.
+pub(super) fn usual() -> Vec<String> {
+    BY_PROTOCOL.iter().chain(&ON_TERMINAL).map(|&name| name.to_owned()).collect()
+}
+
+/// Where the program that a user logs in at writes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outputs {
+    /// Whether standard output is a terminal.
+    pub stdout_is_terminal: bool,
+    /// Whether standard error is a terminal.
+    pub stderr_is_terminal: bool,
+}
+
+/// Whether a login may show secrets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Display {
+    /// Nobody but the user reads them.
+    Private,
+    /// The service is not in `enroll_in`.
+    NotListed,
+    /// Standard output or standard error of a program that writes there is not a terminal.
+    Redirected,
+}
+
+impl Policy {
+    /// Whether `service` shows prompts to the user alone. Of a service that is known to use a terminal its outputs must
+    /// be one; for any other service that is listed the administrator has vouched.
+    pub fn display(&self, service: &str, outputs: Outputs) -> Display {
+        let terminals = outputs.stdout_is_terminal && outputs.stderr_is_terminal;
+        if !self.enroll_in.iter().any(|listed| listed == service) {
+            Display::NotListed
+        } else if ON_TERMINAL.contains(&service) && !terminals {
+            Display::Redirected
+        } else {
+            Display::Private
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Config;
+
+    const TERMINALS: Outputs = Outputs { stdout_is_terminal: true, stderr_is_terminal: true };
+    const NEITHER: Outputs = Outputs { stdout_is_terminal: false, stderr_is_terminal: false };
+
+    fn display(config: &str, service: &str, outputs: Outputs) -> Display {
+        Config::parse(config).unwrap().policy(service).display(service, outputs)
+    }
+
+    #[test]
+    fn by_default_secrets_are_shown_by_sshd_and_on_terminals_alone() {
+        for service in ["sshd", "login", "su", "su-l", "sudo", "sudo-i"] {
+            assert_eq!(display("", service, TERMINALS), Display::Private, "{service}");
+        }
+        for service in ["cockpit", "doas", "vsftpd", "dovecot", "openvpn", "", "SSHD"] {
+            assert_eq!(display("", service, TERMINALS), Display::NotListed, "{service}");
+        }
+    }
+
+    #[test]
+    fn a_program_on_a_terminal_shows_no_secret_with_either_output_redirected() {
+        let stdout = Outputs { stdout_is_terminal: false, ..TERMINALS };
+        let stderr = Outputs { stderr_is_terminal: false, ..TERMINALS };
+        for service in ["login", "su", "su-l", "sudo", "sudo-i"] {
+            for outputs in [stdout, stderr, NEITHER] {
+                assert_eq!(display("", service, outputs), Display::Redirected, "{service}");
+            }
+        }
+        assert_eq!(display("", "sshd", NEITHER), Display::Private, "it has none");
+    }
+
+    #[test]
+    fn an_administrator_names_other_services_in_general_or_for_one_alone() {
+        let general = "[policy]\nenroll_in = [\"cockpit\"]";
+        assert_eq!(display(general, "cockpit", NEITHER), Display::Private);
+        assert_eq!(display(general, "sshd", TERMINALS), Display::NotListed);
+        let own = "[service.cockpit]\nenroll_in = [\"cockpit\"]\n[service.su]\nenroll_in = []";
+        assert_eq!(display(own, "cockpit", NEITHER), Display::Private);
+        assert_eq!(display(own, "su", TERMINALS), Display::NotListed);
+        assert_eq!(display(own, "sshd", NEITHER), Display::Private);
+    }
+}
