@@ -29,6 +29,7 @@ mod opening;
 mod people;
 mod qr;
 mod reasons;
+mod resolved;
 mod signals;
 mod site;
 mod syslog;

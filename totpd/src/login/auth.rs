@@ -7,10 +7,11 @@
 use totp_core::evaluate::Reason;
 use totp_core::log;
 use totp_core::name::UserName;
-use totp_core::policy::Policy;
-use totp_core::route::{Route, Skip, route};
+use totp_core::policy::Config;
+use totp_core::route::{self, Route, Skip, route};
 use totp_core::store::{Fault, FaultKind, Found, Store};
 use totp_store::clock;
+use totp_store::coverage::CoverageError;
 use totp_store::installation::Installation;
 
 use super::arguments::Arguments;
@@ -19,7 +20,7 @@ use super::facts::{Facts, text};
 use super::host::{Host, Priority, ReturnCode, Typed};
 use super::judge::{Against, Judge};
 use super::mark::{Mark, Outcome, Passed};
-use super::person::Person;
+use super::person::{self, Person};
 use super::remembered::Device;
 use super::trial::Trial;
 use super::{Decision, Logins};
@@ -71,10 +72,9 @@ fn run(
     })?;
     let facts = Facts::of(request);
     let config = site.config();
-    let policy = config.policy(&facts.service);
-    let person = identify(host, &typed, &policy, &facts, arguments)?;
+    let person = identify(host, &typed, config, &facts, arguments)?;
     let store = site.store();
-    let asked = match look(host, &store, &policy, &person)? {
+    let asked = match look(host, &site, &store, &facts.service, &person)? {
         Asked::Yes(against) => unless_remembered(host, &site, &facts, &person, against),
         asked @ Asked::Not(_) => asked,
     };
@@ -137,16 +137,21 @@ fn not_asked(person: &Person, skip: Skip) -> Decision {
 fn identify(
     host: &dyn Host,
     typed: &[u8],
-    policy: &Policy,
+    config: &Config,
     facts: &Facts,
     arguments: &Arguments,
 ) -> Result<Person, Denied> {
-    Person::identify(typed, policy, &facts.rhost, arguments.nullok).map_err(|error| {
-        host.log(Priority::Error, &format!("{error}; login denied"));
-        let line = refused_for(typed, Reason::Store(FaultKind::Unavailable));
-        host.log(Priority::Notice, &line);
-        Denied(ReturnCode::SystemErr)
-    })
+    let (service, rhost) = (&facts.service, &facts.rhost);
+    Person::identify(typed, config, service, rhost, arguments.nullok)
+        .map_err(|error| not_found_out(host, &error, &text(typed)))
+}
+
+/// Who the user is, or whom policy means, can't be found out: no login is granted.
+fn not_found_out(host: &dyn Host, error: &CoverageError, user: &str) -> Denied {
+    host.log(Priority::Error, &format!("{error}; login denied"));
+    let line = refused_for(user.as_bytes(), Reason::Store(FaultKind::Unavailable));
+    host.log(Priority::Notice, &line);
+    Denied(ReturnCode::SystemErr)
 }
 
 /// The line of the log for a name that was not looked up.
@@ -174,20 +179,33 @@ impl std::fmt::Display for Asked {
 
 fn look<S: Store>(
     host: &dyn Host,
+    site: &Installation,
     store: &S,
-    policy: &Policy,
+    service: &str,
     person: &Person,
 ) -> Result<Asked, Denied> {
-    let Person::Possible(facts) = person else {
+    let Person::Possible(facts, account) = person else {
         return Ok(Asked::Yes(Against::Decoy(Reason::NoAccount)));
     };
+    let config = site.config();
+    let policy = config.policy(service);
     let found = match store.look(person.user()) {
         Ok(found) => found,
         Err(fault) => {
-            return in_spite_of(host, &fault, route(policy, facts, &Found::Absent), person);
+            return in_spite_of(host, &fault, route::exemption(&policy, facts), person);
         }
     };
-    Ok(match route(policy, facts, &found) {
+    let mut facts = facts.clone();
+    if matches!(found, Found::Absent) {
+        facts.required = person::required(config, service, facts.nullok, account.as_ref())
+            .map_err(|error| not_found_out(host, &error, facts.user.as_str()))?;
+    }
+    let decided = route(&policy, &facts, &found);
+    for unresolved in route::counted(&facts, decided) {
+        let line = format!("{}: {unresolved}", site.config_path().display());
+        host.log(Priority::Warning, &line);
+    }
+    Ok(match decided {
         Route::Skip(skip) => Asked::Not(skip),
         // There is something, and it is not for this person: it must not be what is evaluated.
         Route::Ask { pretext: Some(reason) } if !matches!(found, Found::Absent) => {
@@ -227,21 +245,20 @@ fn recycled(user: &UserName) -> String {
     )
 }
 
-/// What becomes of a login whose user's record can't be read. `as_if_absent` counts for nothing but the
-/// exemptions that policy makes whatever the record says.
+/// What becomes of a login whose user's record can't be read: exemptions hold whatever the record says.
 fn in_spite_of(
     host: &dyn Host,
     fault: &Fault,
-    as_if_absent: Route,
+    exemption: Option<Skip>,
     person: &Person,
 ) -> Result<Asked, Denied> {
     host.log(Priority::Error, &fault.to_string());
-    match as_if_absent {
-        Route::Skip(skip @ (Skip::Exempt | Skip::ExemptNetwork)) => Ok(Asked::Not(skip)),
-        _ if fault.kind.is_the_users_own() => {
+    match exemption {
+        Some(skip) => Ok(Asked::Not(skip)),
+        None if fault.kind.is_the_users_own() => {
             Ok(Asked::Yes(Against::Decoy(Reason::Store(fault.kind))))
         }
-        _ => Err(denied_by(host, fault, person)),
+        None => Err(denied_by(host, fault, person)),
     }
 }
 
