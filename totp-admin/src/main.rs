@@ -23,6 +23,7 @@ mod cli;
 mod codes;
 mod commands;
 mod contacts;
+mod coverage;
 mod devices;
 mod events;
 mod opening;

@@ -23,6 +23,7 @@ use totp_store::installation::Installation;
 use totp_store::store::Expected;
 
 use crate::cli::Global;
+use crate::coverage;
 use crate::people;
 use crate::signals;
 use crate::site::{ConfigFile, Settings, config_path, installation_of, must_be_root};
@@ -54,7 +55,8 @@ pub fn run(ui: &Ui, global: &Global) -> Result<()> {
     let installation = installation_of(global, &settings.config)?;
     let problems = super::problems(&installation).unwrap_or_default();
     super::warn_of(ui, &problems);
-    let consequences = super::consequences::of(&installation);
+    let coverage = coverage::report(installation.config());
+    let consequences = super::consequences::of(&installation, &coverage);
     consequences.iter().for_each(|one| ui.warn(printable(one)));
     let locked_out = locked_out(ui, &file, &installation);
     if !locked_out.is_empty() {
@@ -79,6 +81,7 @@ pub fn run(ui: &Ui, global: &Global) -> Result<()> {
         "locked_out": locked_out,
         "problems": problems,
         "consequences": consequences,
+        "lists": coverage.lists,
     }))?;
     ui.done(format_args!("{} is installed", path.display()))
 }
