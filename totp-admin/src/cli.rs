@@ -161,7 +161,8 @@ pub enum Command {
     /// Say whether the installation is in order
     ///
     /// Which configuration is in force, whether the state directory is this installation's, how many users there are, whose
-    /// state waits for a disk that can be written, and whether totpd answers. Fails where something is wrong.
+    /// state waits for a disk that can be written, whom the configuration's lists cover, and whether totpd answers. Fails where
+    /// something is wrong, such as a user, group or service in the configuration that does not exist.
     Status,
     /// Print a completion script for a shell
     ///
@@ -499,7 +500,8 @@ pub struct RememberedForget {
 pub enum Config {
     /// Say whether a configuration is valid, and where it is not
     ///
-    /// Warns of directories that are not there or that a login would not trust.
+    /// Warns of directories that are not there or that a login would not trust, and of users, groups and services that do not
+    /// exist. Says whom each list of users covers now.
     Check(ConfigCheck),
     /// Edit the configuration; it is checked before it is installed
     ///

@@ -7,17 +7,17 @@ use std::sync::LazyLock;
 
 use anyhow::{Context as _, Result, bail};
 use totp_core::evaluate::recovery_codes_left;
-use totp_core::policy::{Config, Policy, RecoveryMode, Require, Who};
+use totp_core::policy::{Config, RecoveryMode};
 use totp_core::prices::codes_required;
 use totp_core::record::{Decision, Record};
-use totp_core::route::{self, Facts, Route, Skip, route};
+use totp_core::route::{Route, Skip};
 use totp_core::state::{MOST_OPENED, Meter, Visit};
 use totp_core::store::{Found, Opening, StateRead};
 use totp_core::time::UnixTime;
-use totp_store::accounts::{self, Account};
-use totp_store::clock;
+use totp_store::accounts;
 use totp_store::store::{ByUid, Expected, Inspected};
 
+use crate::resolved::ResolvedPolicy;
 use crate::site::{Site, Whom};
 use crate::times;
 use crate::ui::{Ui, printable};
@@ -30,15 +30,13 @@ pub fn person(site: &Site, whom: &Whom) -> Result<Option<Person>> {
         Found::Enrolled(_) | Found::Disabled(_) | Found::Pending(_) => {
             Some(of_found(site, whom, &inspected))
         }
-        Found::Absent => missing(site, whom)?,
+        Found::Absent => missing(site, &ResolvedPolicy::of(site.config(), "")?, whom)?,
     })
 }
 
 /// Somebody about whom nothing is decided, where a second factor is required: now, or from some day on.
-fn missing(site: &Site, whom: &Whom) -> Result<Option<Person>> {
-    let policy = site.config().policy("");
-    let facts = facts(&policy, whom)?;
-    let route = route(&policy, &facts, &Found::Absent);
+fn missing(site: &Site, resolved: &ResolvedPolicy, whom: &Whom) -> Result<Option<Person>> {
+    let route = resolved.route(whom, &Found::Absent)?;
     let user = whom.name.as_str().to_owned();
     if let Route::Skip(Skip::Exempt | Skip::ExemptNetwork) = route {
         return Ok(None);
@@ -57,7 +55,7 @@ fn missing(site: &Site, whom: &Whom) -> Result<Option<Person>> {
     }
     let may_enroll_until = match route {
         Route::Ask { pretext: Some(_) } => None,
-        Route::Skip(Skip::MayEnroll { .. }) => policy.enroll_by.map(|day| day.to_string()),
+        Route::Skip(Skip::MayEnroll { .. }) => resolved.policy.enroll_by.map(|day| day.to_string()),
         Route::Ask { pretext: None } | Route::Skip(_) => return Ok(None),
     };
     Ok(Some(Person { may_enroll_until, ..Person::new(user, Status::Missing) }))
@@ -96,9 +94,10 @@ pub fn everybody(site: &Site) -> Result<Vec<Person>> {
             Err(fault) => damaged(file, fault.to_string()),
         });
     }
+    let resolved = ResolvedPolicy::of(site.config(), "")?;
     for whom in people_with_a_shell()? {
         if !decided.contains(&whom.name.file_name()) {
-            people.extend(missing(site, &whom)?);
+            people.extend(missing(site, &resolved, &whom)?);
         }
     }
     people.sort_by(|one, other| one.user.cmp(&other.user));
@@ -285,52 +284,25 @@ fn visited(visit: &Visit) -> Visited {
 
 /// Whether somebody about whom nothing is decided is asked for a code all the same, and so can't log in.
 pub fn is_locked_out(config: &Config, service: &str, whom: &Whom) -> Result<bool> {
-    cannot_log_in(config, service, whom, &Found::Absent)
+    ResolvedPolicy::of(config, service)?.locks_out(whom, &Found::Absent)
 }
 
-/// Whether somebody is asked for a code who has none.
-fn cannot_log_in(config: &Config, service: &str, whom: &Whom, found: &Found) -> Result<bool> {
-    let policy = config.policy(service);
-    let facts = facts(&policy, whom)?;
-    Ok(matches!(route(&policy, &facts, found), Route::Ask { pretext: Some(_) }))
-}
-
-fn facts(policy: &Policy, whom: &Whom) -> Result<Facts> {
-    let required = match &policy.require {
-        Require::These(these) => these.as_slice(),
-        Require::Everyone | Require::Enrolled => &[],
-    };
-    let groups = policy.exempt.iter().chain(required).filter_map(|who| match who {
-        Who::Group(name) => Some(name.as_str()),
-        Who::User(_) => None,
-    });
-    let account = match &whom.account {
-        None => None,
-        Some(account) => Some(known_account(account, groups)?),
-    };
-    let (user, rhost) = (whom.name.clone(), String::new());
-    Ok(Facts { user, account, rhost, nullok: false, now: clock::now() })
-}
-
-fn known_account<'a>(
-    account: &Account,
-    groups: impl Iterator<Item = &'a str>,
-) -> Result<route::Account> {
-    let groups = accounts::groups_among(account, groups)?.into_iter().map(str::to_owned).collect();
-    Ok(route::Account { uid: account.uid, groups })
-}
-
-/// The accounts that can log in: those with a shell of shells(5), as far as the name service enumerates them.
+/// The accounts of the name service, as far as it lists them: lines of passwd(5).
 /// getent(1) asks it; what libc offers for that is not safe to call.
-pub fn people_with_a_shell() -> Result<Vec<Whom>> {
-    let shells = fs::read_to_string("/etc/shells").context("cannot read /etc/shells")?;
+pub fn listed_accounts() -> Result<String> {
     let answer =
         Command::new("/usr/bin/getent").arg("passwd").output().context("cannot run getent")?;
     if !answer.status.success() {
         bail!("the name service does not enumerate accounts (getent passwd: {})", answer.status);
     }
+    Ok(String::from_utf8_lossy(&answer.stdout).into_owned())
+}
+
+/// The accounts that can log in: those with a shell of shells(5), as far as the name service enumerates them.
+pub fn people_with_a_shell() -> Result<Vec<Whom>> {
+    let shells = fs::read_to_string("/etc/shells").context("cannot read /etc/shells")?;
     let mut people = Vec::new();
-    for name in logins(&String::from_utf8_lossy(&answer.stdout), &shells) {
+    for name in logins(&listed_accounts()?, &shells) {
         if let Some(account) = accounts::account(&name)? {
             people.push(Whom { name: account.name.clone(), account: Some(account) });
         }
@@ -360,19 +332,24 @@ pub fn newly_locked_out(
 ) -> Result<Vec<String>> {
     let services: BTreeSet<&str> =
         before.service.keys().chain(after.service.keys()).map(String::as_str).collect();
+    let both = |service| -> Result<(ResolvedPolicy, ResolvedPolicy)> {
+        Ok((ResolvedPolicy::of(before, service)?, ResolvedPolicy::of(after, service)?))
+    };
+    let general = both("")?;
+    let of_services = services.iter().map(|name| Ok((name, both(name)?)));
+    let of_services = of_services.collect::<Result<Vec<_>>>()?;
     let mut names = Vec::new();
     for whom in &people_with_a_shell()? {
         let Some(found) = found(whom) else { continue };
-        let kept_out = |service| -> Result<bool> {
-            Ok(cannot_log_in(after, service, whom, &found)?
-                && !cannot_log_in(before, service, whom, &found)?)
+        let kept_out = |(before, after): &(ResolvedPolicy, ResolvedPolicy)| -> Result<bool> {
+            Ok(after.locks_out(whom, &found)? && !before.locks_out(whom, &found)?)
         };
-        if kept_out("")? {
+        if kept_out(&general)? {
             names.push(whom.name.as_str().to_owned());
             continue;
         }
-        for service in &services {
-            if kept_out(service)? {
+        for (service, both) in &of_services {
+            if kept_out(both)? {
                 names.push(format!("{} ({service})", whom.name.as_str()));
             }
         }

@@ -5,7 +5,7 @@
 //! - values: [`time`], [`secret`], [`name`], [`contact`], [`otp`], [`otpauth`]; which characters people are shown: [`visible`]
 //! - what is kept about a user: [`record`] (decided by an administrator), [`state`] (changed by logins),
 //!   [`event`] (what somebody must be told of)
-//! - what an administrator decided for everyone: [`policy`]
+//! - what an administrator decided for everyone: [`policy`], and whom its names stand for: [`coverage`]
 //! - the two questions: [`route`] (is this login asked at all?) and [`evaluate`] (is this right?), with the
 //!   arithmetic of [`budget`] and [`prices`]
 //! - the order of prompts and messages: [`dialogue`]; the lines for the log: [`log`]
@@ -24,6 +24,7 @@ extern crate alloc;
 pub mod answer;
 pub mod budget;
 pub mod contact;
+pub mod coverage;
 pub mod dialogue;
 pub mod encoding;
 pub mod evaluate;

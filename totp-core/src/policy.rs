@@ -1,6 +1,7 @@
 //! Policy: what an administrator decided for everyone, as `config.toml` says it. Every key is optional; an unknown
 //! key is refused.
 
+mod lists;
 mod places;
 mod values;
 mod ways;
@@ -21,6 +22,7 @@ use crate::otp::Digits;
 use crate::reading;
 use crate::time::{Date, Period};
 
+pub use self::lists::{List, NamedList, Section};
 pub use self::places::{Display, Outputs};
 pub use self::values::{
     AbsolutePath, AlgorithmKey, Argument, Chance, DateKey, Limited, Network, Who,
@@ -36,7 +38,7 @@ pub struct Config {
     /// Who is asked.
     pub policy: PolicyKeys,
     /// Other values of the same keys for one PAM service.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "lists::sections")]
     pub service: BTreeMap<String, PolicyKeys>,
     /// What new authenticators are like, and the window.
     pub totp: TotpKeys,
@@ -223,7 +225,7 @@ impl Config {
     /// Policy for one PAM service: its own keys, else the general ones, else the defaults.
     #[must_use]
     pub fn policy(&self, service: &str) -> Policy {
-        let own = self.service.get(service);
+        let own = self.section(service).map(|(_, keys)| keys);
         let general = &self.policy;
         Policy {
             require: pick(own, general, |keys| keys.require.clone()),
@@ -394,6 +396,23 @@ mod tests {
         assert!(contains("0.0.0.0/0", "203.0.113.9") && !contains("0.0.0.0/0", "::1"));
         assert!(contains("::/0", "2001:db8::1"));
         assert!(contains("192.0.2.1", "192.0.2.1") && !contains("192.0.2.1", "192.0.2.2"));
+    }
+
+    #[test]
+    fn a_network_is_the_same_with_its_host_bits_0() {
+        let canonical = |text: &str| text.parse::<Network>().unwrap().canonical().to_string();
+        assert_eq!(canonical("10.0.0.5/8"), "10.0.0.0/8");
+        assert_eq!(canonical("10.0.0.5/0"), "0.0.0.0/0");
+        assert_eq!(canonical("192.0.2.7"), "192.0.2.7/32");
+        assert_eq!(canonical("2001:db8::7/32"), "2001:db8::/32");
+        assert_eq!(canonical("2001:db8::7/0"), "::/0");
+    }
+
+    #[test]
+    fn ipv4_addresses_written_as_ipv6_make_an_empty_network() {
+        let is_empty = |text: &str| text.parse::<Network>().unwrap().is_empty();
+        assert!(is_empty("::ffff:10.0.0.0/104"));
+        assert!(!is_empty("::/0") && !is_empty("10.0.0.0/8") && !is_empty("::1"));
     }
 
     proptest! {

@@ -1,13 +1,13 @@
 //! Is this login asked at all? A pure question, asked once, before the prompt.
 
 use alloc::string::String;
-use alloc::vec::Vec;
 use core::fmt;
 
+use crate::coverage::{Coverage, Unresolved};
 use crate::evaluate::Reason;
 use crate::name::UserName;
 use crate::origin::address;
-use crate::policy::{Disabled, Policy, Require, Who};
+use crate::policy::{Disabled, Policy, Require};
 use crate::record::{EnrollmentId, Pending};
 use crate::remembered::Fingerprint;
 use crate::store::{FaultKind, Found};
@@ -20,6 +20,11 @@ pub struct Facts {
     pub user: UserName,
     /// What the name service says; `None` is a proven absence.
     pub account: Option<Account>,
+    /// What `exempt` comes to for this user.
+    pub exempt: Coverage,
+    /// What `require` comes to for this user. Only users who are not enrolled need it; `None`, not looked up, counts as
+    /// required.
+    pub required: Option<Coverage>,
     /// The remote host, as the service gave it; empty if there is none.
     pub rhost: String,
     /// `nullok` on the PAM line.
@@ -33,8 +38,6 @@ pub struct Facts {
 pub struct Account {
     /// Its number.
     pub uid: u32,
-    /// The names of its groups, primary and others.
-    pub groups: Vec<String>,
 }
 
 /// Whether a login is asked for a second factor.
@@ -101,13 +104,8 @@ impl fmt::Display for Skip {
 
 /// Decides. Everything that isn't a reason to stand aside is asked.
 pub fn route(policy: &Policy, facts: &Facts, found: &Found) -> Route {
-    if policy.exempt.iter().any(|who| is(who, facts)) {
-        return Route::Skip(Skip::Exempt);
-    }
-    if let Some(address) = address(&facts.rhost)
-        && policy.exempt_networks.iter().any(|network| network.contains(address))
-    {
-        return Route::Skip(Skip::ExemptNetwork);
+    if let Some(skip) = exemption(policy, facts) {
+        return Route::Skip(skip);
     }
     if let Some(reason) = about_somebody_else(facts, found) {
         return Route::Ask { pretext: Some(reason) };
@@ -119,6 +117,40 @@ pub fn route(policy: &Policy, facts: &Facts, found: &Found) -> Route {
         Found::Absent => not_enrolled(policy, facts),
         Found::Pending(opening) => to_enroll(&opening.pending, facts.now),
     }
+}
+
+/// The exemption that policy makes whatever is decided about the user.
+#[must_use]
+pub fn exemption(policy: &Policy, facts: &Facts) -> Option<Skip> {
+    if facts.exempt.covers {
+        return Some(Skip::Exempt);
+    }
+    let address = address(&facts.rhost)?;
+    let inside = policy.exempt_networks.iter().any(|network| network.contains(address));
+    inside.then_some(Skip::ExemptNetwork)
+}
+
+/// Whether the decision about a user who is not enrolled depends on whom `require` names.
+#[must_use]
+pub fn depends_on_names(policy: &Policy, nullok: bool) -> bool {
+    !nullok && policy.require != Require::Everyone
+}
+
+/// The names in the configuration that do not exist and counted in this decision.
+pub fn counted(facts: &Facts, route: Route) -> impl Iterator<Item = &Unresolved> {
+    let challenged = match route {
+        Route::Ask { .. } | Route::Skip(Skip::MayEnroll { .. } | Skip::ToEnroll(_)) => true,
+        Route::Skip(
+            Skip::Disabled
+            | Skip::Exempt
+            | Skip::ExemptNetwork
+            | Skip::NotRequired
+            | Skip::Remembered(_),
+        ) => false,
+    };
+    let required = facts.required.iter().filter(|coverage| !coverage.covers);
+    let lists = core::iter::once(&facts.exempt).chain(required);
+    lists.filter(move |_| challenged).flat_map(|coverage| &coverage.unresolved)
 }
 
 fn to_enroll(pending: &Pending, now: UnixTime) -> Route {
@@ -150,11 +182,8 @@ fn about_somebody_else(facts: &Facts, found: &Found) -> Option<Reason> {
 
 fn not_enrolled(policy: &Policy, facts: &Facts) -> Route {
     let required = !facts.nullok
-        && match &policy.require {
-            Require::Everyone => true,
-            Require::Enrolled => false,
-            Require::These(these) => these.iter().any(|who| is(who, facts)),
-        };
+        && (policy.require == Require::Everyone
+            || facts.required.as_ref().is_none_or(Coverage::covers_or_may));
     if !required {
         return Route::Skip(Skip::NotRequired);
     }
@@ -166,21 +195,12 @@ fn not_enrolled(policy: &Policy, facts: &Facts) -> Route {
     Route::Ask { pretext: Some(pretext) }
 }
 
-fn is(who: &Who, facts: &Facts) -> bool {
-    match who {
-        Who::User(name) => name == facts.user.as_str(),
-        Who::Group(group) => {
-            facts.account.as_ref().is_some_and(|account| account.groups.contains(group))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use alloc::vec;
 
     use super::*;
-    use crate::policy::Config;
+    use crate::policy::{Config, List, Section, Who};
     use crate::record::{self, Entry};
     use crate::state::State;
     use crate::store::{Enrolled, Opening, StateRead};
@@ -188,7 +208,9 @@ mod tests {
     fn facts() -> Facts {
         Facts {
             user: UserName::new("bob").unwrap(),
-            account: Some(Account { uid: 1001, groups: vec!["bob".into(), "staff".into()] }),
+            account: Some(Account { uid: 1001 }),
+            exempt: Coverage::default(),
+            required: Some(Coverage::default()),
             rhost: "192.0.2.7".into(),
             nullok: false,
             now: "2026-11-21T12:00:00Z".parse().unwrap(),
@@ -255,22 +277,70 @@ mod tests {
         }
     }
 
+    fn covered() -> Coverage {
+        Coverage { covers: true, unresolved: vec![] }
+    }
+
+    fn unresolved(list: List) -> Coverage {
+        let who = Who::Group("nosuchgroup".into());
+        let unresolved = vec![Unresolved::Name { section: Section::Policy, list, who }];
+        Coverage { covers: false, unresolved }
+    }
+
+    const LISTED: &str = "[policy]\nrequire = [\"@nosuchgroup\"]\nexempt = [\"@nosuchgroup\"]";
+
     #[test]
-    fn users_and_members_of_groups_can_be_required_or_exempt() {
-        for who in ["bob", "@staff"] {
-            let required = policy(&alloc::format!("[policy]\nrequire = [\"{who}\"]"));
-            assert_eq!(route(&required, &facts(), &Found::Absent), REFUSED);
-            let exempt = policy(&alloc::format!("[policy]\nexempt = [\"{who}\"]"));
-            assert_eq!(route(&exempt, &facts(), &enrolled()), Route::Skip(Skip::Exempt));
-        }
+    fn whom_a_list_covers_is_required_or_exempt() {
+        let required = Facts { required: Some(covered()), ..facts() };
+        assert_eq!(route(&policy(LISTED), &required, &Found::Absent), REFUSED);
+        let exempt = Facts { exempt: covered(), ..facts() };
+        assert_eq!(route(&policy(LISTED), &exempt, &enrolled()), Route::Skip(Skip::Exempt));
     }
 
     #[test]
-    fn nobody_without_an_account_is_in_a_group() {
-        let nobody = Facts { account: None, ..facts() };
-        let exempt = policy("[policy]\nexempt = [\"@staff\"]");
+    fn a_required_name_that_does_not_exist_may_mean_any_user() {
+        let facts = Facts { required: Some(unresolved(List::Require)), ..facts() };
+        assert_eq!(route(&policy(LISTED), &facts, &Found::Absent), REFUSED);
+        let only_enrolled = policy("[policy]\nrequire = \"enrolled\"");
+        assert_eq!(route(&only_enrolled, &facts, &Found::Absent), REFUSED, "another section");
+        let nullok = Facts { nullok: true, ..facts };
+        let skipped = Route::Skip(Skip::NotRequired);
+        assert_eq!(route(&policy(LISTED), &nullok, &Found::Absent), skipped);
+    }
+
+    #[test]
+    fn an_exempt_name_that_does_not_exist_means_no_user() {
+        let facts = Facts { exempt: unresolved(List::Exempt), ..facts() };
+        assert_eq!(route(&policy(LISTED), &facts, &enrolled()), ASKED);
+    }
+
+    #[test]
+    fn a_requirement_that_was_not_looked_up_holds() {
+        let facts = Facts { required: None, ..facts() };
+        assert_eq!(route(&policy(LISTED), &facts, &Found::Absent), REFUSED);
+    }
+
+    #[test]
+    fn names_that_do_not_exist_count_where_the_user_is_challenged_and_not_named_besides() {
+        let of = |facts: &Facts, route| counted(facts, route).count();
+        let facts = Facts {
+            exempt: unresolved(List::Exempt),
+            required: Some(unresolved(List::Require)),
+            ..facts()
+        };
+        assert_eq!(of(&facts, REFUSED), 2);
+        assert_eq!(of(&facts, Route::Skip(Skip::MayEnroll { days: 1 })), 2);
+        assert_eq!(of(&facts, Route::Skip(Skip::ExemptNetwork)), 0);
+        let named = Coverage { covers: true, ..unresolved(List::Require) };
+        assert_eq!(of(&Facts { required: Some(named), ..facts.clone() }, REFUSED), 1);
+        assert_eq!(of(&Facts { required: None, ..facts }, ASKED), 1);
+    }
+
+    #[test]
+    fn a_user_without_an_account_is_refused_where_a_name_does_not_exist() {
+        let nobody = Facts { account: None, required: Some(unresolved(List::Require)), ..facts() };
         let refused = Route::Ask { pretext: Some(Reason::NoAccount) };
-        assert_eq!(route(&exempt, &nobody, &Found::Absent), refused);
+        assert_eq!(route(&policy(LISTED), &nobody, &Found::Absent), refused);
     }
 
     #[test]
@@ -300,7 +370,7 @@ mod tests {
 
     #[test]
     fn a_name_that_another_account_has_now_is_refused_whatever_was_decided() {
-        let other = Some(Account { uid: 1002, groups: vec![] });
+        let other = Some(Account { uid: 1002 });
         let other = Facts { account: other, nullok: true, ..facts() };
         let refused = Route::Ask { pretext: Some(Reason::Store(FaultKind::RecordRefused)) };
         assert_eq!(route(&policy(""), &other, &enrolled()), refused);
@@ -348,7 +418,7 @@ mod tests {
 
     #[test]
     fn an_open_enrollment_of_an_earlier_account_is_nobody_elses() {
-        let other = Facts { account: Some(Account { uid: 7, groups: vec![] }), ..facts() };
+        let other = Facts { account: Some(Account { uid: 7 }), ..facts() };
         let refused = Route::Ask { pretext: Some(Reason::Store(FaultKind::RecordRefused)) };
         assert_eq!(route(&policy(""), &other, &pending(false)), refused);
     }

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use nix::errno::Errno;
-use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
+use nix::unistd::{self, Gid, Uid, User, getgrouplist};
 use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
 use thiserror::Error;
 use totp_core::name::UserName;
@@ -96,38 +96,77 @@ pub fn account_of(uid: u32) -> Result<Option<Account>, NameServiceError> {
     found.map(|user| from_user(&typed, &user)).transpose()
 }
 
-/// Which of `groups` the account is in, as its primary group or as a member. A group that doesn't exist has no members.
+/// A group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// What the name service calls it.
+    pub name: String,
+    /// Its gid.
+    pub gid: u32,
+    /// The names in its list of members, which need not be all.
+    pub members: Vec<String>,
+}
+
+/// Looks a group up. `None`: there is none of this name.
 ///
-/// The groups are looked up by name, rather than the account's list of groups alone: getgrouplist(3) hides
-/// errors, and an account that seems to be in no group would not be asked for a code.
+/// # Errors
+/// Whatever is not an answer.
+pub fn group(name: &str) -> Result<Option<Group>, NameServiceError> {
+    if name.is_empty() || name.contains('\0') {
+        return Ok(None);
+    }
+    let found = asked("group", name, || unistd::Group::from_name(name))?;
+    Ok(found.map(|group| Group { name: group.name, gid: group.gid.as_raw(), members: group.mem }))
+}
+
+/// The groups of an account.
+///
+/// Each is looked up by name, rather than the account's list of groups alone: getgrouplist(3) hides errors, and an
+/// account that seems to be in no group would not be asked for a code.
+#[derive(Debug)]
+pub struct Memberships<'a> {
+    account: &'a Account,
+    listed: Option<Vec<Gid>>,
+}
+
+impl<'a> Memberships<'a> {
+    /// Of `account`; nothing is looked up yet.
+    #[must_use]
+    pub fn of(account: &'a Account) -> Self {
+        Self { account, listed: None }
+    }
+
+    /// Whether the account is in `group`, as its primary group or as a member.
+    ///
+    /// # Errors
+    /// The account's list of groups can't be looked up.
+    pub fn include(&mut self, group: &Group) -> Result<bool, NameServiceError> {
+        let account = self.account;
+        let gid = Gid::from_raw(group.gid);
+        if gid == account.gid || group.members.iter().any(|one| one == account.name.as_str()) {
+            return Ok(true);
+        }
+        if self.listed.is_none() {
+            self.listed = Some(group_list(account)?);
+        }
+        Ok(self.listed.as_ref().is_some_and(|gids| gids.contains(&gid)))
+    }
+}
+
+/// Whether the account is root's, or in a group whose members usually may become root.
 ///
 /// # Errors
 /// A group that can't be looked up.
-pub fn groups_among<'a>(
-    account: &Account,
-    groups: impl IntoIterator<Item = &'a str>,
-) -> Result<Vec<&'a str>, NameServiceError> {
-    let mut listed = None;
-    let mut among = Vec::new();
-    for name in groups {
-        if name.is_empty() || name.contains('\0') {
-            continue;
-        }
-        let Some(group) = asked("group", name, || Group::from_name(name))? else { continue };
-        if group.gid == account.gid
-            || group.mem.iter().any(|member| member == account.name.as_str())
+pub fn is_an_administrator(account: &Account) -> Result<bool, NameServiceError> {
+    let mut memberships = Memberships::of(account);
+    for name in ["root", "sudo", "wheel", "admin"] {
+        if let Some(group) = group(name)?
+            && memberships.include(&group)?
         {
-            among.push(name);
-            continue;
-        }
-        if listed.is_none() {
-            listed = Some(group_list(account)?);
-        }
-        if listed.as_ref().is_some_and(|gids| gids.contains(&group.gid)) {
-            among.push(name);
+            return Ok(true);
         }
     }
-    Ok(among)
+    Ok(account.uid == 0)
 }
 
 fn group_list(account: &Account) -> Result<Vec<Gid>, NameServiceError> {
@@ -202,7 +241,19 @@ mod tests {
     #[test]
     fn groups_are_those_of_the_primary_gid_and_of_membership() {
         let root = account("root").unwrap().unwrap();
-        assert_eq!(groups_among(&root, ["daemon", "root", "no-such-group", ""]).unwrap(), ["root"]);
+        let mut memberships = Memberships::of(&root);
+        let mut includes = |name| memberships.include(&group(name).unwrap().unwrap()).unwrap();
+        assert!(includes("root"));
+        assert!(!includes("daemon"));
+        assert_eq!(group("no-such-group"), Ok(None));
+        assert_eq!(group(""), Ok(None));
+    }
+
+    #[test]
+    fn root_is_an_administrator_and_a_service_is_none() {
+        let of = |name| is_an_administrator(&account(name).unwrap().unwrap()).unwrap();
+        assert!(of("root"));
+        assert!(!of("daemon"));
     }
 
     #[test]

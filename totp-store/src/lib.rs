@@ -10,6 +10,7 @@
 //! - [`installation`]: everything that a configuration names, opened in one place; [`identity`]: whether it is this
 //!   installation's; [`installation::init`]: making it
 //! - [`accounts`], [`actor`], [`host_name`]: who is who, who acts, and where
+//! - [`coverage`]: whom the lists of the configuration cover; [`services`]: which PAM services there are
 //! - [`store`]: records and states
 //! - [`limits`]: what a caller has limited; [`waits`]: how long others are waited for
 //! - [`permanent`]: the permanent record
@@ -23,6 +24,7 @@ pub mod accounts;
 pub mod actor;
 pub mod clock;
 pub mod config;
+pub mod coverage;
 pub mod entropy;
 pub mod files;
 pub mod flock;
@@ -36,6 +38,7 @@ pub mod outbox;
 pub mod permanent;
 pub mod recorded;
 pub mod remembered;
+pub mod services;
 pub mod store;
 pub mod waits;
 

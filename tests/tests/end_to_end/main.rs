@@ -79,6 +79,7 @@ mod long_lived;
 mod misfortune;
 mod name_service;
 mod names;
+mod names_in_policy;
 mod notifications;
 mod observer;
 mod policies;

@@ -11,21 +11,28 @@ use crate::CODE;
 
 /// A house whose daemon asks the name service of the tests before `/etc/passwd`, and lets accounts in that are not enrolled.
 fn house() -> (House, Phone) {
-    let arguments = "nodelay nullok".to_owned();
+    house_with("slow", "nodelay nullok")
+}
+
+/// A house whose daemon asks a name service of the tests before `/etc/passwd`.
+fn house_with(service: &str, arguments: &str) -> (House, Phone) {
+    let arguments = arguments.to_owned();
     // The environment of `totpd --once` is empty, and with it the path of a library.
     let plan = Plan { arguments, decided_by: Decider::Daemon, ..Plan::default() };
     let mut house = House::from_plan(&plan);
     let phone = house.enroll("alice");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/end_to_end/name_service/slow.c");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join(format!("tests/end_to_end/name_service/{service}.c"));
     house.run("mkdir", &["/run/nss"]);
     let status = Command::new("cc")
         .args(["-shared", "-fPIC", "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror"])
         .args(["-O1", "-o"])
-        .args([&house.path("/run/nss/libnss_slow.so.2"), &source])
+        .args([&house.path(format!("/run/nss/libnss_{service}.so.2")), &source])
         .status()
         .expect("a C compiler (build-essential) is needed");
     assert!(status.success());
-    let settings = "passwd: slow files\ngroup: files\nshadow: files\n";
+    let settings =
+        format!("passwd: {service} [TRYAGAIN=return] files\ngroup: files\nshadow: files\n");
     fs::write(house.path("/etc/nsswitch.conf"), settings).unwrap();
     house.start_daemon_by(&[("LD_LIBRARY_PATH", "/run/nss")], &[]);
     (house, phone)
@@ -103,4 +110,53 @@ fn the_prompt_is_the_same_whatever_it_says() {
     says(&house, "wrong");
     let wrong = house.application().login("code", "alice").authenticate([&phone.wrong(0)]);
     assert_eq!((known.prompts()[0], wrong.prompts()[0]), (CODE, CODE));
+}
+
+/// A house where `CORP\bob` and `bob@corp.example` are the account bob.
+fn realm(config: &str) -> (House, Phone) {
+    let (house, phone) = house_with("realm", "nodelay");
+    house.configure(config);
+    (house, phone)
+}
+
+fn is_challenged(house: &House, user: &str) -> bool {
+    let outcome = log_in(house, user, &[]);
+    let challenged = outcome.prompts().contains(&CODE);
+    assert_eq!(outcome.code == Pam::Success, !challenged, "{outcome:?}");
+    challenged
+}
+
+#[test]
+fn a_user_is_required_by_any_name_that_the_name_service_knows_and_no_other_user_is() {
+    for name in ["CORP\\\\bob", "bob@corp.example", "bob"] {
+        let (house, _phone) = realm(&format!("[policy]\nrequire = [\"{name}\"]\n"));
+        assert!(is_challenged(&house, "bob"), "{name}");
+        assert!(!is_challenged(&house, "carol"), "{name}");
+    }
+}
+
+#[test]
+fn a_user_is_exempt_by_any_name_that_the_name_service_knows() {
+    let (house, _phone) = realm("[policy]\nexempt = [\"CORP\\\\bob\", \"carol@corp.example\"]\n");
+    assert!(!is_challenged(&house, "bob"));
+    assert!(!is_challenged(&house, "carol"));
+    assert!(is_challenged(&house, "alice"));
+}
+
+#[test]
+fn one_that_cannot_say_whom_policy_requires_denies_and_keeps_out_no_enrolled_user() {
+    let (house, phone) = realm("[policy]\nrequire = [\"CORP\\\\broken\"]\n");
+    let outcome = log_in(&house, "bob", &[]);
+    assert_eq!(outcome.code, Pam::SystemErr, "{outcome:?}");
+    let _ = house.syslog().expect("look at /etc/nsswitch.conf");
+    assert_eq!(log_in(&house, "alice", &[&phone.now()]).code, Pam::Success);
+}
+
+#[test]
+fn one_that_cannot_say_whom_policy_exempts_denies_all() {
+    let (house, phone) = realm("[policy]\nexempt = [\"CORP\\\\broken\"]\n");
+    for user in ["alice", "bob"] {
+        let outcome = log_in(&house, user, &[&phone.now()]);
+        assert_eq!(outcome.code, Pam::SystemErr, "{outcome:?}");
+    }
 }

@@ -15,6 +15,7 @@ use totp_core::prices::codes_always_required;
 use totp_store::installation::Installation;
 
 use crate::cli::{Config, ConfigCheck, Global};
+use crate::coverage;
 use crate::site::{self, ConfigFile, Site, must_be_root};
 use crate::ui::{Advice, Refused, Ui, printable};
 
@@ -61,14 +62,19 @@ fn check(ui: &Ui, global: &Global, args: &ConfigCheck) -> Result<()> {
         Ok(settings) => {
             let installation = site::installation_of(global, &settings)?;
             let problems = problems(&installation);
-            let consequences = consequences::of(&installation);
+            let coverage = coverage::report(&settings);
+            let consequences = consequences::of(&installation, &coverage);
             ui.document(&json!({
                 "path": path,
                 "valid": true,
                 "error": null,
                 "problems": problems,
                 "consequences": consequences,
+                "lists": coverage.lists,
             }))?;
+            for list in &coverage.lists {
+                ui.result(printable(&list.to_string()))?;
+            }
             warn_of_many_hosts(ui, &settings);
             consequences.iter().for_each(|one| ui.warn(printable(one)));
             match problems {

@@ -14,16 +14,19 @@ use totp_store::files::Owner;
 use totp_store::installation::{InForce, Installation};
 
 use crate::cli::Global;
+use crate::coverage;
 use crate::site::{config_path, must_be_root, named};
 use crate::ui::{Refused, Ui, printable};
 
-/// What was found out. Everything in `problems` is wrong.
+/// What was found out. Everything in `problems` is wrong; nothing in `warnings` is.
 #[derive(Default)]
 struct Findings {
     /// For people: what, and what was found.
     lines: Vec<(&'static str, String)>,
     document: serde_json::Map<String, serde_json::Value>,
     problems: Vec<String>,
+    /// What works as it was written, and maybe not as it was meant.
+    warnings: Vec<String>,
 }
 
 impl Findings {
@@ -63,6 +66,7 @@ pub fn run(ui: &Ui, global: &Global) -> Result<()> {
     if let Ok(installation) = &opened {
         identity(&mut findings, installation);
         paths(&mut findings, installation);
+        names(&mut findings, installation);
         users(&mut findings, installation);
         index(&mut findings, installation);
         in_memory(&mut findings, installation);
@@ -75,11 +79,12 @@ fn say(ui: &Ui, mut findings: Findings) -> Result<()> {
     let ok = findings.problems.is_empty();
     findings.add("ok", json!(ok));
     findings.add("problems", json!(findings.problems));
+    findings.add("warnings", json!(findings.warnings));
     ui.document(&findings.document)?;
     for (what, found) in &findings.lines {
         ui.result(format_args!("{what:14} {}", printable(found)))?;
     }
-    for problem in &findings.problems {
+    for problem in findings.problems.iter().chain(&findings.warnings) {
         ui.warn(printable(problem));
     }
     if ok { ui.done("The installation is in order") } else { Err(Refused.into()) }
@@ -125,6 +130,18 @@ fn paths(findings: &mut Findings, installation: &Installation) {
         findings.add(key, json!(path.as_str()));
         findings.line(what, path.as_str());
     }
+}
+
+fn names(findings: &mut Findings, installation: &Installation) {
+    let report = coverage::report(installation.config());
+    for wrong in &report.wrong {
+        findings.problem(format!("{}: {wrong}", installation.config_path().display()));
+    }
+    findings.warnings = report.consequences;
+    for list in &report.lists {
+        findings.line("Policy", list.to_string());
+    }
+    findings.add("lists", json!(report.lists));
 }
 
 fn users(findings: &mut Findings, installation: &Installation) {

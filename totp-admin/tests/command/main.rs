@@ -7,6 +7,7 @@
 mod broken_off;
 mod changes;
 mod codes;
+mod coverage;
 mod enroll;
 mod init;
 mod last_config;

@@ -30,6 +30,51 @@ pub struct Network {
 }
 
 impl Network {
+    /// How many bits an address inside may have as it likes.
+    #[must_use]
+    pub fn free_bits(self) -> u8 {
+        self.width().saturating_sub(self.bits)
+    }
+
+    /// How many bits are given.
+    #[must_use]
+    pub fn bits(self) -> u8 {
+        self.bits
+    }
+
+    /// Whether it is one of IPv4 addresses.
+    #[must_use]
+    pub fn is_ipv4(self) -> bool {
+        self.base.is_ipv4()
+    }
+
+    /// Whether no address is ever inside: one of IPv4 addresses, written as those of IPv6, counts as IPv4.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.base.to_canonical() != self.base && self.bits >= 96
+    }
+
+    /// The same network, with all free bits of its base 0.
+    #[must_use]
+    pub fn canonical(self) -> Self {
+        let free = u32::from(self.free_bits());
+        let base = match self.base {
+            IpAddr::V4(base) => {
+                let mask = u32::MAX.checked_shl(free).unwrap_or(0);
+                IpAddr::V4((base.to_bits() & mask).into())
+            }
+            IpAddr::V6(base) => {
+                let mask = u128::MAX.checked_shl(free).unwrap_or(0);
+                IpAddr::V6((base.to_bits() & mask).into())
+            }
+        };
+        Self { base, bits: self.bits }
+    }
+
+    fn width(self) -> u8 {
+        if self.base.is_ipv4() { 32 } else { 128 }
+    }
+
     /// Whether `address` is inside. An IPv4 address inside an IPv6 one counts as IPv4.
     #[must_use]
     pub fn contains(self, address: IpAddr) -> bool {

@@ -79,7 +79,7 @@ impl RememberKeys {
     /// For how many seconds `service` remembers a device; `None`: not at all.
     #[must_use]
     pub fn seconds(&self, service: &str) -> Option<u64> {
-        let listed = self.services.iter().any(|one| one == service);
+        let listed = self.services.iter().any(|one| one.eq_ignore_ascii_case(service)); // as libpam
         self.anywhere().filter(|_| listed)
     }
 

@@ -3,6 +3,7 @@
 use totp_core::answer::Answer;
 use totp_core::budget::YearlyChance;
 use totp_core::contact::Contact;
+use totp_core::coverage::Coverage;
 use totp_core::dialogue::login::{End, Login, Next, Settings};
 use totp_core::evaluate::{Attempt, First, Reason, Refusal, Rules, Verdict, evaluate};
 use totp_core::event::Place;
@@ -173,7 +174,9 @@ impl World {
     ) -> End {
         let facts = Facts {
             user: self.user.clone(),
-            account: Some(Account { uid: 1000, groups: Vec::new() }),
+            account: Some(Account { uid: 1000 }),
+            exempt: Coverage::default(),
+            required: None,
             rhost: String::from("192.0.2.1"),
             nullok: false,
             now: self.now,

@@ -332,11 +332,11 @@ impl Phase<'_> {
     /// Whether this is a login of root, or of a member of a group that usually may become root.
     fn is_an_administrators(&self) -> bool {
         let Some(uid) = self.mark.uid else { return false };
-        let groups = ["root", "sudo", "wheel", "admin"];
         uid == 0
-            || accounts::account_of(uid).ok().flatten().is_some_and(|account| {
-                accounts::groups_among(&account, groups).is_ok_and(|among| !among.is_empty())
-            })
+            || accounts::account_of(uid)
+                .ok()
+                .flatten()
+                .is_some_and(|account| accounts::is_an_administrator(&account).unwrap_or_default())
     }
 
     fn telling(&self) -> Telling<'_> {

@@ -7,10 +7,11 @@
 use totp_core::evaluate::Reason;
 use totp_core::log;
 use totp_core::name::UserName;
-use totp_core::policy::{Display, Policy};
-use totp_core::route::{Route, Skip, route};
+use totp_core::policy::{Config, Display};
+use totp_core::route::{self, Route, Skip, route};
 use totp_core::store::{Fault, FaultKind, Found};
 use totp_store::clock;
+use totp_store::coverage::CoverageError;
 use totp_store::installation::Installation;
 use totp_store::store::FileStore;
 
@@ -23,7 +24,7 @@ use super::judge::{Against, Claim, Judge};
 use super::kept::{self, Kept};
 use super::mark::{Mark, Outcome, Passed};
 use super::pam_stack;
-use super::person::Person;
+use super::person::{self, Person};
 use super::remembered::Device;
 use super::trial::Trial;
 use super::{Decision, Logins};
@@ -77,16 +78,15 @@ fn run(
         Denied(code)
     })?;
     let config = site.config();
-    let policy = config.policy(&facts.service);
-    let person = identify(host, &typed, &policy, &facts, arguments)?;
+    let person = identify(host, &typed, config, &facts, arguments)?;
     let store = site.store();
-    let (asked, kept) = look(host, &store, &policy, &person)?;
+    let (asked, kept) = look(host, &site, &store, &facts.service, &person)?;
     let asked = match asked {
         Asked::Yes(against) => unless_remembered(host, &site, &facts, &kept, against),
         asked @ Asked::Not(_) => asked,
     };
     let asked = of_the_caller(asked, request.caller, &person);
-    let asked = where_keys_are_private(asked, facts.display(&policy));
+    let asked = where_keys_are_private(asked, facts.display(&config.policy(&facts.service)));
     if arguments.debug {
         let line = format!("debug: user={} {facts:?} {asked}", person.user());
         host.log(Priority::Debug, &line);
@@ -164,16 +164,21 @@ fn not_asked(person: &Person, kept: UserName, skip: Skip, code: ReturnCode) -> D
 fn identify(
     host: &dyn Host,
     typed: &[u8],
-    policy: &Policy,
+    config: &Config,
     facts: &Facts,
     arguments: &Arguments,
 ) -> Result<Person, Denied> {
-    Person::identify(typed, policy, &facts.rhost, arguments.nullok).map_err(|error| {
-        host.log(Priority::Error, &format!("{error}; login denied"));
-        let line = refused_for(typed, Reason::Store(FaultKind::Unavailable));
-        host.log(Priority::Notice, &line);
-        Denied(ReturnCode::SystemErr)
-    })
+    let (service, rhost) = (&facts.service, &facts.rhost);
+    Person::identify(typed, config, service, rhost, arguments.nullok)
+        .map_err(|error| not_found_out(host, &error, &text(typed)))
+}
+
+/// Who the user is, or whom policy means, can't be found out: no login is granted.
+fn not_found_out(host: &dyn Host, error: &CoverageError, user: &str) -> Denied {
+    host.log(Priority::Error, &format!("{error}; login denied"));
+    let line = refused_for(user.as_bytes(), Reason::Store(FaultKind::Unavailable));
+    host.log(Priority::Notice, &line);
+    Denied(ReturnCode::SystemErr)
 }
 
 /// The line of the log for a name that was not looked up.
@@ -202,24 +207,37 @@ impl std::fmt::Display for Asked {
 /// Whether this login is asked, and the name under which what is kept about the user is found.
 fn look(
     host: &dyn Host,
+    site: &Installation,
     store: &FileStore,
-    policy: &Policy,
+    service: &str,
     person: &Person,
 ) -> Result<(Asked, UserName), Denied> {
     let own = || person.user().clone();
-    let Person::Possible(facts) = person else {
+    let Person::Possible(facts, account) = person else {
         return Ok((Asked::Yes(Against::Decoy(Reason::NoAccount)), own()));
     };
-    let as_if_absent = || route(policy, facts, &Found::Absent);
-    let (name, found) = match kept::look(store, policy, facts) {
+    let config = site.config();
+    let policy = config.policy(service);
+    let exemption = route::exemption(&policy, facts);
+    let (name, found) = match kept::look(store, &policy, facts) {
         Ok(Kept::Under(name, found)) => (name, found),
         Ok(Kept::Unclear { reason, line }) => {
             host.log(Priority::Error, &line);
-            return Ok((unless_exempt(as_if_absent(), reason), own()));
+            return Ok((unless_exempt(exemption, reason), own()));
         }
-        Err(fault) => return Ok((in_spite_of(host, &fault, as_if_absent(), person)?, own())),
+        Err(fault) => return Ok((in_spite_of(host, &fault, exemption, person)?, own())),
     };
-    let asked = match route(policy, facts, &found) {
+    let mut facts = facts.clone();
+    if matches!(found, Found::Absent) {
+        facts.required = person::required(config, service, facts.nullok, account.as_ref())
+            .map_err(|error| not_found_out(host, &error, facts.user.as_str()))?;
+    }
+    let decided = route(&policy, &facts, &found);
+    for unresolved in route::counted(&facts, decided) {
+        let line = format!("{}: {unresolved}", site.config_path().display());
+        host.log(Priority::Warning, &line);
+    }
+    let asked = match decided {
         Route::Skip(skip) => Asked::Not(skip),
         // There is something, and it is not for this person: it must not be what is evaluated.
         Route::Ask { pretext: Some(reason) } if !matches!(found, Found::Absent) => {
@@ -260,26 +278,25 @@ fn recycled(user: &UserName) -> String {
     )
 }
 
-/// What becomes of a login whose user's record can't be read. `as_if_absent` counts for nothing but the
-/// exemptions that policy makes whatever the record says.
+/// What becomes of a login whose user's record can't be read: exemptions hold whatever the record says.
 fn in_spite_of(
     host: &dyn Host,
     fault: &Fault,
-    as_if_absent: Route,
+    exemption: Option<Skip>,
     person: &Person,
 ) -> Result<Asked, Denied> {
     host.log(Priority::Error, &fault.to_string());
-    match unless_exempt(as_if_absent, Reason::Store(fault.kind)) {
+    match unless_exempt(exemption, Reason::Store(fault.kind)) {
         Asked::Yes(_) if !fault.kind.is_the_users_own() => Err(denied_by(host, fault, person)),
         asked => Ok(asked),
     }
 }
 
 /// Asked, and refused for `reason`, but for the exemptions that policy makes whatever is kept.
-fn unless_exempt(as_if_absent: Route, reason: Reason) -> Asked {
-    match as_if_absent {
-        Route::Skip(skip @ (Skip::Exempt | Skip::ExemptNetwork)) => Asked::Not(skip),
-        _ => Asked::Yes(Against::Decoy(reason)),
+fn unless_exempt(exemption: Option<Skip>, reason: Reason) -> Asked {
+    match exemption {
+        Some(skip) => Asked::Not(skip),
+        None => Asked::Yes(Against::Decoy(reason)),
     }
 }
 

@@ -1,34 +1,37 @@
 //! Who is it: from the name that was typed to the name that counts, by way of the name service.
 
+use totp_core::coverage::Coverage;
 use totp_core::name::UserName;
-use totp_core::policy::{Policy, Require, Who};
-use totp_core::route::{Account, Facts};
-use totp_store::accounts::{self, NameServiceError};
+use totp_core::policy::Config;
+use totp_core::route::{self, Facts};
+use totp_store::accounts::{self, Account, NameServiceError};
 use totp_store::clock;
+use totp_store::coverage::{self, CoverageError};
 
 use crate::login::facts::text;
 
 /// The user of this login.
 #[derive(Debug)]
 pub(crate) enum Person {
-    /// A user who may be in the store.
-    Possible(Facts),
+    /// A user who may be in the store, and the account.
+    Possible(Facts, Option<Account>),
     /// A name that no user can have (empty, over 256 bytes, not UTF-8): asked like all others, with this name
     /// in its place, and never looked up.
     Impossible(UserName),
 }
 
 impl Person {
-    /// Looks up an account; without one, the name itself counts, for users without an account.
+    /// Looks up an account, and whom `exempt` names; without an account the name itself counts, for users without one.
     ///
     /// # Errors
     /// A name service that gives no answer. That is not absence.
     pub(crate) fn identify(
         typed: &[u8],
-        policy: &Policy,
+        config: &Config,
+        service: &str,
         rhost: &str,
         nullok: bool,
-    ) -> Result<Self, NameServiceError> {
+    ) -> Result<Self, CoverageError> {
         let Some((typed, folded)) = str::from_utf8(typed)
             .ok()
             .and_then(|typed| Some((typed, UserName::without_account(typed).ok()?)))
@@ -36,27 +39,23 @@ impl Person {
             return Ok(Self::Impossible(in_place_of(typed)?));
         };
         let found = accounts::account(typed)?;
-        let (user, account) = match found {
-            None => (folded, None),
-            Some(account) => {
-                let groups = accounts::groups_among(&account, groups_of(policy))?;
-                let groups = groups.into_iter().map(str::to_owned).collect();
-                (account.name, Some(Account { uid: account.uid, groups }))
-            }
-        };
-        Ok(Self::Possible(Facts {
+        let user = found.as_ref().map_or(folded, |account| account.name.clone());
+        let facts = Facts {
             user,
-            account,
+            account: found.as_ref().map(|account| route::Account { uid: account.uid }),
+            exempt: coverage::exempt(config, service)?.coverage(found.as_ref())?,
+            required: None,
             rhost: rhost.to_owned(),
             nullok,
             now: clock::now(),
-        }))
+        };
+        Ok(Self::Possible(facts, found))
     }
 
     /// The account's uid, where there is one.
     pub(crate) fn uid(&self) -> Option<u32> {
         match self {
-            Self::Possible(facts) => facts.account.as_ref().map(|account| account.uid),
+            Self::Possible(facts, _) => facts.account.as_ref().map(|account| account.uid),
             Self::Impossible(_) => None,
         }
     }
@@ -64,7 +63,7 @@ impl Person {
     /// The name that counts, and that the log has.
     pub(crate) fn user(&self) -> &UserName {
         match self {
-            Self::Possible(facts) => &facts.user,
+            Self::Possible(facts, _) => &facts.user,
             Self::Impossible(user) => user,
         }
     }
@@ -101,32 +100,34 @@ fn in_place_of(typed: &[u8]) -> Result<UserName, NameServiceError> {
     UserName::new(&name).map_err(|_| unusable()) // cannot fail; if it did, it would deny
 }
 
-/// The groups that policy asks about.
-fn groups_of(policy: &Policy) -> impl Iterator<Item = &str> {
-    let required = match &policy.require {
-        Require::These(these) => these.as_slice(),
-        Require::Everyone | Require::Enrolled => &[],
-    };
-    policy.exempt.iter().chain(required).filter_map(|who| match who {
-        Who::Group(name) => Some(name.as_str()),
-        Who::User(_) => None,
-    })
+/// What `require` comes to for a user who is not enrolled. Looked up for no other, and only where it can make a difference.
+///
+/// # Errors
+/// A name service that gives no answer, or a directory of services that can't be searched.
+pub(crate) fn required(
+    config: &Config,
+    service: &str,
+    nullok: bool,
+    account: Option<&Account>,
+) -> Result<Option<Coverage>, CoverageError> {
+    if !route::depends_on_names(&config.policy(service), nullok) {
+        return Ok(None);
+    }
+    Ok(Some(coverage::required(config, service)?.coverage(account)?))
 }
 
 #[cfg(test)]
 mod tests {
-    use totp_core::policy::Config;
-
     use super::*;
 
     fn identify(typed: &[u8], policy: &str) -> Person {
         let config = Config::parse(policy).expect("a configuration");
-        Person::identify(typed, &config.policy("sshd"), "", false).expect("a name service")
+        Person::identify(typed, &config, "sshd", "", false).expect("a name service")
     }
 
     #[test]
     fn an_account_is_called_what_the_name_service_calls_it() {
-        let Person::Possible(facts) = identify(b"root", "") else { panic!("root is possible") };
+        let Person::Possible(facts, _) = identify(b"root", "") else { panic!("root is possible") };
         assert_eq!((facts.user.as_str(), facts.account.map(|a| a.uid)), ("root", Some(0)));
     }
 
@@ -142,15 +143,22 @@ mod tests {
     }
 
     #[test]
-    fn groups_are_looked_up_where_policy_names_them() {
-        let policy = "[policy]\nrequire = [\"@root\", \"dave\"]\nexempt = [\"@daemon\"]";
-        let Person::Possible(facts) = identify(b"root", policy) else { panic!("possible") };
-        assert_eq!(facts.account.map(|a| a.groups), Some(vec!["root".to_owned()]));
+    fn whom_policy_exempts_is_looked_up_for_all_and_whom_it_requires_where_that_decides() {
+        let exempt = "[policy]\nexempt = [\"@root\", \"dave\"]";
+        let Person::Possible(facts, _) = identify(b"root", exempt) else { panic!("possible") };
+        assert!(facts.exempt.covers && facts.required.is_none());
+        let config = Config::parse("[policy]\nrequire = [\"root\"]").expect("a configuration");
+        let root = accounts::account("root").expect("an answer");
+        let of =
+            |config, nullok| required(config, "sshd", nullok, root.as_ref()).expect("an answer");
+        assert!(of(&config, false).is_some_and(|required| required.covers));
+        assert_eq!(of(&config, true), None);
+        assert_eq!(of(&Config::default(), false), None);
     }
 
     #[test]
     fn who_has_no_account_is_called_as_typed_in_lower_case() {
-        let Person::Possible(facts) = identify(b"No-Such-User", "") else { panic!("possible") };
+        let Person::Possible(facts, _) = identify(b"No-Such-User", "") else { panic!("possible") };
         assert_eq!((facts.user.as_str(), facts.account), ("no-such-user", None));
     }
 

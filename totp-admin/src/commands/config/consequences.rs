@@ -10,10 +10,11 @@ use totp_store::clock;
 use totp_store::installation::Installation;
 
 use super::files;
+use crate::coverage::Report;
 use crate::times;
 
 /// Sentences, for whoever has just written it.
-pub fn of(installation: &Installation) -> Vec<String> {
+pub fn of(installation: &Installation, coverage: &Report) -> Vec<String> {
     let config = installation.config();
     [
         keys_alone(config),
@@ -30,6 +31,7 @@ pub fn of(installation: &Installation) -> Vec<String> {
     .flatten()
     .chain(days_that_are_over(config))
     .chain(files::of(config))
+    .chain(coverage.sentences().cloned())
     .collect()
 }
 

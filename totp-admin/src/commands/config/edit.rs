@@ -22,6 +22,7 @@ use totp_store::installation::Installation;
 use totp_store::store::{ByUid, Expected};
 
 use crate::cli::Global;
+use crate::coverage;
 use crate::people;
 use crate::signals;
 use crate::site::{ConfigFile, Settings, Whom, config_path, installation_of, must_be_root};
@@ -53,7 +54,8 @@ pub fn run(ui: &Ui, global: &Global) -> Result<()> {
     let installation = installation_of(global, &settings.config)?;
     let problems = super::problems(&installation).unwrap_or_default();
     super::warn_of(ui, &problems);
-    let consequences = super::consequences::of(&installation);
+    let coverage = coverage::report(installation.config());
+    let consequences = super::consequences::of(&installation, &coverage);
     consequences.iter().for_each(|one| ui.warn(printable(one)));
     let locked_out = locked_out(ui, &file, &installation);
     if !locked_out.is_empty() {
@@ -78,6 +80,7 @@ pub fn run(ui: &Ui, global: &Global) -> Result<()> {
         "locked_out": locked_out,
         "problems": problems,
         "consequences": consequences,
+        "lists": coverage.lists,
     }))?;
     ui.done(format_args!("{} is installed", path.display()))
 }

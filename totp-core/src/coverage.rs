@@ -1,0 +1,66 @@
+//! What the users, groups and services that a configuration names come to for one login, once the name service has
+//! answered. A name that does not exist covers no user; in `require` it may have meant any.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::policy::{List, Section, Who};
+
+/// What one list comes to for one user.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Coverage {
+    /// An entry names the user, or a group of the user's.
+    pub covers: bool,
+    /// What the list names and does not exist.
+    pub unresolved: Vec<Unresolved>,
+}
+
+impl Coverage {
+    /// Whether the user is covered, or may have been meant by a name that does not exist.
+    #[must_use]
+    pub fn covers_or_may(&self) -> bool {
+        self.covers || !self.unresolved.is_empty()
+    }
+}
+
+/// A name in the configuration that stands for nothing: a proven absence, and no failure to find out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unresolved {
+    /// A user or group in a list.
+    Name {
+        /// The section.
+        section: Section,
+        /// The key.
+        list: List,
+        /// The entry.
+        who: Who,
+    },
+    /// The section of a service that there is none of, and that requires a second factor.
+    Service(String),
+}
+
+impl fmt::Display for Unresolved {
+    /// What is wrong and what follows, without the file.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name { section, list, who } => {
+                let (kind, name) = match who {
+                    Who::User(name) => ("user", name),
+                    Who::Group(name) => ("group", name),
+                };
+                let key = list.as_str();
+                write!(f, "{section} {key} names the {kind} {name:?}, which does not exist: ")?;
+                f.write_str(match list {
+                    List::Require => "every user needs a second factor until it is corrected",
+                    List::Exempt => "it exempts no user; correct it or take it out",
+                })
+            }
+            Self::Service(name) => write!(
+                f,
+                "[service.{name}] sets require, and there is no service {name:?} in /etc/pam.d: every user needs a \
+                 second factor at each service without a require of its own until it is corrected"
+            ),
+        }
+    }
+}
