@@ -24,6 +24,7 @@ mod codes;
 mod commands;
 mod contacts;
 mod devices;
+mod evaluation;
 mod events;
 mod opening;
 mod people;
