@@ -9,6 +9,7 @@ use totp_core::policy::MailKeys;
 use totp_core::time::UnixTime;
 use totp_core::visible::{is_hidden, one_line};
 use totp_store::outbox::{About, Mail};
+use totp_store::permanent::Details;
 
 const NOW: UnixTime = UnixTime(1_763_000_000);
 
@@ -63,6 +64,7 @@ fn about(reason: &str) -> About {
         host: Some("web1".to_owned()),
         service: None,
         reason: Some(reason.to_owned()),
+        details: Details::default(),
         of: None,
     }
 }

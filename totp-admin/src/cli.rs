@@ -16,6 +16,11 @@ use crate::times::{Seconds, bypass, within};
 ///
 /// People are asked for a code by the PAM module, pam_totp(8); this command decides which code is
 /// theirs. It must run as root. Results go to standard output, everything else to standard error.
+///
+/// Who weakens their own second factor is asked for a code of it. That guards against slips, and against a session that
+/// was left open. It is no guard against root, which everybody is who runs this command: root can set the login uid and
+/// the environment by which one's own account is told. The log has the login uid, SUDO_UID, the real uid and the terminal,
+/// each for itself.
 #[derive(Debug, Parser)]
 #[command(name = "totp-admin", version, max_term_width = 100, infer_subcommands = false)]
 #[command(after_help = EXIT_CODES, after_long_help = EXIT_CODES)]
@@ -127,7 +132,14 @@ pub enum Command {
     List(List),
     /// Show the permanent record
     Log(Log),
-    /// Say whether a code would be accepted now, and why not; consumes nothing
+    /// Say whether a login would accept a code now, and why not
+    ///
+    /// The code is asked for, or read from standard input, several in a row in one line: arguments can be seen by all users.
+    /// It is evaluated as at a login, and paid for from the guess budget as there, whether right or wrong. It is not spent.
+    /// That it was done, and what came of it, is recorded (`verified`). Of two or three codes in a row it is said
+    /// if they are those of another hour, of a single one never. The JSON has `accepted`, `result` (right, other-time,
+    /// not-a-code, or the word that logins have for a refusal: wrong, replay, clock, budget, expired, unavailable), `kind`,
+    /// `authenticator`, `ahead` and `waits` in seconds, `codes_required` and `record`.
     Verify(Verify),
     /// Give a user's guess budget back
     ///
@@ -136,7 +148,9 @@ pub enum Command {
     Unlock(User),
     /// Set an authenticator whose clock is off right again, with two consecutive codes
     ///
-    /// Looks a day in either direction. Users can do the same at a login, with three codes in a row.
+    /// The codes are asked for one after the other, or read from standard input, one a line: arguments can be seen by all
+    /// users. Looks a day in either direction. A wrong pair is paid for from the guess budget. Users can do the same at a
+    /// login, with three codes in a row.
     Resync(Resync),
     /// List or forget the devices with which users are not asked for some days
     ///
@@ -436,8 +450,8 @@ pub struct Verify {
     /// The user, as the system calls the account
     #[arg(value_name = "USER", value_hint = ValueHint::Username, value_parser = NonEmptyStringValueParser::new())]
     pub user: String,
-    /// The code, or several in a row; asked for, or read from standard input, if it is not given
-    #[arg(value_name = "CODE", num_args = 0..=3)]
+    /// Refused, with words that do not repeat it.
+    #[arg(value_name = "CODE", num_args = 0.., hide = true)]
     pub code: Vec<String>,
 }
 
@@ -447,12 +461,9 @@ pub struct Resync {
     /// The user, as the system calls the account
     #[arg(value_name = "USER", value_hint = ValueHint::Username, value_parser = NonEmptyStringValueParser::new())]
     pub user: String,
-    /// A code
-    #[arg(value_name = "CODE")]
-    pub first: String,
-    /// The code the authenticator shows next
-    #[arg(value_name = "CODE")]
-    pub second: String,
+    /// Refused, with words that do not repeat it.
+    #[arg(value_name = "CODE", num_args = 0.., hide = true)]
+    pub code: Vec<String>,
 }
 
 /// `remembered`.
@@ -606,7 +617,6 @@ mod tests {
             &["totp-admin", "enroll", "alice", "--period", "10"],
             &["totp-admin", "enroll", "alice", "--kind", "hotp"],
             &["totp-admin", "log", "--verify", "--follow"],
-            &["totp-admin", "resync", "alice", "123456"],
             &["totp-admin", "remembered", "list"],
             &["totp-admin", "remembered", "list", "alice", "--all"],
             &["totp-admin", "remembered", "forget", "alice"],

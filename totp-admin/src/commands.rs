@@ -31,7 +31,7 @@ use totp_core::upkeep::NotChanged;
 
 use crate::cli::{Cli, Command};
 use crate::site::{Site, Whom};
-use crate::ui::{Advice, Ui};
+use crate::ui::{Advice, Ui, Usage};
 
 /// Does what the command line says.
 pub fn run(cli: Cli) -> Result<()> {
@@ -68,22 +68,51 @@ fn enrolled(site: &Site, whom: &Whom) -> Result<(Box<Enrolled>, Meter)> {
     let inspected = site.store().inspect(&whom.name)?;
     match inspected.found {
         Found::Enrolled(enrolled) => Ok((enrolled, inspected.meter)),
-        Found::Disabled(_) => bail!(Advice::new(
-            format!("{whom}'s second factor is switched off"),
-            format!(
-                "totp-admin show {whom} says by whom; {} or totp-admin reset {whom} gives a new one.",
-                whom.enroll_command()
-            ),
-        )),
         Found::Pending(_) => bail!(Advice::new(
             format!("{whom} is still to enroll, at the next login"),
             format!("totp-admin show {whom} says until when; totp-admin reset {whom} begins anew."),
         )),
-        Found::Absent => bail!(Advice::new(
-            format!("{whom} is not enrolled"),
-            format!("{} gives a second factor.", whom.enroll_command()),
-        )),
+        Found::Disabled(_) => bail!(switched_off(whom)),
+        Found::Absent => bail!(not_enrolled(whom)),
     }
+}
+
+/// Why no code of this user is evaluated: there is none.
+fn not_to_be_evaluated(whom: &Whom, found: &Found) -> Option<Advice> {
+    match found {
+        Found::Enrolled(_) | Found::Pending(_) => None,
+        Found::Disabled(_) => Some(switched_off(whom)),
+        Found::Absent => Some(not_enrolled(whom)),
+    }
+}
+
+fn switched_off(whom: &Whom) -> Advice {
+    Advice::new(
+        format!("{whom}'s second factor is switched off"),
+        format!(
+            "totp-admin show {whom} says by whom; {} or totp-admin reset {whom} gives a new one.",
+            whom.enroll_command()
+        ),
+    )
+}
+
+fn not_enrolled(whom: &Whom) -> Advice {
+    Advice::new(
+        format!("{whom} is not enrolled"),
+        format!("{} gives a second factor.", whom.enroll_command()),
+    )
+}
+
+/// A code that is still good would stand in ps(1) and in sudo's log. It is not repeated.
+fn codes_are_no_arguments(given: &[String]) -> Result<()> {
+    if given.is_empty() {
+        return Ok(());
+    }
+    bail!(Usage(
+        "codes are no arguments, which all users see in ps and sudo logs: leave them out, and type them where they are \
+         asked for, or give them on standard input"
+            .to_owned()
+    ))
 }
 
 fn not_changed(whom: &Whom, why: NotChanged) -> Advice {
@@ -96,7 +125,7 @@ fn not_changed(whom: &Whom, why: NotChanged) -> Advice {
             format!("the disk with {whom}'s state can't be written"),
             "Make room or repair it first.",
         ),
-        NotChanged::NoMatch | NotChanged::NothingDue => {
+        NotChanged::StateLost | NotChanged::NothingDue => {
             Advice::new(format!("{whom}'s codes or state are not what they were"), advice)
         }
     }

@@ -2,8 +2,8 @@
 //! is written where it is read back ([`totp_agent::contacts`]).
 
 use serde_json::{Value, json};
-pub use totp_agent::contacts::difference;
 use totp_agent::contacts::known;
+pub use totp_agent::contacts::{change, difference};
 use totp_core::contact::Contact;
 
 /// `{"email", "phone"}`, null where unknown.

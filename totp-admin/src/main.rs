@@ -25,6 +25,7 @@ mod commands;
 mod contacts;
 mod coverage;
 mod devices;
+mod evaluation;
 mod events;
 mod opening;
 mod people;

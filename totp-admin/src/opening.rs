@@ -9,9 +9,12 @@ use totp_core::onetime::OneTimeCode;
 use totp_core::record::{EnrollmentId, Pending};
 use totp_core::time::{DAY, UnixTime};
 use totp_store::entropy;
+use totp_store::permanent::{self as record, ContactChange, Details};
 use totp_store::store::Expected;
 
-use crate::change::{Administrator, InPlace, LONGEST_REASON, Recorded, UNSAID, beginning};
+use crate::change::{
+    Administrator, Event, InPlace, LONGEST_REASON, Proof, Recorded, UNSAID, beginning,
+};
 use crate::site::{Site, Whom};
 use crate::tell::Telling;
 use crate::times::{self, Seconds};
@@ -39,6 +42,8 @@ pub struct Opening {
     pub expected: Expected,
     /// How the user is told from now on.
     pub contact: Contact,
+    /// What that changes.
+    pub changed: Option<ContactChange>,
     /// What the permanent record calls it.
     pub event: EventKind,
     /// Why.
@@ -55,7 +60,7 @@ impl Opening {
         self,
         ui: &Ui,
         site: &Site,
-        who: &Administrator,
+        (who, proof): (&Administrator, Proof),
         whom: &Whom,
         done: &str,
     ) -> Result<Recorded> {
@@ -63,12 +68,15 @@ impl Opening {
         let Seconds(within) = self.terms.within.unwrap_or(USUAL);
         let until = site.now().plus(within);
         let enrollment = EnrollmentId::fresh(entropy::bytes()?);
-        let Self { expected, contact, event, reason, voids, .. } = self;
+        let Self { expected, contact, changed, event, reason, voids, .. } = self;
         let reason = on_record(reason.as_deref(), code.is_some(), until);
         who.nobody_else_was_faster(site, whom, expected)?;
         // Ctrl-C waits until the code is out: nobody else has it.
         let hold = signals::hold();
-        let change = who.change(site, whom, event, Some(&reason), |recorded| {
+        let terms = record::Terms { code: code.is_some(), until };
+        let details = Details { terms: Some(terms), contact: changed, ..Details::default() };
+        let event = Event { kind: event, reason: Some(&reason), details };
+        let change = who.change(site, whom, proof, event, |recorded| {
             let decision = who.decision(site, whom, recorded, contact);
             let code = code.as_ref().map(OneTimeCode::hash);
             let pending = Pending { decision, enrollment, code, until };

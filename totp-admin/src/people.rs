@@ -201,12 +201,7 @@ fn recovery_codes(site: &Site, record: &Record, inspected: &Inspected) -> Option
     let Found::Enrolled(enrolled) = &inspected.found else { return None };
     Some(match &enrolled.state {
         StateRead::Good(state) => {
-            let mut once = state.once.clone();
-            // The meter knows of some more where a block was lost.
-            let repeated = inspected.meter.repeated.iter();
-            let used = repeated.filter(|known| known.enrollment == record.enrollment);
-            once.used.extend(used.flat_map(|known| known.used.iter().copied()));
-            u64::try_from(recovery_codes_left(record, &once)).unwrap_or(u64::MAX)
+            u64::try_from(recovery_codes_left(record, &state.once)).unwrap_or(u64::MAX)
         }
         StateRead::Lost { .. } => 0,
     })

@@ -1,9 +1,8 @@
-//! A change of how a user is told, as the permanent record has it in words, and read back from there: whoever enqueues the
-//! line later still finds the address of before, which nothing else knows any more.
+//! A change of how a user is told, as the audit log has it: in words, and in keys of its own. From those the address of
+//! before is known to whatever enqueues the line later; nothing else knows it any more.
 
-use totp_core::contact::{Contact, Email, Phone};
-use totp_core::event::EventKind;
-use totp_store::outbox::About;
+use totp_core::contact::{Contact, Phone};
+use totp_store::permanent::ContactChange;
 
 const MAIL: &str = "mail";
 const PHONE: &str = "telephone";
@@ -26,6 +25,12 @@ pub fn difference(before: &Contact, after: &Contact) -> Option<String> {
     (!both.is_empty()).then(|| both.join(AND))
 }
 
+/// The same for programs, in the line's own keys.
+#[must_use]
+pub fn change(before: &Contact, after: &Contact) -> Option<ContactChange> {
+    ContactChange::between(before, after, masked)
+}
+
 /// A value in words.
 pub fn known(what: Option<&impl ToString>) -> String {
     what.map_or_else(|| UNKNOWN.to_owned(), ToString::to_string)
@@ -39,34 +44,9 @@ pub fn masked(phone: &Phone) -> String {
     format!("…{}", number.get(from..).unwrap_or_default())
 }
 
-/// The addresses that a line names in such words: of before and of after, as far as there were any. None in a line that
-/// no administrator's change left, or whose reason is in somebody's own words.
-#[must_use]
-pub fn named_in(about: &About) -> Vec<Contact> {
-    let changes = matches!(
-        about.event,
-        EventKind::ContactChanged
-            | EventKind::Enrolled
-            | EventKind::AuthenticatorAdded
-            | EventKind::Pending
-    );
-    let reason = about.reason.as_deref().filter(|_| changes && about.by.is_some());
-    let reason = reason.unwrap_or_default();
-    let mails = reason.split(AND).find_map(|one| one.strip_prefix(MAIL)?.strip_prefix(": "));
-    let Some((after, before)) = mails.and_then(|mails| mails.split_once(WAS)) else {
-        return Vec::new();
-    };
-    [before, after]
-        .into_iter()
-        .filter_map(|address| address.parse::<Email>().ok())
-        .map(|email| Contact { email: Some(email), phone: None })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::render::tests::about;
 
     fn contact(email: &str, phone: &str) -> Contact {
         Contact { email: email.parse().ok(), phone: phone.parse().ok() }
@@ -88,28 +68,20 @@ mod tests {
     }
 
     #[test]
-    fn the_addresses_of_a_change_are_read_back_from_its_line() {
+    fn a_change_has_the_addresses_of_before_and_after_and_no_whole_number() {
         let all = [contact("", ""), contact("a@example.com", "+420123456789"), contact("b@c", "")];
         for before in &all {
             for after in &all {
-                let reason = difference(before, after);
-                let line = About { reason, ..about(EventKind::ContactChanged) };
-                let mail = |of: &Contact| of.email.clone();
-                let both = [before, after].map(mail).into_iter().flatten();
-                let both: Vec<_> = both.filter(|_| before.email != after.email).collect();
-                let named: Vec<_> = named_in(&line).iter().filter_map(mail).collect();
+                let change = change(before, after);
+                assert_eq!(change.is_some(), before != after);
+                let Some(change) = change else { continue };
+                let both: Vec<_> =
+                    [before, after].iter().filter_map(|of| of.email.clone()).collect();
+                let named: Vec<_> =
+                    change.addresses().into_iter().filter_map(|of| of.email).collect();
                 assert_eq!(named, both, "{before:?} {after:?}");
+                assert!(!format!("{change:?}").contains("123456"), "{change:?}");
             }
         }
-    }
-
-    #[test]
-    fn what_somebody_said_in_their_own_words_names_nobody() {
-        let reason = Some("mail: eve@example.com, was unknown".to_owned());
-        let said = About { reason, ..about(EventKind::Disabled) };
-        assert!(named_in(&said).is_empty());
-        // A login has no actor.
-        let login = About { event: EventKind::Enrolled, by: None, ..said };
-        assert!(named_in(&login).is_empty());
     }
 }

@@ -23,7 +23,7 @@ use totp_store::outbox::{
     About, Audience, ClaimedMail, ClaimedMessage, Hold, Mail, Outbox, OutboxError, Recipient,
     audience, recipients,
 };
-use totp_store::permanent::{Entry, PermanentRecord, RecordError};
+use totp_store::permanent::{ContactChange, Entry, PermanentRecord, RecordError};
 use totp_store::store::FileStore;
 use totp_store::{Wait, clock, waits};
 
@@ -199,7 +199,7 @@ impl Post {
             let before = known.iter().filter(|(seq, _)| *seq == about.seq);
             let mut all: Vec<Contact> = before.map(|(_, contact)| contact.clone()).collect();
             // Where who knew it from before was ended in between, the line itself does.
-            all.extend(contacts::named_in(about));
+            all.extend(about.details.contact.iter().flat_map(ContactChange::addresses));
             all.extend(UserName::new(&about.user).map(|user| self.contact(&user)));
             recipients(&self.config.mail, about.event, &about.user, &all)
         };

@@ -230,6 +230,7 @@ pub(crate) mod tests {
     use totp_core::policy::Config;
     use totp_core::time::UnixTime;
     use totp_core::visible::is_hidden;
+    use totp_store::permanent::Details;
 
     use super::*;
 
@@ -244,6 +245,7 @@ pub(crate) mod tests {
             host: Some("web1".to_owned()),
             service: None,
             reason: Some("phone stolen, called 03:10".to_owned()),
+            details: Details::default(),
             of: None,
         }
     }

@@ -17,7 +17,7 @@ pub fn built_in(about: &About) -> String {
 /// Where what happened isn't what it usually is.
 fn in_these_circumstances(about: &About) -> Option<&'static str> {
     let at_the_command = about.service.as_deref() == Some(COMMAND);
-    let reason = about.reason.as_deref().unwrap_or_default();
+    let without_code = about.details.terms.is_some_and(|terms| !terms.code);
     match about.event {
         EventKind::RecoveryCodeUsed if at_the_command => Some(
             "Somebody who works as {user} gave a recovery code at the command totp-admin instead of a code from\n\
@@ -27,11 +27,11 @@ fn in_these_circumstances(about: &About) -> Option<&'static str> {
             "Somebody who works as {user} gave the bypass code that an administrator had made at the command\n\
              totp-admin. It is spent.",
         ),
-        EventKind::Pending if reason.contains(WITHOUT_CODE) => Some(
+        EventKind::Pending if without_code => Some(
             "At your next login as {user} you will be shown a QR code for the authenticator app on your phone.\n\
              Have the phone at hand. No enrollment code is asked for.",
         ),
-        EventKind::Reset if reason.contains(WITHOUT_CODE) => Some(
+        EventKind::Reset if without_code => Some(
             "The second factor of {user} was erased, and you enroll a new one at your next login: have the phone\n\
              with the authenticator app at hand. No enrollment code is asked for.",
         ),
@@ -41,9 +41,6 @@ fn in_these_circumstances(about: &About) -> Option<&'static str> {
 
 /// The service of what is done at the administrator's command.
 const COMMAND: &str = "totp-admin";
-
-/// How the record says that an enrollment is open to whoever passes the first factor.
-const WITHOUT_CODE: &str = "on the first factor alone";
 
 struct Telling {
     subject: &'static str,
@@ -241,6 +238,11 @@ fn telling(event: EventKind) -> Telling {
         EventKind::Delivered | EventKind::Undelivered => {
             ("{event}: {user} at {host}", "This is about mail that you were sent.", UNEXPECTED)
         }
+        EventKind::Verified => (
+            "A code of {user} was verified at {host}",
+            "An administrator had a code evaluated for {user}. It was not spent.",
+            UNEXPECTED,
+        ),
     };
     Telling { subject, what, then }
 }
@@ -250,7 +252,9 @@ mod tests {
     use std::collections::BTreeSet;
 
     use totp_core::policy::Config;
+    use totp_core::time::UnixTime;
     use totp_store::outbox::{Audience, audience};
+    use totp_store::permanent::{Details, Terms};
 
     use super::*;
     use crate::render::fill;
@@ -299,12 +303,22 @@ mod tests {
     #[test]
     fn no_enrollment_code_is_promised_where_none_is_asked_for() {
         for event in [EventKind::Pending, EventKind::Reset] {
-            let reason = |how: &str| About { reason: Some(how.to_owned()), ..about(event) };
-            let with = built_in(&reason("with an enrollment code, until 2026-03-12T09:20:10Z"));
+            let terms = |code| {
+                let terms = Some(Terms { code, until: UnixTime(1_773_307_210) });
+                built_in(&About {
+                    details: Details { terms, ..Details::default() },
+                    ..about(event)
+                })
+            };
+            let with = terms(true);
             assert!(with.contains("nrollment code for it") || with.contains("given an enrollment"));
-            let without = built_in(&reason("new phone; on the first factor alone, until 2026"));
+            let without = terms(false);
             assert!(without.contains("No enrollment code is asked for."), "{without}");
             assert!(!without.contains("given"), "{without}");
+            // An administrator's own words decide nothing.
+            let reason = Some("as before: on the first factor alone".to_owned());
+            let said = built_in(&About { reason, ..about(event) });
+            assert!(!said.contains("No enrollment code is asked for."), "{said}");
         }
     }
 

@@ -7,6 +7,8 @@
 mod enrolled;
 mod look;
 mod once;
+mod resync;
+mod verify;
 
 use alloc::format;
 use alloc::string::String;
@@ -26,6 +28,8 @@ use crate::time::{Period, UnixTime};
 
 use self::enrolled::of_enrolled;
 pub use self::once::{left as recovery_codes_left, next_is_due};
+pub use self::resync::{Resynchronised, resynchronise, try_to_resynchronise};
+pub use self::verify::verify;
 
 /// What a site decides about evaluating.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +108,7 @@ pub struct Accepted {
     by: By,
     enrollment: EnrollmentId,
     has_events: bool,
+    ahead: i64,
 }
 
 impl Accepted {
@@ -123,6 +128,12 @@ impl Accepted {
     #[must_use]
     pub fn has_events(&self) -> bool {
         self.has_events
+    }
+
+    /// Seconds by which the code's time is ahead of ours, by steps; 0 for codes that have no time.
+    #[must_use]
+    pub fn ahead(&self) -> i64 {
+        self.ahead
     }
 
     /// Which authenticator made it, if one did.
@@ -301,12 +312,7 @@ fn of_pending(
         // How often it was used is not known any more.
         StateRead::Lost { .. } => return refused(rules, view, attempt, Reason::Expired),
     };
-    let mut after = state.clone();
-    if let Some(repeated) = &view.meter.repeated
-        && repeated.enrollment == pending.enrollment
-    {
-        after.once.and(&repeated.once());
-    }
+    let mut after = state.clone().recalled(&view.meter);
     let over = attempt.now >= pending.until || after.once.opened >= MOST_OPENED;
     let reason = match (attempt.pretext, right, over) {
         (Some(reason), ..) => reason,
@@ -316,11 +322,11 @@ fn of_pending(
         (None, true, false) => {
             after.once.opened = after.once.opened.saturating_add(1);
             after.seq = after.seq.saturating_add(1);
-            let meter = failed(rules, view, attempt);
-            let settle = Meter { repeated: Some(after.repeated()), ..view.meter.clone() };
-            let accepted =
-                Accepted { by: By::Enrollment, enrollment: pending.enrollment, has_events: false };
-            let writes = Writes { debit: Some(meter), state: Some(after), settle: Some(settle) };
+            let debit = refilled(rules, view, attempt);
+            let settle = Meter { repeated: Some(after.repeated()), ..debit.clone() };
+            let enrollment = pending.enrollment;
+            let accepted = Accepted { by: By::Enrollment, enrollment, has_events: false, ahead: 0 };
+            let writes = Writes { debit: Some(debit), state: Some(after), settle: Some(settle) };
             return Change::new(writes, Verdict::Accepted(accepted));
         }
     };
@@ -335,10 +341,14 @@ fn refused(rules: &Rules, view: &View, attempt: &Attempt<'_>, reason: Reason) ->
 
 /// The meter after a try that cost nothing.
 fn failed(rules: &Rules, view: &View, attempt: &Attempt<'_>) -> Meter {
-    let mut meter = view.meter.clone();
-    meter.spending = meter.spending.refilled(rules.chance, attempt.now);
-    meter.last_failure = Some(Visit { time: attempt.now, place: attempt.place.clone() });
-    meter
+    let last_failure = Some(Visit { time: attempt.now, place: attempt.place.clone() });
+    Meter { last_failure, ..refilled(rules, view, attempt) }
+}
+
+/// The meter with what has come back to the budget by now.
+fn refilled(rules: &Rules, view: &View, attempt: &Attempt<'_>) -> Meter {
+    let spending = view.meter.spending.refilled(rules.chance, attempt.now);
+    Meter { spending, ..view.meter.clone() }
 }
 
 /// The hash of the last answer, as of a code that is good once.

@@ -61,6 +61,8 @@ pub enum EventKind {
     StateRebuilt,
     /// A state directory was given the identity of this installation although it was not new.
     InstallationAdopted,
+    /// An administrator had a code evaluated, without spending it.
+    Verified,
     /// A recorded change that was then not made.
     NotDone,
     /// Somebody was told of an event by mail.
@@ -71,7 +73,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// All there are, as a table of their words.
-    pub const ALL: [(Self, &'static str); 28] = [
+    pub const ALL: [(Self, &'static str); 29] = [
         (Self::Enrolled, "enrolled"),
         (Self::Pending, "pending"),
         (Self::EnrollmentOffered, "enrollment-offered"),
@@ -97,6 +99,7 @@ impl EventKind {
         (Self::StateVolatile, "state-volatile"),
         (Self::StateRebuilt, "state-rebuilt"),
         (Self::InstallationAdopted, "installation-adopted"),
+        (Self::Verified, "verified"),
         (Self::NotDone, "not-done"),
         (Self::Delivered, "delivered"),
         (Self::Undelivered, "undelivered"),

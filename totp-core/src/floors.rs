@@ -21,8 +21,7 @@ pub(crate) fn begun_anew(rules: &Rules, record: &Record, seq: u64, now: UnixTime
 }
 
 /// Every code that is good once is void: which of them were spent, nobody knows any more.
-#[must_use]
-pub fn all_spent(record: &Record) -> Once {
+fn all_spent(record: &Record) -> Once {
     let rotating = record.recovery.as_ref().filter(|recovery| recovery.rotating);
     let next = rotating.and_then(|recovery| recovery.codes.first());
     Once {
@@ -41,22 +40,18 @@ pub(crate) fn ids(record: &Record) -> Vec<CodeId> {
 
 /// Raises floors where the state says too little.
 ///
-/// - The meter repeats the floors: they survive the loss of the newest block, or of both.
 /// - An authenticator that the state doesn't know has spent everything up to now.
+/// - The meter repeats the floors: they survive the loss of the newest block, or of both.
 /// - While the state is volatile, only steps after the start of process 1 count, and beyond all that could have been
 ///   accepted then: a restart has forgotten it.
 pub(crate) fn raise_floors(
     rules: &Rules,
-    state: &mut State,
+    mut state: State,
     record: &Record,
     meter: &Meter,
     volatile: Option<Volatile>,
     now: UnixTime,
-) {
-    let repeated = meter.repeated.as_ref().filter(|r| r.enrollment == record.enrollment);
-    if let Some(repeated) = repeated {
-        state.once.and(&repeated.once());
-    }
+) -> State {
     for authenticator in &record.authenticators {
         let (name, totp) = (&authenticator.name, authenticator.kind.totp());
         if state.spent(name).is_none() {
@@ -64,15 +59,13 @@ pub(crate) fn raise_floors(
                 TotpSpent { floor: ahead(totp.step(now), 0, rules), ..TotpSpent::default() };
             state.spent.push((name.clone(), Spent::Totp(spent)));
         }
-        let repeated = repeated
-            .and_then(|repeated| repeated.floors.iter().find(|(n, _)| n == name))
-            .map_or(Step(0), |(_, floor)| *floor);
         for (_, Spent::Totp(spent)) in state.spent.iter_mut().filter(|(n, _)| n == name) {
             let forgotten = volatile
                 .map_or(Step(0), |volatile| ahead(totp.step(volatile.since), spent.drift, rules));
-            spent.floor = spent.floor.max(repeated).max(forgotten);
+            spent.floor = spent.floor.max(forgotten);
         }
     }
+    state.recalled(meter)
 }
 
 /// The highest step that one code can be accepted for at step `now`, or at an earlier one.

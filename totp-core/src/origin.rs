@@ -65,6 +65,9 @@ impl FromStr for Net {
     }
 }
 
+/// Where nobody ever logs in from, since no user has the uid -1: it never counts as known.
+pub const NOWHERE: Origin = Origin::Caller(u32::MAX);
+
 /// The most telling thing known about where a login comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {

@@ -49,6 +49,18 @@ pub(crate) fn pair_price(digits: Digits, authenticators: usize, half: bool) -> P
     }
 }
 
+/// The price of two codes within a day, as a resynchronisation looks for them; where one half matched, what guessing the
+/// other had, if that is more.
+pub(crate) fn pair_price_within_a_day(
+    digits: Digits,
+    authenticators: usize,
+    steps_a_day: u64,
+    half: bool,
+) -> Price {
+    let all = Price::of(steps_a_day.saturating_mul(2), digits, 2, authenticators);
+    if half { all.max(pair_price(digits, authenticators, true)) } else { all }
+}
+
 /// The price of three codes within a day; as much as a pair where two adjacent ones matched.
 pub(crate) fn triple_price(
     digits: Digits,
@@ -81,7 +93,8 @@ pub(crate) fn open(
             sum.plus(price(one, n))
         })
     };
-    let pair = total(&|d, n| pair_price(d, n, true));
+    // The one that a resynchronisation pays, which is never less than the login's.
+    let pair = total(&|d, n| pair_price_within_a_day(d, n, steps, true));
     let triple =
         total(&|d, n| triple_price(d, n, steps, true).max(triple_price(d, n, steps, false)));
     let single = total(&|d, n| single_price(rules, d, n));

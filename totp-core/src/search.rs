@@ -13,6 +13,7 @@ use crate::otp::{Digits, Totp};
 use crate::record::{EnrollmentId, MOST_AUTHENTICATORS};
 use crate::secret::Secret;
 use crate::state::MOST_DRIFT;
+use crate::store::{Found, StateRead};
 use crate::time::{Period, Step, UnixTime};
 
 /// How far from the clock two consecutive codes are searched, in steps, either way.
@@ -219,6 +220,25 @@ impl Codebook {
             slots.push(Codes::compute(one.totp, needed(one, n, rules, now)));
         }
         Self { enrollment, slots, decoys: Some(Spans::of(fallback, rules, now)) }
+    }
+
+    /// The codes of a user as they were found without a lock, with the drift that the state has.
+    #[must_use]
+    pub fn of(found: &Found, answers: &[Answer], rules: &Rules, now: UnixTime) -> Self {
+        let Found::Enrolled(enrolled) = found else {
+            return Self::compute(None, &[], answers, rules, now);
+        };
+        let drift_of = |name| match &enrolled.state {
+            StateRead::Good(state) => state.spent(name).map_or(0, |spent| spent.totp().drift),
+            StateRead::Lost { .. } => 0,
+        };
+        let record = &enrolled.record;
+        let authenticators: Vec<Computed<'_>> = record
+            .authenticators
+            .iter()
+            .map(|one| Computed { totp: one.kind.totp(), drift: drift_of(&one.name) })
+            .collect();
+        Self::compute(Some(record.enrollment), &authenticators, answers, rules, now)
     }
 
     /// Searches the slots from `first` on as if they were somebody's, and forgets what came out.

@@ -120,7 +120,8 @@ impl State {
         self.spent.iter().find(|(n, _)| n == name).map(|(_, spent)| spent)
     }
 
-    /// The same, with what the meter knows to be spent besides: the newest block may be lost.
+    /// The same, with what the attempt counters know to be spent besides: the newest block may be lost. The one place
+    /// where the two are merged.
     #[must_use]
     pub fn recalled(mut self, meter: &Meter) -> Self {
         let Some(repeated) = meter.repeated.as_ref().filter(|r| r.enrollment == self.enrollment)

@@ -120,6 +120,21 @@ impl<T> Change<T> {
         Self { writes, outcome }
     }
 
+    /// The same writes, with what `f` makes of the outcome.
+    pub(crate) fn map<U>(self, f: impl FnOnce(T) -> U) -> Change<U> {
+        Change { writes: self.writes, outcome: f(self.outcome) }
+    }
+
+    pub(crate) fn outcome(&self) -> &T {
+        &self.outcome
+    }
+
+    /// The same outcome, of which only the debit is written: nothing is spent, and the try is paid for.
+    pub(crate) fn debit_alone(self) -> Self {
+        let writes = Writes { debit: self.writes.debit, ..Writes::default() };
+        Self { writes, outcome: self.outcome }
+    }
+
     /// Writes, and only then hands the outcome out. Not at all where writing fails.
     ///
     /// # Errors

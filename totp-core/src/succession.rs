@@ -1,4 +1,5 @@
-//! What an enrollment at a login puts in the place of what was there: the new record, and the first state of it.
+//! What an enrollment puts in the place of what was there, at a login or by an administrator: the new record, and the first
+//! state of it.
 //!
 //! Somebody who enrolls for the first time begins with nothing. Whoever replaces a phone by a code of it keeps everything
 //! else: other authenticators with what they have spent, recovery codes with which of them are used. Whoever does it by a
@@ -7,7 +8,6 @@
 use alloc::vec::Vec;
 
 use crate::evaluate::Rules;
-pub use crate::floors::all_spent;
 use crate::floors::begun_anew;
 use crate::name::AuthenticatorName;
 use crate::otp::Totp;
@@ -20,6 +20,8 @@ use crate::time::UnixTime;
 pub enum Instead<'a> {
     /// Nobody's: there is none.
     OfNothing,
+    /// Nobody's: it is one more.
+    Beside(&'a Record),
     /// This one's; all else stays.
     Of(&'a Record, &'a AuthenticatorName),
     /// All of them, and everything else.
@@ -39,11 +41,13 @@ pub struct Successor {
 #[derive(Debug)]
 pub struct Beginning {
     enrollment: EnrollmentId,
-    fresh: (AuthenticatorName, Spent),
+    fresh: (AuthenticatorName, TotpSpent),
     /// Authenticators that stay, and what stands for their state and that of codes where it is lost.
     kept: Option<(Vec<AuthenticatorName>, State)>,
     /// Whether places from where the user logged in stay known.
     same_places: bool,
+    /// The authenticator that had the same secret: what that has spent stays spent.
+    same_secret: Option<AuthenticatorName>,
 }
 
 impl Successor {
@@ -59,10 +63,18 @@ impl Successor {
         now: UnixTime,
     ) -> Self {
         let mut record = Record::new(decision, enrollment, Vec::new());
-        let (mut name, mut kept) = (name, None);
-        if let Instead::Of(before, replaced) = instead {
-            name = replaced.clone();
-            let others = before.authenticators.iter().filter(|one| one.name != *replaced);
+        let (before, name, replaced) = match instead {
+            Instead::OfNothing => (None, name, None),
+            Instead::OfAll(before) | Instead::Beside(before) => (Some(before), name, None),
+            Instead::Of(before, replaced) => (Some(before), replaced.clone(), Some(replaced)),
+        };
+        let same = |one: &&Authenticator| one.kind.totp().secret.same_as(&totp.secret);
+        let same_secret = before.and_then(|before| before.authenticators.iter().find(same));
+        let same_secret = same_secret.map(|one| one.name.clone());
+        let same_places = !matches!(instead, Instead::OfAll(_));
+        let mut kept = None;
+        if let Some(before) = before.filter(|_| same_places) {
+            let others = before.authenticators.iter().filter(|one| replaced != Some(&one.name));
             record.authenticators = others.map(Authenticator::duplicate).collect();
             record.recovery.clone_from(&before.recovery);
             record.bypass = before.bypass;
@@ -72,9 +84,9 @@ impl Successor {
         }
         let fresh = Authenticator { name: name.clone(), added: now, kind: Kind::Totp(totp) };
         record.authenticators.push(fresh);
-        let same_places = !matches!(instead, Instead::OfAll(_));
-        let fresh = (name, Spent::Totp(spent));
-        Self { record, beginning: Beginning { enrollment, fresh, kept, same_places } }
+        let fresh = (name, spent);
+        let beginning = Beginning { enrollment, fresh, kept, same_places, same_secret };
+        Self { record, beginning }
     }
 }
 
@@ -98,7 +110,10 @@ impl Beginning {
             first.spent = kept.cloned().collect();
             first.once = before.once.clone();
         }
-        first.spent.push(self.fresh.clone());
+        let (name, spent) = &self.fresh;
+        let same = self.same_secret.as_ref().and_then(|name| old?.spent(name));
+        let floor = same.map_or(spent.floor, |before| spent.floor.max(before.totp().floor));
+        first.spent.push((name.clone(), Spent::Totp(TotpSpent { floor, ..*spent })));
         first
     }
 }
@@ -210,6 +225,36 @@ mod tests {
         assert_eq!(state.once, old().once);
         assert!(state.knows(&Origin::Caller(7), NOW));
         assert_eq!(state.last_login, old().last_login);
+    }
+
+    #[test]
+    fn one_more_authenticator_leaves_all_that_was_there_as_it_was() {
+        let before = before();
+        let fresh = (name("tablet"), totp(9), spent(99));
+        let (id, rules) = (EnrollmentId::fresh([2; 8]), Rules::default());
+        let new = Successor::new(decision(), id, Instead::Beside(&before), fresh, &rules, NOW);
+        let names: Vec<&str> =
+            new.record.authenticators.iter().map(|one| one.name.as_str()).collect();
+        assert_eq!(names, ["phone", "token", "tablet"]);
+        assert_eq!((&new.record.recovery, new.record.bypass), (&before.recovery, before.bypass));
+        let state = new.beginning.state(Some(&old()));
+        assert_eq!(floors(&state), [("phone", 5), ("token", 6), ("tablet", 99)]);
+        assert_eq!(state.once, old().once);
+        assert!(state.knows(&Origin::Caller(7), NOW));
+        for code in &before.recovery.unwrap().codes {
+            assert!(new.beginning.state(None).once.is_used(code.id()), "of a lost state");
+        }
+    }
+
+    #[test]
+    fn a_secret_that_was_there_before_keeps_what_it_has_spent() {
+        let before = before();
+        let (id, rules) = (EnrollmentId::fresh([2; 8]), Rules::default());
+        for floor in [1, 99] {
+            let fresh = (name("phone"), totp(2), spent(floor));
+            let new = Successor::new(decision(), id, Instead::OfAll(&before), fresh, &rules, NOW);
+            assert_eq!(floors(&new.beginning.state(Some(&old()))), [("phone", floor.max(6))]);
+        }
     }
 
     #[test]

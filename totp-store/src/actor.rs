@@ -13,8 +13,12 @@ pub struct Actor {
     pub name: Option<String>,
     /// The uid behind sudo, else the real uid.
     pub uid: Option<u32>,
-    /// The uid this login session began with (`/proc/self/loginuid`), which su and sudo don't change.
+    /// The uid this login session began with (`/proc/self/loginuid`), which su and sudo don't change. Root can set it.
     pub loginuid: Option<u32>,
+    /// The real uid of the process.
+    pub real_uid: Option<u32>,
+    /// What `SUDO_UID` says, in a command of root's. The environment is the caller's.
+    pub sudo_uid: Option<u32>,
     /// The terminal.
     pub tty: Option<String>,
     /// The address this login session came from.
@@ -38,7 +42,8 @@ impl Actor {
         // A name that can't be looked up leaves the numbers, which are what counts.
         let account = accounts::account_of(loginuid.unwrap_or(uid)).ok().flatten();
         let name = account.map(|account| account.name.as_str().to_owned());
-        Self { name, uid: Some(uid), loginuid, tty, from }
+        let (uid, real_uid) = (Some(uid), Some(real.as_raw()));
+        Self { name, uid, loginuid, real_uid, sudo_uid: behind_sudo, tty, from }
     }
 
     /// Whose own account is at stake when this actor changes it: the login uid, else the uid behind sudo, else the real
@@ -85,8 +90,11 @@ mod tests {
         let actor = Actor::of_this_process(Some("4242"), None, None);
         let expected = if Uid::current().is_root() { 4242 } else { Uid::current().as_raw() };
         assert_eq!(actor.uid, Some(expected));
+        assert_eq!(actor.real_uid, Some(Uid::current().as_raw()), "whatever the environment says");
+        assert_eq!(actor.sudo_uid, Some(4242).filter(|_| Uid::current().is_root()));
         let actor = Actor::of_this_process(Some("not a number"), None, None);
         assert_eq!(actor.uid, Some(Uid::current().as_raw()));
+        assert_eq!(actor.sudo_uid, None);
     }
 
     #[test]

@@ -348,6 +348,7 @@ fn what(event: EventKind) -> &'static str {
             "a change told before failed and was not made, everything is as it was before it: tried"
         }
         EventKind::InstallationAdopted => "the installation was given an identity",
+        EventKind::Verified => "code verified by an administrator",
         EventKind::Delivered => "mail delivered",
         EventKind::Undelivered => "mail not delivered",
     }
@@ -362,6 +363,7 @@ mod tests {
 
     use super::*;
     use crate::files::Owner;
+    use crate::permanent::Details;
 
     fn notices() -> (TempDir, Notices) {
         let temp = TempDir::new().unwrap();
@@ -421,6 +423,7 @@ mod tests {
             host: None,
             service: None,
             reason: None,
+            details: Details::default(),
             of: None,
         };
         let hash = "0123456789abcdef".repeat(4);
@@ -501,6 +504,7 @@ mod tests {
             host: None,
             service: None,
             reason: Some("no space left".to_owned()),
+            details: Details::default(),
             of: Some(7),
         };
         assert_eq!(

@@ -6,7 +6,7 @@ use totp_core::event::EventKind;
 use totp_core::time::UnixTime;
 
 use crate::Wait;
-use crate::permanent::{Entry, PermanentRecord, RecordError, Recorded};
+use crate::permanent::{Details, Entry, PermanentRecord, RecordError, Recorded};
 
 /// Where changes are recorded, and how.
 pub struct Recorder<'a> {
@@ -96,6 +96,7 @@ impl Recorder<'_> {
                 let undone = Entry {
                     event: EventKind::NotDone,
                     reason: Some(why),
+                    details: Details::default(),
                     of: Some(seq),
                     ..entry.clone()
                 };

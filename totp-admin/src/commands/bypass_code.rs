@@ -26,7 +26,7 @@ pub fn run(ui: &Ui, site: &Site, args: &BypassCode) -> Result<()> {
     let entry = Entry::Enrolled(one.record);
     let expected = Expected::of_entry(&entry);
     let who = Administrator::here();
-    who.prove_if_own(ui, site, &whom, Some(&entry))?;
+    let proof = who.prove_if_own(ui, site, &whom, Some(&entry))?;
     let code = codes::fresh()?;
     let until = site.now().plus(args.lasting.0);
     let bypass = Bypass { code: code.hash(), until };
@@ -35,7 +35,7 @@ pub fn run(ui: &Ui, site: &Site, args: &BypassCode) -> Result<()> {
     // Ctrl-C waits until the code is out: nobody else has it.
     let hold = signals::hold();
     let event = (EventKind::BypassCodeIssued, Some(reason.as_str()));
-    let change = who.amend(site, &whom, expected, event, |entry| {
+    let change = who.amend(site, &whom, proof, expected, event, |entry| {
         if let Entry::Enrolled(record) = entry {
             record.bypass = Some(bypass);
         }

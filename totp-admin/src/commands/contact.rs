@@ -5,9 +5,10 @@ use anyhow::{Result, bail};
 use serde_json::{Value, json};
 use totp_core::contact::Contact;
 use totp_core::event::EventKind;
+use totp_store::permanent::Details;
 use totp_store::store::Expected;
 
-use crate::change::{Administrator, UNSAID};
+use crate::change::{Administrator, Event, UNSAID};
 use crate::cli;
 use crate::contacts;
 use crate::site::{Site, Whom};
@@ -32,9 +33,13 @@ pub fn run(ui: &Ui, site: &Site, args: &cli::Contact) -> Result<()> {
         return ui.result(format_args!("{whom}: {}", contacts::in_words(&before)));
     };
     let who = Administrator::here();
-    who.prove_if_own(ui, site, &whom, Some(&entry))?;
-    let event = (EventKind::ContactChanged, Some(reason.as_str()));
-    let (recorded, ()) = who.amend(site, &whom, expected, event, |entry| {
+    let proof = who.prove_if_own(ui, site, &whom, Some(&entry))?;
+    let event = Event {
+        kind: EventKind::ContactChanged,
+        reason: Some(&reason),
+        details: Details { contact: contacts::change(&before, &after), ..Details::default() },
+    };
+    let (recorded, ()) = who.amend(site, &whom, proof, expected, event, |entry| {
         entry.decision_mut().contact.clone_from(&after);
     })?;
     let keys = json!({"contact": contacts::document(&after)});

@@ -29,13 +29,13 @@ pub fn run(ui: &Ui, site: &Site, args: &Disable) -> Result<()> {
     }
     say_what_happens(ui, site, &whom, expected);
     let reason = reasons::reason(ui, &whom, args.reason.as_deref())?;
-    who.prove_if_own(ui, site, &whom, entry.as_ref())?;
+    let proof = who.prove_if_own(ui, site, &whom, entry.as_ref())?;
     ui.insist(format_args!("Switch off {whom}'s second factor?"))?;
 
     let contact = entry.as_ref().map(|entry| entry.decision().contact.clone()).unwrap_or_default();
     who.nobody_else_was_faster(site, &whom, expected)?;
     let (recorded, ()) =
-        who.change(site, &whom, EventKind::Disabled, reason.as_deref(), |recorded| {
+        who.change(site, &whom, proof, (EventKind::Disabled, reason.as_deref()), |recorded| {
             let decision = who.decision(site, &whom, recorded, contact.clone());
             Ok(site.store().switch_off(Tombstone { decision, reason: reason.clone() }, expected)?)
         })?;

@@ -12,7 +12,6 @@ use totp_core::dialogue::enrollment::{End, Enrollment, Next, clocks};
 use totp_core::name::AuthenticatorName;
 use totp_core::otp::Totp;
 use totp_core::otpauth;
-use totp_core::record::{Authenticator, Kind};
 use totp_core::secret::Secret;
 use totp_core::state::TotpSpent;
 use totp_core::time::Step;
@@ -21,7 +20,7 @@ use totp_store::entropy;
 use self::base::Base;
 use self::display::{Display, Interactive, Shown};
 use self::secret::Parameters;
-use crate::change::{Administrator, InPlace, UNSAID};
+use crate::change::{Administrator, InPlace, Proof, UNSAID};
 use crate::cli::Enroll;
 use crate::codes::Issued;
 use crate::opening::uncertain_or;
@@ -51,9 +50,10 @@ pub fn run(ui: &Ui, site: impl FnOnce() -> Result<Site>, args: &Enroll) -> Resul
     who.not_out_of_own_denial(site, &whom, base.expected)?;
     let totp = totp(ui, site, args)?;
     base.refuse_same_secret(&totp, args)?;
-    if base.weakens {
-        who.prove_if_own(ui, site, &whom, base.entry())?;
-    }
+    let proof = match base.weakens {
+        true => who.prove_if_own(ui, site, &whom, base.entry())?,
+        false => Proof::not_needed("there is no second factor yet"),
+    };
     let issued = if args.add { Issued::none() } else { Issued::of(site, None)? };
     let shown = shown(site, args, &whom, &totp);
     let confirmed = if args.no_confirm {
@@ -64,13 +64,12 @@ pub fn run(ui: &Ui, site: impl FnOnce() -> Result<Site>, args: &Enroll) -> Resul
         confirm(ui, site, &display, &whom, (&shown, elsewhere), &totp)?
     };
     let adds = !base.kept.is_empty();
-    let spent = base.not_below_what_was_spent(&totp, confirmed.spent);
     let secret = totp.secret.duplicate();
-    let fresh = Authenticator { name: name.clone(), added: site.now(), kind: Kind::Totp(totp) };
+    let fresh = (name.clone(), totp, confirmed.spent);
     // Ctrl-C waits until the key is out: nobody else has it.
     let hold = signals::hold();
     let (recorded, _, uncertain) =
-        InPlace::or_failed(base.install(site, &who, &whom, (fresh, spent), &issued))?;
+        InPlace::or_failed(base.install(site, (&who, proof), &whom, fresh, &issued))?;
     if let Some(picture) = confirmed.picture {
         picture.keep();
     }

@@ -137,6 +137,7 @@ fn in_words(logged: &Logged, zone: &TimeZone) -> String {
     };
     add(" ", logged.user.as_deref());
     add(" of record ", logged.of.map(|seq| seq.to_string()).as_deref());
+    add(" as ", logged.details.outcome.as_deref());
     add(", by ", logged.actor.name.as_deref());
     add(" from ", logged.actor.from.as_deref());
     add(", at ", logged.service.as_deref());
@@ -185,6 +186,7 @@ mod tests {
     use super::*;
     use totp_core::time::UnixTime;
     use totp_store::actor::Actor;
+    use totp_store::permanent::Details;
 
     #[test]
     fn a_record_is_one_line_that_moves_no_cursor() {
@@ -202,6 +204,7 @@ mod tests {
             service: None,
             rhost: None,
             reason: Some("phone\nstolen\x1b[0m".to_owned()),
+            details: Details::default(),
             of: None,
         };
         assert_eq!(

@@ -37,17 +37,16 @@ pub fn run(ui: &Ui, site: &Site, args: &RecoveryCodes) -> Result<()> {
     let entry = Entry::Enrolled(one.record);
     let expected = Expected::of_entry(&entry);
     let who = Administrator::here();
-    who.prove_if_own(ui, site, &whom, Some(&entry))?;
+    let proof = who.prove_if_own(ui, site, &whom, Some(&entry))?;
     let issued = Issued::of(site, args.count.map(usize::from))?;
     let recovery = issued.recovery(site);
     // Ctrl-C waits until the codes are out: nobody else has them.
     let hold = signals::hold();
-    let change =
-        who.amend(site, &whom, expected, (EventKind::RecoveryCodesIssued, None), |entry| {
-            if let Entry::Enrolled(record) = entry {
-                record.recovery.clone_from(&recovery);
-            }
-        });
+    let change = who.amend(site, &whom, proof, expected, EventKind::RecoveryCodesIssued, |entry| {
+        if let Entry::Enrolled(record) = entry {
+            record.recovery.clone_from(&recovery);
+        }
+    });
     let (recorded, _, uncertain) = InPlace::or_failed(change)?;
     let keys = json!({"recovery_codes": issued.listed()});
     let said = Telling::of(ui, site, &whom, recorded).conclude(keys, || {

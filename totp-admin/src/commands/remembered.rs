@@ -10,7 +10,7 @@ use totp_core::remembered::{Device, Fingerprint};
 use totp_core::store::Found;
 use totp_store::waits;
 
-use crate::change::{Administrator, UNSAID};
+use crate::change::{Administrator, Proof, UNSAID};
 use crate::cli;
 use crate::site::{Site, Whom};
 use crate::tell::Telling;
@@ -117,8 +117,9 @@ fn forget(ui: &Ui, site: &Site, whom: &Whom, key: Option<Fingerprint>) -> Result
     let names: Vec<String> = there.iter().map(ToString::to_string).collect();
     let reason =
         if unread { "all; the list could not be read".to_owned() } else { names.join(", ") };
+    let proof = Proof::not_needed("a code is asked for more often");
     let (recorded, _) =
-        who.change(site, whom, EventKind::DeviceForgotten, Some(&reason), |_| {
+        who.change(site, whom, proof, (EventKind::DeviceForgotten, Some(reason.as_str())), |_| {
             Ok(match key {
                 Some(key) => lists.forget(&whom.name, key, waits::CHANGE)?,
                 None => lists.forget_all(&whom.name, waits::CHANGE)?,

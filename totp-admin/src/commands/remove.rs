@@ -5,7 +5,7 @@ use serde_json::json;
 use totp_core::event::EventKind;
 use totp_store::store::Expected;
 
-use crate::change::{Administrator, UNSAID};
+use crate::change::{Administrator, Proof, UNSAID};
 use crate::cli::User;
 use crate::site::Site;
 use crate::tell::Telling;
@@ -31,12 +31,13 @@ pub fn run(ui: &Ui, site: &Site, args: &User) -> Result<()> {
         };
         ui.warn(format_args!("The account {whom} still exists; {then}."));
     }
-    if expected != Expected::Disabled {
-        who.prove_if_own(ui, site, &whom, entry.as_ref())?;
-    }
+    let proof = match expected {
+        Expected::Disabled => Proof::not_needed("there is nothing to prove"),
+        _ => who.prove_if_own(ui, site, &whom, entry.as_ref())?,
+    };
     ui.insist(format_args!("Erase everything kept about {whom}?"))?;
     who.nobody_else_was_faster(site, &whom, expected)?;
-    let (recorded, _) = who.change(site, &whom, EventKind::Removed, None, |_| {
+    let (recorded, _) = who.change(site, &whom, proof, EventKind::Removed, |_| {
         let removed = site.store().remove(&whom.name, expected)?;
         // Of no enrollment any more: whoever can't be rid of them is let in by nobody's.
         let _ = devices::forget_all(site, &whom.name);

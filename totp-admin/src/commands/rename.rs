@@ -9,7 +9,7 @@ use totp_core::event::EventKind;
 use totp_core::record::Decision;
 use totp_store::store::Expected;
 
-use crate::change::{Administrator, UNSAID};
+use crate::change::{Administrator, Proof, UNSAID};
 use crate::cli::Rename;
 use crate::events;
 use crate::site::{Site, Whom};
@@ -47,9 +47,11 @@ fn renamed(ui: &Ui, site: &Site, old: &str, new: &str) -> Result<()> {
     let _ = events::move_of(site, &old.name); // else they come under the new name
     let reason = format!("formerly {old}");
     let event = EventKind::Renamed;
-    let (recorded, ()) = who.change(site, &new, event, Some(&reason), |recorded| {
-        Ok(site.store().rename(&old.name, &new.name, expected, recorded.seq)?)
-    })?;
+    let proof = Proof::not_needed("the same account keeps the same second factor");
+    let (recorded, ()) =
+        who.change(site, &new, proof, (event, Some(reason.as_str())), |recorded| {
+            Ok(site.store().rename(&old.name, &new.name, expected, recorded.seq)?)
+        })?;
     let keys = json!({"formerly": old.name.as_str()});
     let said = Telling::of(ui, site, &new, recorded).conclude(keys, || {
         ui.done(format_args!("What was {old}'s is {new}'s. {}", who.signed(recorded)))

@@ -10,7 +10,7 @@ use totp_core::upkeep;
 use totp_store::accounts;
 use totp_store::store::Expected;
 
-use crate::change::{Administrator, Recorded, UNSAID};
+use crate::change::{Administrator, Proof, Recorded, UNSAID};
 use crate::cli::Repair;
 use crate::commands::not_changed;
 use crate::devices;
@@ -173,6 +173,11 @@ fn all(ui: &Ui, site: &Site, who: &Administrator) -> Result<()> {
     if failed { Err(Refused.into()) } else { Ok(()) }
 }
 
+/// It voids codes, and asks for more of them.
+fn proof() -> Proof {
+    Proof::not_needed("nothing is weakened")
+}
+
 fn repair(site: &Site, who: &Administrator, whom: &Whom) -> Result<Done> {
     let (expected, entry) = site.store().expect(&whom.name)?;
     match (expected, entry) {
@@ -183,7 +188,7 @@ fn repair(site: &Site, who: &Administrator, whom: &Whom) -> Result<Done> {
         (Expected::Pending(_), Some(Entry::Pending(pending))) if pending.until > site.now() => {
             let now = site.now();
             let event = (EventKind::Repaired, Some("the open enrollment is over"));
-            let (recorded, ()) = who.amend(site, whom, expected, event, |entry| {
+            let (recorded, ()) = who.amend(site, whom, proof(), expected, event, |entry| {
                 if let Entry::Pending(pending) = entry {
                     pending.until = now;
                 }
@@ -204,7 +209,7 @@ fn spend_everything(
     whom: &Whom,
     id: EnrollmentId,
 ) -> Result<Recorded> {
-    let (recorded, ()) = who.change(site, whom, EventKind::Repaired, None, |_| {
+    let (recorded, ()) = who.change(site, whom, proof(), EventKind::Repaired, |_| {
         // Also those that were forgotten since the backup was made.
         devices::forget_all(site, &whom.name)?;
         let repaired = site

@@ -6,7 +6,7 @@ use totp_core::event::EventKind;
 use totp_core::record::Entry;
 use totp_store::store::Expected;
 
-use crate::change::Administrator;
+use crate::change::{Administrator, Proof};
 use crate::cli::Reset;
 use crate::opening::{Opening, Terms};
 use crate::site::Site;
@@ -33,9 +33,10 @@ pub fn run(ui: &Ui, site: &Site, args: &Reset) -> Result<()> {
     who.not_out_of_own_denial(site, &whom, expected)?;
     people::introduce(ui, site, &whom, expected);
     let reason = reasons::reason(ui, &whom, args.reason.as_deref())?;
-    if expected != Expected::Disabled {
-        who.prove_if_own(ui, site, &whom, entry.as_ref())?;
-    }
+    let proof = match expected {
+        Expected::Disabled => Proof::not_needed("there is nothing to prove"),
+        _ => who.prove_if_own(ui, site, &whom, entry.as_ref())?,
+    };
     ui.insist(format_args!("Erase {whom}'s second factor, for a new one at the next login?"))?;
 
     let contact = entry.as_ref().map(|entry| entry.decision().contact.clone()).unwrap_or_default();
@@ -43,10 +44,11 @@ pub fn run(ui: &Ui, site: &Site, args: &Reset) -> Result<()> {
     let now = site.now();
     let voids =
         matches!(&entry, Some(Entry::Pending(one)) if one.code.is_some() && now < one.until);
-    let opening = Opening { expected, contact, event: EventKind::Reset, reason, terms, voids };
+    let (event, changed) = (EventKind::Reset, None);
+    let opening = Opening { expected, contact, changed, event, reason, terms, voids };
     let had_secrets = matches!(entry, Some(Entry::Enrolled(_)) | None);
     let done = if had_secrets { "Off; secrets and recovery codes erased. " } else { "" };
-    opening.open(ui, site, &who, &whom, done)?;
+    opening.open(ui, site, (&who, proof), &whom, done)?;
     if whom.account.is_some() {
         ui.note(format_args!("  Open sessions continue: loginctl terminate-user {whom}"));
     }

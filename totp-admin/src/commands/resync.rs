@@ -3,45 +3,40 @@
 use anyhow::{Result, anyhow, bail};
 use serde_json::json;
 use totp_core::answer::Answer;
+use totp_core::evaluate::{Reason, Refusal, Resynchronised, resynchronise, try_to_resynchronise};
 use totp_core::event::EventKind;
-use totp_core::store::{Durability, Found, Store as _, View};
+use totp_core::origin::NOWHERE;
 use totp_core::time::UnixTime;
-use totp_core::upkeep::{NotChanged, Resynchronised, resynchronise};
+use zeroize::Zeroizing;
 
-use crate::change::{Administrator, UNSAID};
+use crate::change::{Administrator, Proof, UNSAID};
 use crate::cli::Resync;
-use crate::commands::{enrolled, not_changed};
+use crate::commands::{codes_are_no_arguments, enrolled};
+use crate::evaluation::Evaluation;
 use crate::site::{Site, Whom};
 use crate::tell::Telling;
 use crate::times;
 use crate::ui::{Advice, Ui};
 
+/// As many digits are two codes at least.
+const TWO_CODES: usize = 12;
+
 /// Learns the drift.
 pub fn run(ui: &Ui, site: &Site, args: &Resync) -> Result<()> {
+    codes_are_no_arguments(&args.code)?;
     let whom = site.known(&args.user)?;
-    let (one, meter) = enrolled(site, &whom)?;
-    let id = one.record.enrollment;
-    let typed = [&args.first, &args.second].map(|code| Answer::read(code.as_bytes()));
-    let now = site.now();
-
-    // Tried on what was read, so that codes that don't match leave no record.
-    let view = View { found: Found::Enrolled(one), meter, volatile: None };
-    let tried = resynchronise(&view, id, &typed, site.rules(), now)
-        .commit(|_| Ok::<_, anyhow::Error>(Durability::Disk))?;
-    match tried.into_outcome() {
-        Ok(_) => {}
-        Err(NotChanged::NoMatch) => bail!(Advice::new(
-            format!("these are not two consecutive, unused codes of {whom} within a day"),
-            "Wait for two new ones, and enter them in the order in which they are shown.",
-        )),
-        Err(why) => bail!(not_changed(&whom, why)),
-    }
+    enrolled(site, &whom)?;
+    let typed: Vec<Answer> = typed(ui)?.iter().map(|line| Answer::read(line.as_bytes())).collect();
     let who = Administrator::here();
-    let (recorded, done) = who.change(site, &whom, EventKind::Resynchronised, None, |_| {
-        let changed = site
-            .store()
-            .transact(&whom.name, &|view| resynchronise(view, id, &typed, site.rules(), now))?;
-        changed.into_outcome().map_err(|why| anyhow!(not_changed(&whom, why)))
+    let evaluation = Evaluation { site, whom: &whom, origin: NOWHERE, from: who.from() };
+    let refused = |refusal: &Refusal| anyhow!(why(&whom, refusal.reason));
+    // Codes that don't match are paid for, and leave no record.
+    let tried = evaluation.by(try_to_resynchronise, &typed, None)?;
+    let first = tried.map_err(|refusal| refused(&refusal))?.first;
+    let (now, proof) = (site.now(), Proof::not_needed("its two codes are the proof"));
+    let (recorded, done) = who.change(site, &whom, proof, EventKind::Resynchronised, |_| {
+        let done = evaluation.by(resynchronise, &typed, Some(&first))?;
+        done.map_err(|refusal| refused(&refusal))
     })?;
     let keys = json!({
         "authenticator": done.authenticator.as_str(),
@@ -52,6 +47,48 @@ pub fn run(ui: &Ui, site: &Site, args: &Resync) -> Result<()> {
     let said = Telling::of(ui, site, &whom, recorded)
         .conclude(keys, || say(ui, &whom, &done, now, &who.signed(recorded)));
     recorded.told(said, UNSAID, format!("totp-admin show {whom} shows it."))
+}
+
+/// Two lines, or one with both codes.
+fn typed(ui: &Ui) -> Result<Vec<Zeroizing<String>>> {
+    let mut lines = Vec::new();
+    for question in ["A code:", "The code that is shown next:"] {
+        let Some(line) = ui.ask(question)? else {
+            bail!(Advice::new(
+                "two codes are needed",
+                "Type them, or give them on standard input, one a line."
+            ));
+        };
+        let has_both = line.bytes().filter(u8::is_ascii_digit).count() >= TWO_CODES;
+        lines.push(line);
+        if has_both {
+            break;
+        }
+    }
+    Ok(lines)
+}
+
+fn why(whom: &Whom, reason: Reason) -> Advice {
+    match reason {
+        Reason::Budget => Advice::new(
+            format!(
+                "so many wrong codes were entered for {whom} that two in a row are not evaluated for now"
+            ),
+            format!("To give the guess budget back: totp-admin unlock {whom}"),
+        ),
+        Reason::Unavailable => Advice::new(
+            format!("the disk with {whom}'s state can't be written"),
+            "Make room or repair it first.",
+        ),
+        Reason::NotEnrolled => Advice::new(
+            format!("{whom} was changed by somebody else in the meantime"),
+            "Look again (totp-admin show), and repeat it.",
+        ),
+        _ => Advice::new(
+            format!("these are not two consecutive, unused codes of {whom} within a day"),
+            "Wait for two new ones, and enter them in the order in which they are shown.",
+        ),
+    }
 }
 
 fn say(ui: &Ui, whom: &Whom, done: &Resynchronised, now: UnixTime, record: &str) -> Result<()> {

@@ -26,8 +26,8 @@ pub fn run(ui: &Ui, site: &Site, args: &User) -> Result<()> {
     }
     let who = Administrator::here();
     let id = one.record.enrollment;
-    who.prove_if_own(ui, site, &whom, Some(&Entry::Enrolled(one.record)))?;
-    let (recorded, ()) = who.change(site, &whom, EventKind::Unlocked, None, |_| {
+    let proof = who.prove_if_own(ui, site, &whom, Some(&Entry::Enrolled(one.record)))?;
+    let (recorded, ()) = who.change(site, &whom, proof, EventKind::Unlocked, |_| {
         let unlocked = site.store().transact(&whom.name, &|view| upkeep::unlock(view, id))?;
         unlocked.into_outcome().map_err(|why| anyhow!(not_changed(&whom, why)))
     })?;

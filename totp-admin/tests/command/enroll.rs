@@ -21,7 +21,7 @@ fn the_document_has_the_secret_and_every_key_of_the_contract() {
     assert_eq!(document["changed"], true);
     assert_eq!(document["record"], 1);
     assert!(fs::read_to_string(house.file_of(USER)).unwrap().contains(secret));
-    assert!(house.run(&["verify", USER, &code(secret, 0)]).code == 0);
+    assert!(house.verify(USER, &code(secret, 0)).code == 0);
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn a_current_code_from_standard_input_switches_it_on() {
     assert!(output.out.contains("the clocks agree"), "{}", output.out);
     assert!(!output.out.contains(SECRET) && !output.err.contains(SECRET));
     // The confirming code is spent.
-    assert_eq!(house.run(&["verify", USER, &used]).code, 1);
+    assert_eq!(house.verify(USER, &used).code, 1);
     assert_eq!(house.events(), ["enrolled"]);
 }
 
@@ -117,8 +117,8 @@ fn add_keeps_what_there_is_and_what_it_has_spent() {
         .map(|a| a["name"].as_str().unwrap())
         .collect();
     assert_eq!(names, ["phone", "tablet"]);
-    assert_eq!(house.run(&["verify", USER, &used]).code, 1, "spent before");
-    assert_eq!(house.run(&["verify", USER, &code(SECOND, 0)]).code, 0);
+    assert_eq!(house.verify(USER, &used).code, 1, "spent before");
+    assert_eq!(house.verify(USER, &code(SECOND, 0)).code, 0);
 }
 
 #[test]
@@ -142,10 +142,10 @@ fn replace_starts_over_and_a_secret_that_stays_keeps_what_it_has_spent() {
     let args =
         ["enroll", USER, "--secret-file", "-", "--no-confirm", "--replace", "--name", "tablet"];
     house.run_with(&args, SECRET, &[]).done();
-    assert_eq!(house.run(&["verify", USER, &used]).code, 1);
+    assert_eq!(house.verify(USER, &used).code, 1);
     house.enroll_with(USER, SECOND, &["--replace"]);
     assert!(!fs::read_to_string(house.file_of(USER)).unwrap().contains(SECRET));
-    assert_eq!(house.run(&["verify", USER, &code(SECOND, 0)]).code, 0);
+    assert_eq!(house.verify(USER, &code(SECOND, 0)).code, 0);
 }
 
 #[test]
@@ -285,7 +285,7 @@ fn a_used_code_of_a_secret_that_comes_back_is_not_good_again() {
     let output = house.run_with(&[&args[..], &["--no-confirm"]].concat(), SECRET, &[]).done();
     assert!(output.out.contains("the first is accepted in "), "{}", output.out);
     for soon in [used, code(SECRET, 0), code(SECRET, 30)] {
-        assert_eq!(house.run(&["verify", USER, &soon]).code, 1);
+        assert_eq!(house.verify(USER, &soon).code, 1);
     }
 }
 
@@ -295,7 +295,7 @@ fn a_secret_that_is_brought_along_for_somebody_new_is_good_at_once() {
     let args = ["enroll", USER, "--secret-file", "-", "--no-confirm"];
     let output = house.run_with(&args, SECRET, &[]).done();
     assert!(!output.out.contains("the first is accepted in "), "{}", output.out);
-    house.run(&["verify", USER, &code(SECRET, 0)]).done();
+    house.verify(USER, &code(SECRET, 0)).done();
 }
 
 #[test]

@@ -73,7 +73,7 @@ fn without_an_identity_everything_that_reads_or_changes_refuses() {
             &["disable", USER],
             &["enroll", "bin", "--no-confirm"],
             &["unlock", USER],
-            &["verify", USER, "123456"],
+            &["verify", USER],
             &["outbox", "list"],
             &["remembered", "list", "--all"],
             &["init"],

@@ -1,4 +1,4 @@
-//! `show`, `list` and `verify`: they say what is, and change nothing.
+//! `show`, `list` and `verify`: they say what is, and change nothing that anybody has.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -67,7 +67,7 @@ fn a_record_that_others_can_read_is_refused_and_named() {
     house.enroll(USER);
     fs::set_permissions(house.file_of(USER), fs::Permissions::from_mode(0o644)).unwrap();
     house.run(&["show", USER]).refused(&["daemon.toml", "chmod 600"]);
-    house.run(&["verify", USER, "123456"]).refused(&["daemon.toml"]);
+    house.verify(USER, "123456").refused(&["daemon.toml"]);
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn verify_says_what_would_become_of_a_code_and_consumes_nothing() {
     let Some(house) = House::new("") else { return };
     house.enroll(USER);
     let verify = |code: &str| {
-        let output = house.run(&["verify", USER, code, "--json"]);
+        let output = house.run_with(&["verify", USER, "--json"], &format!("{code}\n"), &[]);
         let document = output.json();
         assert_eq!(document["accepted"].as_bool(), Some(output.code == 0));
         document["result"].as_str().unwrap().to_owned()
@@ -107,14 +107,99 @@ fn verify_says_what_would_become_of_a_code_and_consumes_nothing() {
     assert_eq!(verify(&right), "right");
     assert_eq!(verify(&right), "right", "nothing was consumed");
     assert_eq!(verify(&wrong_code(SECRET)), "wrong");
-    assert_eq!(verify(&code(SECRET, 7200)), "other-time");
+    assert_eq!(verify(&code(SECRET, 7200)), "wrong", "of another hour a single code tells nothing");
+    let (first, second) = two_codes(SECRET, 7200);
+    assert_eq!(verify(&format!("{first}{second}")), "other-time");
     assert_eq!(verify("12345"), "not-a-code");
     assert_eq!(verify("hello"), "not-a-code");
-    let spoken = house.run(&["verify", USER, &code(SECRET, 7200)]);
+    let spoken = house.verify(USER, &format!("{first} {second}"));
     assert!(spoken.code == 1 && spoken.out.starts_with("Right for "), "{}", spoken.out);
-    assert_eq!(house.run_with(&["verify", USER], &format!("{right}\n"), &[]).code, 0);
+    let spoken = house.verify(USER, &right).done();
+    assert!(
+        spoken.out.contains("Right (phone)") && spoken.err.contains("Not spent"),
+        "{}",
+        spoken.out
+    );
     house.run(&["verify", USER]).refused(&["no code"]);
-    assert_eq!(house.run(&["show", USER, "--json"]).done().json()["last_failure"], Value::Null);
+    let shown = house.run(&["show", USER, "--json"]).done().json();
+    assert_eq!(shown["last_login"], Value::Null);
+    assert_eq!(shown["last_failure"]["service"], "totp-admin");
+}
+
+#[test]
+fn what_verify_came_to_is_recorded_without_the_code_and_nobody_is_told() {
+    let Some(house) = House::new("") else { return };
+    house.enroll(USER);
+    let (right, wrong) = (code(SECRET, 0), wrong_code(SECRET));
+    let documents = [&right, &wrong].map(|typed| {
+        house.run_with(&["verify", USER, "--json"], &format!("{typed}\n"), &[]).json()
+    });
+    for (seq, (document, outcome)) in documents.iter().zip(["right", "wrong"]).enumerate() {
+        let line = &house.record()[seq + 1];
+        assert_eq!((&line["event"], &line["user"]), (&"verified".into(), &USER.into()), "{line}");
+        assert_eq!((&line["outcome"], &line["reason"]), (&outcome.into(), &Value::Null), "{line}");
+        assert_eq!((&document["record"], &document["result"]), (&line["seq"], &outcome.into()));
+        assert!(!line.to_string().contains(&right) && !line.to_string().contains(&wrong));
+    }
+    house.run(&["log", "--verify"]).done();
+    let log = house.run(&["log", "--user", USER]).done().out;
+    assert!(log.contains("verified daemon as right, by root"), "{log}");
+    let outbox = fs::read_dir(house.path("state/outbox")).unwrap();
+    let waiting = outbox.filter(|one| one.as_ref().unwrap().file_name() != ".cursor").count();
+    assert_eq!(waiting, 0);
+    assert!(
+        !house.path(format!("state/notices/{USER}")).exists() || {
+            let notices = fs::read_to_string(house.path(format!("state/notices/{USER}"))).unwrap();
+            !notices.contains("verified")
+        }
+    );
+}
+
+#[test]
+fn where_it_cannot_be_recorded_verify_says_nothing_of_the_code() {
+    let Some(house) = House::new("") else { return };
+    house.enroll(USER);
+    let log = house.path("log/notifications.jsonl");
+    fs::remove_file(&log).unwrap();
+    fs::create_dir(&log).unwrap();
+    let said = [code(SECRET, 0), wrong_code(SECRET)].map(|typed| {
+        let output = house.verify(USER, &typed).refused(&["could not be recorded"]);
+        assert_eq!(output.out, "");
+        output.err
+    });
+    assert_eq!(said[0], said[1]);
+}
+
+#[test]
+fn guesses_by_verify_use_up_the_budget_that_logins_have() {
+    let Some(house) = House::new("") else { return };
+    house.enroll(USER);
+    let soon: Vec<String> = (10..90).map(|step| code(SECRET, step * 30)).collect();
+    let results: Vec<String> = soon.iter().map(|code| house.verified(USER, code)).collect();
+    assert!(results.iter().all(|result| result == "wrong" || result == "budget"), "{results:?}");
+    let evaluated = results.iter().filter(|result| *result == "wrong").count();
+    assert_eq!(evaluated, 75);
+    assert_eq!(house.run(&["show", USER, "--json"]).done().json()["codes_required"], 2);
+    assert_eq!(house.verified(USER, &code(SECRET, 0)), "budget");
+}
+
+#[test]
+fn a_code_is_no_argument_and_is_not_repeated() {
+    let Some(house) = House::new("") else { return };
+    house.enroll(USER);
+    for args in [
+        &["verify", USER, "418203"][..],
+        &["verify", USER, "K7QM-2XVA-9TRC-HW4E", "418203"],
+        &["resync", USER, "418203"],
+        &["resync", USER, "418203", "077213"],
+    ] {
+        let output = house.run(args).wrong_usage().err;
+        assert!(output.contains("codes are no arguments"), "{output}");
+        for code in ["418203", "077213", "K7QM"] {
+            assert!(!output.contains(code), "{output}");
+        }
+    }
+    assert_eq!(house.record().len(), 1);
 }
 
 /// Floors rise with a resynchronisation as they do with logins before a clock is set back.
@@ -123,19 +208,20 @@ fn a_floor_ahead_of_the_clock_is_told_with_its_end() {
     let Some(house) = House::new("") else { return };
     house.enroll(USER);
     let (first, second) = two_codes(SECRET, 5 * 3600);
-    let spoken = house.run(&["resync", USER, &first, &second]).done();
+    let spoken = house.resync(USER, [&first, &second], &[]).done();
     assert!(
         spoken.err.contains("not accepted before ") && spoken.err.contains("(in 5 h)"),
         "{}",
         spoken.err
     );
-    let verified = house.run(&["verify", USER, &code(SECRET, 0)]);
+    let verified = house.verify(USER, &code(SECRET, 0));
     assert!(
         verified.code == 1 && verified.out.starts_with("Nothing is right before "),
         "{}",
         verified.out
     );
-    let document = house.run(&["verify", USER, &code(SECRET, 0), "--json"]).json();
+    let typed = format!("{}\n", code(SECRET, 0));
+    let document = house.run_with(&["verify", USER, "--json"], &typed, &[]).json();
     assert_eq!(document["result"], "clock");
     assert!(document["waits"].as_u64().unwrap() > 17_000, "{document}");
 }

@@ -19,7 +19,7 @@ fn seconds_left(document: &Value) -> u64 {
 }
 
 fn result(house: &House, user: &str, code: &str) -> String {
-    house.run(&["verify", user, code, "--json"]).json()["result"].as_str().unwrap().to_owned()
+    house.verified(user, code)
 }
 
 #[test]
@@ -104,6 +104,9 @@ fn the_record_has_the_terms_of_an_opening_behind_its_reason() {
             format!("on the first factor alone, until {}", until(&alone)),
         ]
     );
+    let terms: Vec<Value> = house.record().iter().map(|line| line["terms"].clone()).collect();
+    let of = |code: bool, document| json!({"enrollment_code": code, "until": until(document)});
+    assert_eq!(terms, [of(true, &first), of(true, &coded), of(false, &alone)], "for programs");
 }
 
 #[test]
@@ -278,11 +281,9 @@ fn a_name_without_an_account_is_renamed_with_all_it_has() {
         assert!(!house.path(format!("state/{gone}")).exists(), "{gone}");
     }
     assert!(house.path("state/remembered/vpn2").exists());
-    let last = house.record().pop().unwrap();
-    assert_eq!(
-        (&last["event"], &last["user"], &last["reason"]),
-        (&"renamed".into(), &"vpn2".into(), &"formerly vpn1".into())
-    );
+    let record = house.record();
+    let last = record.iter().rfind(|line| line["event"] == "renamed").unwrap();
+    assert_eq!((&last["user"], &last["reason"]), (&"vpn2".into(), &"formerly vpn1".into()));
     house.run(&["rename", "vpn1", "vpn2"]).refused(&["nothing is kept about vpn1"]);
     // What is written next no longer knows the name before.
     house.run(&["contact", "vpn2", "--email", "v@example.com"]).done();

@@ -101,6 +101,23 @@ impl House {
         }
     }
 
+    /// Has a code evaluated.
+    pub fn verify(&self, user: &str, code: &str) -> Output {
+        self.run_with(&["verify", user], &format!("{code}\n"), &[])
+    }
+
+    /// The same as a document: the word for what a login would come to.
+    pub fn verified(&self, user: &str, code: &str) -> String {
+        let output = self.run_with(&["verify", user, "--json"], &format!("{code}\n"), &[]);
+        output.json()["result"].as_str().unwrap().to_owned()
+    }
+
+    /// Has a clock set by two codes.
+    pub fn resync(&self, user: &str, codes: [&str; 2], more: &[&str]) -> Output {
+        let args = [&["resync", user], more].concat();
+        self.run_with(&args, &format!("{}\n{}\n", codes[0], codes[1]), &[])
+    }
+
     /// Enrolls with [`SECRET`], unconfirmed.
     pub fn enroll(&self, user: &str) {
         self.enroll_with(user, SECRET, &[]);
@@ -118,9 +135,11 @@ impl House {
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    /// The events of the permanent record.
+    /// The events of the permanent record, without those of `verify`, by which many tests look at what has become of a code.
     pub fn events(&self) -> Vec<String> {
-        self.record().iter().map(|line| line["event"].as_str().unwrap().to_owned()).collect()
+        let record = self.record();
+        let events = record.iter().map(|line| line["event"].as_str().unwrap().to_owned());
+        events.filter(|event| event != "verified").collect()
     }
 
     /// A user's record file.

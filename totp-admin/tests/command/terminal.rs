@@ -147,7 +147,7 @@ fn an_enrollment_that_somebody_else_overtook_is_refused() {
     let end = terminal.exp_eof().unwrap();
     assert!(end.contains("was changed by somebody else in the meantime"), "{end}");
     assert_eq!(house.events(), ["enrolled"]);
-    assert_eq!(house.run(&["verify", USER, &code(SECRET, 0)]).code, 0);
+    assert_eq!(house.verify(USER, &code(SECRET, 0)).code, 0);
 }
 
 #[test]

@@ -108,6 +108,11 @@ fn enrolling_from_a_script() {
     hold("enroll_from_a_script", &t.house, &t.text);
 }
 
+/// Codes, one a line.
+fn lines(codes: &[&str]) -> String {
+    codes.iter().map(|code| format!("{code}\n")).collect()
+}
+
 #[test]
 fn administering() {
     let Some(mut t) = begin("") else { return };
@@ -115,13 +120,13 @@ fn administering() {
     t.house.enroll(USER);
     t.run(&["show", USER]);
     t.run(&["list", "--status", "active"]);
-    t.run(&["verify", USER, &code(SECRET, 0)]);
-    t.run(&["verify", USER, &wrong_code(SECRET)]);
-    t.run(&["verify", USER, &code(SECRET, 7200)]);
-    t.run(&["verify", USER, "12345"]);
-    t.run(&["resync", USER, &code(SECRET, 0), &wrong_code(SECRET)]);
+    t.run_with(&["verify", USER], &lines(&[&code(SECRET, 0)]), &[]);
+    t.run_with(&["verify", USER], &lines(&[&wrong_code(SECRET)]), &[]);
+    t.run_with(&["verify", USER], &lines(&[&code(SECRET, 7200)]), &[]);
+    t.run_with(&["verify", USER], &lines(&["12345"]), &[]);
+    t.run_with(&["resync", USER], &lines(&[&code(SECRET, 0), &wrong_code(SECRET)]), &[]);
     let (first, second) = two_codes(SECRET, -300);
-    t.run(&["resync", USER, &first, &second]);
+    t.run_with(&["resync", USER], &lines(&[&first, &second]), &[]);
     t.run_with(&["disable", USER], "", &[as_user]);
     t.run_with(&["disable", USER], &wrong_code(SECRET), &[as_user]);
     t.run(&["unlock", USER]);
@@ -130,7 +135,7 @@ fn administering() {
     t.run(&["disable", USER]);
     t.run(&["show", USER]);
     t.run(&["list", "--status", "disabled"]);
-    t.run(&["verify", USER, "123456"]);
+    t.run_with(&["verify", USER], &lines(&["123456"]), &[]);
     t.run(&["remove", USER]);
     t.run(&["remove", USER]);
     t.run(&["show", USER]);
@@ -152,14 +157,14 @@ fn ways_in_and_out() {
     t.run(&["enroll", USER, "--at-login"]);
     t.run(&["recovery-codes", USER, "--count", "2"]);
     t.run(&["bypass-code", USER]);
-    t.run(&["verify", USER, "K7QM-2XVA-9TRC-HW4E"]);
+    t.run_with(&["verify", USER], &lines(&["K7QM-2XVA-9TRC-HW4E"]), &[]);
     t.run(&["contact", USER]);
     t.run(&["contact", USER, "--no-email", "--phone", "+420 123 456 789"]);
     t.run(&["contact", OTHER, "--phone", "+420 123 456 789"]);
     t.run(&["repair", USER]);
     t.run(&["repair", "--all"]);
     t.run(&["reset", USER, "--reason", "phone lost"]);
-    t.run(&["verify", USER, "K7QM-2XVA-9TRC-HW4E"]);
+    t.run_with(&["verify", USER], &lines(&["K7QM-2XVA-9TRC-HW4E"]), &[]);
     t.run(&["rename", USER, OTHER]);
     t.run(&["rename", OTHER, USER]);
     t.run(&["disable", USER]);

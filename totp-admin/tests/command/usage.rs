@@ -36,7 +36,6 @@ fn wrong_usage_is_exit_code_two_and_no_result() {
         &["list", "--status", "asleep"],
         &["log", "--since", "yesterday"],
         &["log", "--verify", "--follow"],
-        &["resync", "daemon", "123456"],
         &["verify", "daemon", "1", "2", "3", "4"],
         &["config"],
         &["show", ""],

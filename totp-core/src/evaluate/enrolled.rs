@@ -8,15 +8,15 @@ use alloc::vec::Vec;
 use super::look::{Hit, Look, why};
 use super::once::{self, OnceHit, What};
 use super::{Accepted, Attempt, By, Reason, Refusal, Rules, Verdict, earlier, event, typed_hash};
-use crate::answer::{Answer, Sequence, work};
+use crate::answer::{Answer, MOST_CODES, Sequence, work};
 use crate::budget::{Debit, Spending, Standing};
 use crate::event::{EventKind, QueuedEvent};
 use crate::floors::{ahead, begun_anew, ids, raise_floors};
 use crate::name::AuthenticatorName;
 use crate::otp::Digits;
 use crate::prices::{
-    Open, long_text_price, open, pair_price, short_text_price, single_price, singles_open,
-    triple_price,
+    Open, long_text_price, open, pair_price, pair_price_within_a_day, short_text_price,
+    single_price, singles_open, triple_price,
 };
 use crate::search::{Computed, PAIR_REACH, Span, Spans, computed_now, needed, no_codes};
 use crate::state::{MOST_TEXT_CODES, Meter, Spent, State, TotpSpent, Visit};
@@ -42,25 +42,43 @@ pub(super) fn of_enrolled(
         (Some(hit), _) => base.accept_code(rules, &looks, hit, attempt, enrolled, meter),
         (None, Ok(Some(once))) => base.accept_once(once, attempt, enrolled, meter),
         (None, Ok(None)) => {
-            let why = why(rules, &looks, base.open, attempt.now);
-            base.refuse(rules, &looks, attempt, meter, debit, why)
+            let why = base.why(rules, &looks, attempt);
+            base.refuse(rules, &looks, attempt, meter, debit, why).map(Verdict::Refused)
         }
-        (None, Err(reason)) => base.refuse(rules, &looks, attempt, meter, debit, (reason, None)),
+        (None, Err(reason)) => {
+            let why = (reason, None);
+            base.refuse(rules, &looks, attempt, meter, debit, why).map(Verdict::Refused)
+        }
     }
 }
 
 /// What an evaluation starts from: the state (begun anew where it was lost) and the refilled budget.
-struct Base {
-    state: State,
+pub(super) struct Base {
+    pub(super) state: State,
     rebuilt: bool,
-    meter: Meter,
+    pub(super) meter: Meter,
     standing: Standing,
     open: Open,
-    volatile: bool,
+    pub(super) volatile: bool,
+    reach: Reach,
+}
+
+/// How far from the clock two consecutive codes count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reach {
+    /// Within ±20 steps, beside one code and three.
+    Login,
+    /// Within a day, and nothing else counts.
+    Day,
 }
 
 impl Base {
-    fn of(rules: &Rules, view: &View, enrolled: &Enrolled, attempt: &Attempt<'_>) -> Self {
+    pub(super) fn of(
+        rules: &Rules,
+        view: &View,
+        enrolled: &Enrolled,
+        attempt: &Attempt<'_>,
+    ) -> Self {
         let now = attempt.now;
         let mut meter = view.meter.clone();
         meter.spending = meter.spending.refilled(rules.chance, now);
@@ -81,15 +99,22 @@ impl Base {
         if view.volatile.is_some_and(|volatile| volatile.first) {
             meter.events.push(event(EventKind::StateVolatile, attempt, 1, String::new()));
         }
-        raise_floors(rules, &mut state, &enrolled.record, &meter, view.volatile, now);
+        let state = raise_floors(rules, state, &enrolled.record, &meter, view.volatile, now);
         let standing =
             if state.knows(attempt.origin, now) { Standing::Known } else { Standing::Unknown };
         let open = open(rules, &meter.spending, &enrolled.record, standing);
         let volatile = view.volatile.is_some();
-        Self { state, rebuilt, meter, standing, open, volatile }
+        Self { state, rebuilt, meter, standing, open, volatile, reach: Reach::Login }
     }
 
-    fn look_at_all<'a>(
+    /// The same, for two codes within a day alone.
+    pub(super) fn for_two_codes_within_a_day(mut self) -> Self {
+        self.reach = Reach::Day;
+        self.open.single = false;
+        self
+    }
+
+    pub(super) fn look_at_all<'a>(
         &self,
         rules: &Rules,
         enrolled: &'a Enrolled,
@@ -97,17 +122,18 @@ impl Base {
     ) -> Vec<Look<'a>> {
         let record = &enrolled.record;
         let n = work(attempt.answers);
+        let far = if self.reach == Reach::Day { MOST_CODES } else { n };
         let looks = record.authenticators.iter().enumerate().map(|(slot, authenticator)| {
             let totp = authenticator.kind.totp();
             let spent = self.spent(&authenticator.name);
             let one = Computed { totp, drift: spent.drift };
-            let needs = needed(one, n, rules, attempt.now);
+            let needs = needed(one, far, rules, attempt.now);
             let fresh;
             let codes = match attempt.codebook.slot(record.enrollment, slot, needs) {
                 Some(codes) => codes,
                 None => {
                     // Nothing typed that could be a code: nothing to compute, as for strangers.
-                    let compute = || computed_now(one, n, rules, attempt.now);
+                    let compute = || computed_now(one, far, rules, attempt.now);
                     fresh = if n == 0 { no_codes() } else { compute() };
                     &fresh
                 }
@@ -137,6 +163,9 @@ impl Base {
     /// Where an authenticator's codes are searched at the moment.
     fn spans(&self, rules: &Rules, one: Computed<'_>, now: UnixTime) -> Spans {
         let mut spans = Spans::of(one, rules, now);
+        if self.reach == Reach::Day {
+            spans.pair = spans.parts;
+        }
         if !self.open.triple {
             spans.triple = Span::around(one.totp.step(now), PAIR_REACH);
         }
@@ -184,7 +213,7 @@ impl Base {
     }
 
     /// The chance this evaluation had.
-    fn debit(
+    pub(super) fn debit(
         &self,
         rules: &Rules,
         looks: &[Look<'_>],
@@ -192,22 +221,27 @@ impl Base {
         enrolled: &Enrolled,
     ) -> Debit {
         let mut debit = Debit::none(self.standing);
-        self.debit_text(&mut debit, attempt, enrolled);
+        if self.reach == Reach::Login {
+            self.debit_text(&mut debit, attempt, enrolled);
+        }
         let replayed = looks.iter().any(Look::is_replayed);
         for digits in Digits::ALL {
             let looks = || looks.iter().filter(|look| look.totp.digits == digits);
             let n = looks().count();
             let typed = looks().map(|look| look.typed).max().unwrap_or(0);
+            let steps = looks().map(|l| l.totp.period.steps_a_day()).max().unwrap_or(0);
             if typed >= 1 && self.open.single && !replayed {
                 debit.single = debit.single.plus(single_price(rules, digits, n));
             }
             if typed >= 2 && self.open.pair {
                 let half = looks().any(|look| look.found.half_of_pair);
-                debit.pair = debit.pair.plus(pair_price(digits, n, half));
+                debit.pair = debit.pair.plus(match self.reach {
+                    Reach::Login => pair_price(digits, n, half),
+                    Reach::Day => pair_price_within_a_day(digits, n, steps, half),
+                });
             }
-            if typed >= 3 && self.open.triple {
+            if typed >= 3 && self.open.triple && self.reach == Reach::Login {
                 let two = looks().any(|look| look.found.two_of_triple);
-                let steps = looks().map(|l| l.totp.period.steps_a_day()).max().unwrap_or(0);
                 debit.triple = debit.triple.plus(triple_price(digits, n, steps, two));
             }
         }
@@ -224,23 +258,34 @@ impl Base {
         debited: Meter,
     ) -> Change<Verdict> {
         let spent = hit.spent(rules);
-        for look in looks {
-            // By chance a code may be good for a second authenticator: it is spent there, too.
-            let also = look.hit().map_or(look.spent, |hit| hit.spent(rules));
-            let after = if look.name == hit.look.name {
-                TotpSpent { used: Some(attempt.now), ..spent }
-            } else {
-                TotpSpent { floor: also.floor, ..look.spent }
-            };
-            self.replace(look.name, after);
-        }
+        self.spend(rules, looks, hit, TotpSpent { used: Some(attempt.now), ..spent });
         let by = By::Totp {
             authenticator: hit.look.name.clone(),
             drift: spent.drift,
             codes: hit.codes,
             off: hit.off(),
         };
-        self.accept(by, attempt, enrolled, debited)
+        self.accept((by, hit.ahead()), attempt, enrolled, debited)
+    }
+
+    /// Spends what was found, in each authenticator that it is good for; `after` is what holds for the one that was meant.
+    pub(super) fn spend(
+        &mut self,
+        rules: &Rules,
+        looks: &[Look<'_>],
+        hit: Hit<'_>,
+        after: TotpSpent,
+    ) {
+        for look in looks {
+            // By chance a code may be good for a second authenticator: it is spent there, too.
+            let also = look.hit().map_or(look.spent, |hit| hit.spent(rules));
+            let after = if look.name == hit.look.name {
+                after
+            } else {
+                TotpSpent { floor: also.floor, ..look.spent }
+            };
+            self.replace(look.name, after);
+        }
     }
 
     fn accept_once(
@@ -268,7 +313,7 @@ impl Base {
                 By::Text
             }
         };
-        self.accept(by, attempt, enrolled, debited)
+        self.accept((by, 0), attempt, enrolled, debited)
     }
 
     fn push(&mut self, event: QueuedEvent) {
@@ -278,7 +323,7 @@ impl Base {
     /// Something was right, and is marked as spent in the state: what else an accepted login changes.
     fn accept(
         mut self,
-        by: By,
+        (by, ahead): (By, i64),
         attempt: &Attempt<'_>,
         enrolled: &Enrolled,
         debited: Meter,
@@ -296,7 +341,8 @@ impl Base {
         }
         settled.repeated = Some(self.state.repeated());
         let has_events = !self.state.events.is_empty() || !settled.events.is_empty();
-        let accepted = Accepted { by, enrollment: enrolled.record.enrollment, has_events };
+        let enrollment = enrolled.record.enrollment;
+        let accepted = Accepted { by, enrollment, has_events, ahead };
         let writes =
             Writes { debit: Some(debited), state: Some(self.state), settle: Some(settled) };
         Change::new(writes, Verdict::Accepted(accepted))
@@ -309,7 +355,17 @@ impl Base {
         }
     }
 
-    fn refuse(
+    /// Why nothing of it is accepted.
+    pub(super) fn why(
+        &self,
+        rules: &Rules,
+        looks: &[Look<'_>],
+        attempt: &Attempt<'_>,
+    ) -> (Reason, Option<AuthenticatorName>) {
+        why(rules, looks, self.open, attempt.now)
+    }
+
+    pub(super) fn refuse(
         self,
         rules: &Rules,
         looks: &[Look<'_>],
@@ -317,7 +373,7 @@ impl Base {
         mut meter: Meter,
         debit: Debit,
         (reason, authenticator): (Reason, Option<AuthenticatorName>),
-    ) -> Change<Verdict> {
+    ) -> Change<Refusal> {
         let already_used = self.used_elsewhere(reason, authenticator.as_ref(), looks, attempt);
         meter.last_failure = Some(Visit { time: attempt.now, place: attempt.place.clone() });
         let told_today = meter.told.is_some_and(|told| attempt.now.since(told) < DAY);
@@ -335,8 +391,7 @@ impl Base {
             writes.state = Some(state);
             writes.settle = Some(meter);
         }
-        let refusal = Refusal { reason, authenticator, debit, already_used };
-        Change::new(writes, Verdict::Refused(refusal))
+        Change::new(writes, Refusal { reason, authenticator, debit, already_used })
     }
 
     /// The last accepted login, where it used the very code that is refused now, and came from elsewhere.

@@ -56,7 +56,7 @@ impl Hit<'_> {
         let offset = self.step.ahead_of(self.look.now);
         let away = offset.saturating_sub(before.drift);
         let floor = before.floor.max(self.step);
-        let too_far = offset.saturating_abs() > MOST_DRIFT && self.codes > 1;
+        let too_far = self.is_too_far() && self.codes > 1;
         // In memory nothing is learned either: a restart would forget it, and with it what it had let in.
         if too_far || self.look.volatile {
             return TotpSpent { floor, ..before };
@@ -74,12 +74,27 @@ impl Hit<'_> {
         TotpSpent { floor, lean: side, ..before }
     }
 
-    /// Seconds ahead of our clock, where that is too far to be learned.
-    pub(super) fn off(&self) -> Option<i64> {
-        let offset = self.step.ahead_of(self.look.now);
+    /// Seconds ahead of our clock, by steps.
+    pub(super) fn ahead(&self) -> i64 {
         let period = i64::try_from(self.look.totp.period.seconds()).unwrap_or(i64::MAX);
-        (offset.saturating_abs() > MOST_DRIFT && self.codes > 1)
-            .then(|| offset.saturating_mul(period))
+        self.step.ahead_of(self.look.now).saturating_mul(period)
+    }
+
+    /// The same, where that is too far to be learned.
+    pub(super) fn off(&self) -> Option<i64> {
+        (self.is_too_far() && self.codes > 1).then(|| self.ahead())
+    }
+
+    /// What is spent after a resynchronisation: the drift is what these codes say.
+    pub(super) fn resynchronised(&self) -> TotpSpent {
+        let offset = self.step.ahead_of(self.look.now);
+        let drift = if self.is_too_far() { 0 } else { offset };
+        TotpSpent { floor: self.step, drift, lean: 0, ..self.look.spent }
+    }
+
+    /// Whether the offset is more than is ever learned.
+    pub(super) fn is_too_far(&self) -> bool {
+        self.step.ahead_of(self.look.now).saturating_abs() > MOST_DRIFT
     }
 }
 
@@ -117,7 +132,17 @@ pub(super) fn why(
 
 /// Until a step of the window lies above the floor.
 fn seconds_to_wait(rules: &Rules, look: &Look<'_>, now: UnixTime) -> u64 {
-    let first = look.spent.floor.moved(1).moved(look.spent.drift.saturating_neg());
+    seconds_until_fresh(rules, look.totp, look.spent, now)
+}
+
+/// The same, of what is spent then.
+pub(super) fn seconds_until_fresh(
+    rules: &Rules,
+    totp: &Totp,
+    spent: TotpSpent,
+    now: UnixTime,
+) -> u64 {
+    let first = spent.floor.moved(1).moved(spent.drift.saturating_neg());
     let first = Step(first.0.saturating_sub(rules.window));
-    first.start(look.totp.period).since(now)
+    first.start(totp.period).since(now)
 }

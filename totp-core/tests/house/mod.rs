@@ -19,10 +19,10 @@ use totp_core::name::{AuthenticatorName, UserName};
 use totp_core::origin::Origin;
 use totp_core::otp::{Algorithm, Digits, Totp};
 use totp_core::record::{Authenticator, Decision, EnrollmentId, Kind, Record};
-use totp_core::search::{Codebook, Computed};
+use totp_core::search::Codebook;
 use totp_core::secret::Secret;
 use totp_core::state::{Meter, Spent, State, TotpSpent};
-use totp_core::store::{Durability, Enrolled, Found, StateRead, View, Writes};
+use totp_core::store::{Change, Durability, Enrolled, Found, StateRead, View, Writes};
 use totp_core::time::{Period, UnixTime};
 
 pub const NOW: UnixTime = UnixTime(1_763_000_010);
@@ -123,18 +123,17 @@ impl House {
     }
 
     pub fn try_all(&mut self, typed: &[&str]) -> Verdict {
+        self.try_by(&|view, attempt| evaluate(&RULES, view, attempt), typed)
+    }
+
+    /// Whatever else an attempt is decided by.
+    pub fn try_by<T>(
+        &mut self,
+        decide: &dyn Fn(&View, &Attempt<'_>) -> Change<T>,
+        typed: &[&str],
+    ) -> T {
         let answers: Vec<Answer> = typed.iter().map(|t| Answer::read(t.as_bytes())).collect();
-        let enrollment = self.enrolled().record.enrollment;
-        let computed: Vec<Computed<'_>> = match &self.view.found {
-            Found::Enrolled(enrolled) => enrolled
-                .record
-                .authenticators
-                .iter()
-                .map(|a| Computed { totp: a.kind.totp(), drift: 0 })
-                .collect(),
-            _ => Vec::new(),
-        };
-        let codebook = Codebook::compute(Some(enrollment), &computed, &answers, &RULES, self.now);
+        let codebook = Codebook::of(&self.view.found, &answers, &RULES, self.now);
         let place = Place::new("sshd", "192.0.2.1");
         let attempt = Attempt {
             answers: &answers,
@@ -146,7 +145,7 @@ impl House {
             entropy: [7, 8],
             pretext: None,
         };
-        let change = evaluate(&RULES, &self.view, &attempt);
+        let change = decide(&self.view, &attempt);
         let mut written = Writes::default();
         let committed = change.commit(|writes| {
             written = writes.clone();

@@ -6,10 +6,23 @@ use totp_core::contact::Email;
 use totp_core::event::EventKind;
 use totp_core::time::UnixTime;
 
-use super::text::{Lines, NotOfThisFormat, field, line};
-use crate::permanent::{Entry, Logged, Recorded};
+use super::text::{Lines, NotOfThisFormat, Words, field, line};
+use crate::permanent::{Details, Entry, Logged, Recorded, Terms};
 
 const KIND: &str = "pam-totp-mail";
+
+/// What an open enrollment takes.
+const ENROLLMENT_CODE: &str = "enrollment-code";
+const FIRST_FACTOR: &str = "first-factor";
+
+fn terms(words: &mut Words<'_>) -> Option<Terms> {
+    let code = match words.one()? {
+        ENROLLMENT_CODE => true,
+        FIRST_FACTOR => false,
+        _ => return None,
+    };
+    Some(Terms { code, until: words.parsed()? })
+}
 
 /// What happened, as the permanent record says it; `None` is unknown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +45,8 @@ pub struct About {
     pub service: Option<String>,
     /// Why.
     pub reason: Option<String>,
+    /// What this event says in keys of its own. Of these a mail that waits keeps the terms alone.
+    pub details: Details,
     /// `not-done`: the line of the change that failed.
     pub of: Option<u64>,
 }
@@ -52,6 +67,7 @@ impl About {
             host: entry.host.clone(),
             service: entry.service.clone(),
             reason: entry.reason.clone(),
+            details: entry.details.clone(),
             of: entry.of,
         })
     }
@@ -71,6 +87,7 @@ impl About {
             host: logged.host.clone(),
             service: logged.service.clone(),
             reason: logged.reason.clone(),
+            details: logged.details.clone(),
             of: logged.of,
         })
     }
@@ -138,6 +155,10 @@ impl Mail {
         ] {
             line(&mut text, &[key, &field(value.as_deref())]);
         }
+        if let Some(Terms { code, until }) = about.details.terms {
+            let what = if code { ENROLLMENT_CODE } else { FIRST_FACTOR };
+            line(&mut text, &["terms", what, &until.to_string()]);
+        }
         if let Some(of) = about.of {
             line(&mut text, &["of", &of.to_string()]);
         }
@@ -176,6 +197,7 @@ impl Mail {
             host: lines.must("host", |w| w.text())?,
             service: lines.must("service", |w| w.text())?,
             reason: lines.must("reason", |w| w.text())?,
+            details: Details { terms: lines.may("terms", terms)?, ..Details::default() },
             of: lines.may("of", |w| w.number())?,
         };
         let mut mail = Self {
@@ -220,6 +242,7 @@ pub(super) mod tests {
             host: Some("web1".to_owned()),
             service: None,
             reason: Some("phone stolen, called 03:10\n".to_owned()),
+            details: Details::default(),
             of: None,
         };
         let to = ["bob@example.com", "security@example.com"].map(|to| to.parse().unwrap());
@@ -238,7 +261,12 @@ pub(super) mod tests {
         done.to[1].served = true;
         done.delivered = Some(UnixTime(1_773_307_400));
         done.about.of = Some(7);
-        for one in [fresh, later, done] {
+        let (mut coded, mut trusted) = (mail(), mail());
+        let until = UnixTime(1_773_307_500);
+        coded.about.details.terms = Some(Terms { code: true, until });
+        trusted.about.details.terms = Some(Terms { code: false, until });
+        assert_ne!(coded.print(), trusted.print());
+        for one in [fresh, later, done, coded, trusted] {
             assert_eq!(Mail::parse(&one.print()), Ok(one));
         }
     }

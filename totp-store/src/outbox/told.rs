@@ -12,7 +12,7 @@ pub enum Audience {
     User,
     /// Who gets copies: the user can do nothing about it.
     Copies,
-    /// Nobody: it is about the telling itself, or about no user.
+    /// Nobody: it is about the telling itself, or about no user, or changed nothing that the user has.
     Nobody,
 }
 
@@ -20,9 +20,10 @@ pub enum Audience {
 #[must_use]
 pub fn audience(event: EventKind) -> Audience {
     match event {
-        EventKind::Delivered | EventKind::Undelivered | EventKind::InstallationAdopted => {
-            Audience::Nobody
-        }
+        EventKind::Delivered
+        | EventKind::Undelivered
+        | EventKind::InstallationAdopted
+        | EventKind::Verified => Audience::Nobody,
         EventKind::StateVolatile => Audience::Copies,
         _ => Audience::User,
     }

@@ -8,6 +8,7 @@ use totp_core::time::UnixTime;
 use totp_core::visible::is_hidden;
 
 use super::chain;
+use super::details::Details;
 use crate::actor::Actor;
 
 /// What is to be recorded; `None` is unknown.
@@ -29,6 +30,8 @@ pub struct Entry {
     pub rhost: Option<String>,
     /// Why, in somebody's words.
     pub reason: Option<String>,
+    /// What this event says in keys of its own.
+    pub details: Details,
     /// `not-done` alone: the `seq` of the recorded change that failed.
     pub of: Option<u64>,
     /// A login's event alone: what tells it from all others, so that it is recorded once.
@@ -59,6 +62,7 @@ impl Entry {
             service: None,
             rhost: None,
             reason: None,
+            details: Details::default(),
             of: None,
             id: None,
         }
@@ -112,6 +116,7 @@ impl Entry {
         json.text("service", self.service.as_deref());
         json.text("rhost", self.rhost.as_deref());
         json.text("reason", self.reason.as_deref());
+        self.details.write(&mut json);
         if self.of.is_some() {
             json.number("of", self.of);
         }
@@ -136,6 +141,7 @@ impl Entry {
             }
         };
         field("user", self.user.as_deref());
+        field("outcome", self.details.outcome.as_deref());
         field("by", self.actor.name.as_deref());
         field("from", self.actor.from.as_deref().or(self.rhost.as_deref()));
         field("hash", Some(hash));
@@ -148,20 +154,22 @@ fn actor(actor: &Actor) -> String {
     json.text("name", actor.name.as_deref());
     json.number("uid", actor.uid.map(u64::from));
     json.number("loginuid", actor.loginuid.map(u64::from));
+    json.number("real_uid", actor.real_uid.map(u64::from));
+    json.number("sudo_uid", actor.sudo_uid.map(u64::from));
     json.text("tty", actor.tty.as_deref());
     json.text("from", actor.from.as_deref());
     json.end()
 }
 
 /// A JSON object (RFC 8259), written key by key without spaces.
-struct Json(String);
+pub(super) struct Json(String);
 
 impl Json {
-    fn begin() -> Self {
+    pub(super) fn begin() -> Self {
         Self("{".to_owned())
     }
 
-    fn key(&mut self, key: &str) {
+    pub(super) fn key(&mut self, key: &str) {
         if self.0.len() > 1 {
             self.0.push(',');
         }
@@ -169,7 +177,7 @@ impl Json {
         self.0.push(':');
     }
 
-    fn raw(&mut self, json: &str) {
+    pub(super) fn raw(&mut self, json: &str) {
         self.0.push_str(json);
     }
 
@@ -181,7 +189,7 @@ impl Json {
         }
     }
 
-    fn text(&mut self, key: &str, value: Option<&str>) {
+    pub(super) fn text(&mut self, key: &str, value: Option<&str>) {
         self.key(key);
         match value {
             Some(value) => self.string(value),
@@ -210,7 +218,7 @@ impl Json {
         &self.0
     }
 
-    fn end(mut self) -> String {
+    pub(super) fn end(mut self) -> String {
         self.0.push('}');
         self.0
     }
@@ -229,6 +237,7 @@ mod tests {
                 name: Some("alice".to_owned()),
                 uid: Some(0),
                 loginuid: Some(1000),
+                real_uid: Some(0),
                 ..Actor::default()
             },
             host: Some("web1".to_owned()),
@@ -243,7 +252,7 @@ mod tests {
         let zeros = "0".repeat(64);
         let before = format!(
             "{{\"seq\":1,\"time\":\"2026-03-12T09:20:00Z\",\"event\":\"disabled\",\"user\":\"bob\",\
-             \"actor\":{{\"name\":\"alice\",\"uid\":0,\"loginuid\":1000,\"tty\":null,\"from\":null}},\
+             \"actor\":{{\"name\":\"alice\",\"uid\":0,\"loginuid\":1000,\"real_uid\":0,\"sudo_uid\":null,\"tty\":null,\"from\":null}},\
              \"host\":\"web1\",\"service\":null,\"rhost\":null,\"reason\":\"phone \\\"stolen\\\"\\u000a\",\
              \"prev\":\"{zeros}\""
         );
@@ -260,6 +269,28 @@ mod tests {
         let event = Entry { id: Some(0x7f), of: Some(3), ..entry() };
         let (line, _) = event.line(4, chain::FIRST, UnixTime(60));
         assert!(line.contains(",\"of\":3,\"id\":\"000000000000007f\",\"recorded\":\"1970-01-01T00:01:00Z\",\"prev\":\""));
+    }
+
+    #[test]
+    fn where_somebody_came_from_is_one_word_of_the_systems_log() {
+        let actor = Actor { from: Some("host\nby=root x".to_owned()), ..entry().actor };
+        let (_, recorded) = Entry { actor, ..entry() }.line(1, chain::FIRST, UnixTime(0));
+        let words: Vec<&str> = recorded.syslog.split(' ').collect();
+        assert_eq!(words.iter().filter(|word| word.starts_with("by=")).count(), 1, "{words:?}");
+        assert!(words.contains(&"from=host%0Aby%3Droot%20x"), "{words:?}");
+        assert!(!recorded.syslog.contains('\n'));
+    }
+
+    #[test]
+    fn what_an_event_says_in_keys_of_its_own_stands_behind_the_reason() {
+        let details = Details { outcome: Some("right".to_owned()), ..Details::default() };
+        let (line, recorded) = Entry { details, ..entry() }.line(1, chain::FIRST, UnixTime(0));
+        assert!(line.contains("\\u000a\",\"outcome\":\"right\",\"prev\":"), "{line}");
+        assert!(
+            recorded.syslog.contains(" user=bob outcome=right by=alice "),
+            "{}",
+            recorded.syslog
+        );
     }
 
     #[test]

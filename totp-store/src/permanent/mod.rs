@@ -6,6 +6,7 @@
 
 mod append;
 mod chain;
+mod details;
 mod entry;
 mod read;
 #[cfg(test)]
@@ -18,6 +19,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+pub use details::{ContactChange, Details, Terms, Told};
 pub use entry::{Entry, Recorded};
 pub use read::{Filter, Line, Logged, Reader};
 pub use verify::{Finding, Last, Mention, Verified};

@@ -7,7 +7,7 @@ use serde_json::Value;
 use totp_core::time::UnixTime;
 
 use super::chain::LONGEST;
-use super::{PermanentRecord, RecordError};
+use super::{Details, PermanentRecord, RecordError};
 use crate::actor::Actor;
 use crate::files::{Access, FileError};
 
@@ -43,6 +43,8 @@ pub struct Logged {
     pub rhost: Option<String>,
     /// Why.
     pub reason: Option<String>,
+    /// What this event says in keys of its own.
+    pub details: Details,
     /// `not-done`: the `seq` of the change that failed.
     pub of: Option<u64>,
 }
@@ -63,6 +65,8 @@ impl Logged {
                 name: string(actor, "name"),
                 uid: uid(actor, "uid"),
                 loginuid: uid(actor, "loginuid"),
+                real_uid: uid(actor, "real_uid"),
+                sudo_uid: uid(actor, "sudo_uid"),
                 tty: string(actor, "tty"),
                 from: string(actor, "from"),
             },
@@ -70,6 +74,7 @@ impl Logged {
             service: string(&value, "service"),
             rhost: string(&value, "rhost"),
             reason: string(&value, "reason"),
+            details: Details::of(&value),
             of: number(&value, "of"),
         })
     }

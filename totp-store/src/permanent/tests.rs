@@ -10,6 +10,7 @@ use totp_core::event::{EventKind, Place, QueuedEvent};
 use totp_core::name::UserName;
 use totp_core::time::UnixTime;
 
+use super::chain::FIRST;
 use super::*;
 use crate::actor::Actor;
 use crate::flock::{Held, Wait};
@@ -282,18 +283,54 @@ fn what_was_written_is_read_back() {
         name: Some("alice".to_owned()),
         uid: Some(0),
         loginuid: Some(1000),
+        real_uid: Some(0),
+        sudo_uid: Some(1001),
         tty: Some("/dev/pts/1".to_owned()),
         from: Some("198.51.100.4".to_owned()),
     };
     let reason = Some("a \"line\"\nand \u{1b}[31m another, \u{e9}".to_owned());
     let written =
         Entry { actor: actor.clone(), reason: reason.clone(), of: Some(7), ..entry("bob") };
+    let contact = |email: &str, phone: &str| Told {
+        email: email.parse().ok(),
+        phone: Some(phone.to_owned()).filter(|phone| !phone.is_empty()),
+    };
+    let (before, after) = (contact("", "…123"), contact("bob@example.com", ""));
+    let details = Details {
+        outcome: Some("right".to_owned()),
+        terms: Some(Terms { code: false, until: NOW.plus(60) }),
+        contact: Some(ContactChange { before, after }),
+    };
+    let written = Entry { details: details.clone(), ..written };
     record.append(&written, NOW, Wait::No).unwrap();
     let line = record.read().unwrap().unwrap().next().unwrap().unwrap();
     let logged = line.logged.unwrap();
     assert_eq!((logged.actor, logged.reason, logged.of), (actor, reason, Some(7)));
+    assert_eq!(logged.details, details);
     assert_eq!((logged.time, logged.event.as_str(), logged.seq), (NOW, "disabled", 1));
     assert_eq!(line.text, lines(&record)[0]);
+}
+
+/// As version 0.1 wrote them, without the keys that came later.
+#[test]
+fn lines_of_an_earlier_version_are_read_and_hold_in_the_chain() {
+    let (_temp, record) = record();
+    let mut prev = FIRST.to_owned();
+    for seq in 1..=2 {
+        let before = format!(
+            "{{\"seq\":{seq},\"time\":\"{NOW}\",\"event\":\"pending\",\"user\":\"bob\",\"actor\":{{\"name\":\"alice\",\
+             \"uid\":0,\"loginuid\":1000,\"tty\":null,\"from\":null}},\"host\":null,\"service\":null,\"rhost\":null,\
+             \"reason\":\"on the first factor alone, until {NOW}\",\"prev\":\"{prev}\""
+        );
+        prev = super::chain::hash(&before);
+        add(&record, format!("{before},\"hash\":\"{prev}\"}}\n").as_bytes());
+    }
+    record.append(&entry("bob"), NOW, Wait::No).unwrap();
+    let verified = record.verify(&[]).unwrap();
+    assert_eq!((verified.lines, verified.findings), (3, Vec::new()));
+    let line = record.read().unwrap().unwrap().next().unwrap().unwrap().logged.unwrap();
+    assert_eq!((line.actor.loginuid, line.actor.real_uid), (Some(1000), None));
+    assert_eq!(line.details, Details::default());
 }
 
 #[test]

@@ -8,7 +8,7 @@ use totp_core::evaluate::{Attempt, First, Reason, Rules, Verdict, evaluate};
 use totp_core::event::Place;
 use totp_core::name::UserName;
 use totp_core::origin::Origin;
-use totp_core::search::{Codebook, Computed};
+use totp_core::search::Codebook;
 use totp_core::store::{
     Change, Committed, Durability, Fault, FaultKind, Found, StateRead, Store, View,
 };
@@ -194,20 +194,11 @@ impl<S: Store> Judge<'_, S> {
     }
 
     fn codebook(&self, answers: &[Answer], now: UnixTime) -> Codebook {
-        let Against::Own(Found::Enrolled(enrolled), _) = &self.against else {
-            return Codebook::compute(None, &[], answers, &self.rules, now);
+        let found = match &self.against {
+            Against::Own(found, _) => found,
+            Against::Decoy(_) => &Found::Absent,
         };
-        let record = &enrolled.record;
-        let drift_of = |name| match &enrolled.state {
-            StateRead::Good(state) => state.spent(name).map_or(0, |spent| spent.totp().drift),
-            StateRead::Lost { .. } => 0,
-        };
-        let authenticators: Vec<Computed<'_>> = record
-            .authenticators
-            .iter()
-            .map(|one| Computed { totp: one.kind.totp(), drift: drift_of(&one.name) })
-            .collect();
-        Codebook::compute(Some(record.enrollment), &authenticators, answers, &self.rules, now)
+        Codebook::of(found, answers, &self.rules, now)
     }
 }
 

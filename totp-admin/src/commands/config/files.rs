@@ -9,6 +9,7 @@ use totp_core::policy::{AbsolutePath, Config, Transport};
 use totp_core::time::UnixTime;
 use totp_store::files::{Demand, Directory, Owner, Shared};
 use totp_store::outbox::About;
+use totp_store::permanent::Details;
 
 use crate::site::must_be_root;
 
@@ -105,6 +106,7 @@ fn example(event: EventKind) -> About {
         host: word(),
         service: word(),
         reason: word(),
+        details: Details::default(),
         of: Some(1),
     }
 }

@@ -7,7 +7,7 @@ use totp_core::record::Entry;
 use totp_store::store::Expected;
 
 use super::base;
-use crate::change::Administrator;
+use crate::change::{Administrator, Proof};
 use crate::cli::Enroll;
 use crate::contacts;
 use crate::opening::{Opening, Terms};
@@ -43,16 +43,19 @@ pub fn run(ui: &Ui, site: &Site, args: &Enroll) -> Result<()> {
     who.not_out_of_own_denial(site, &whom, expected)?;
     // The present code is the second factor of who is still to enroll.
     let coded = opened.is_some_and(|pending| pending.code.is_some());
-    if coded {
-        who.prove_if_own(ui, site, &whom, entry.as_ref())?;
-    }
+    let proof = match coded {
+        true => who.prove_if_own(ui, site, &whom, entry.as_ref())?,
+        false => Proof::not_needed("there is no second factor yet"),
+    };
     let contact = base::contact(entry.as_ref(), args);
     let before = entry.as_ref().map(|entry| &entry.decision().contact);
     let reason = before.and_then(|before| contacts::difference(before, &contact));
     let terms = Terms { trust_first_factor: args.trust_first_factor, within: args.within };
     let voids = coded && !over;
-    let opening = Opening { expected, contact, event: EventKind::Pending, reason, terms, voids };
-    opening.open(ui, site, &who, &whom, "").map(drop)
+    let changed = before.and_then(|before| contacts::change(before, &contact));
+    let event = EventKind::Pending;
+    let opening = Opening { expected, contact, changed, event, reason, terms, voids };
+    opening.open(ui, site, (&who, proof), &whom, "").map(drop)
 }
 
 fn unchanged(ui: &Ui, whom: &Whom) -> Result<()> {

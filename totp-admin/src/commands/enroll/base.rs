@@ -7,12 +7,13 @@ use totp_core::event::EventKind;
 use totp_core::name::AuthenticatorName;
 use totp_core::otp::Totp;
 use totp_core::record::{Authenticator, EnrollmentId, Entry, MOST_AUTHENTICATORS, Pending, Record};
-use totp_core::state::{Spent, State, TotpSpent};
-use totp_core::succession::all_spent;
+use totp_core::state::TotpSpent;
+use totp_core::succession::{Instead, Successor};
 use totp_store::entropy;
+use totp_store::permanent::Details;
 use totp_store::store::Expected;
 
-use crate::change::{Administrator, Recorded};
+use crate::change::{Administrator, Event, Proof, Recorded};
 use crate::cli::Enroll;
 use crate::codes::Issued;
 use crate::contacts;
@@ -115,87 +116,42 @@ impl Base {
         }
     }
 
-    /// Where the secret stays the same, what it has spent stays spent.
-    pub fn not_below_what_was_spent(
-        &self,
-        totp: &Totp,
-        spent: TotpSpent,
-    ) -> (TotpSpent, Option<AuthenticatorName>) {
-        let before = self.enrolled().and_then(|record| {
-            record.authenticators.iter().find(|one| one.kind.totp().secret.same_as(&totp.secret))
-        });
-        (spent, before.map(|one| one.name.clone()))
-    }
-
     /// On record, then on disk. Who gets one more authenticator keeps the codes that are good once, and what is used of
     /// them.
     pub fn install(
         self,
         site: &Site,
-        who: &Administrator,
+        (who, proof): (&Administrator, Proof),
         whom: &Whom,
-        (fresh, (spent, before)): (Authenticator, (TotpSpent, Option<AuthenticatorName>)),
+        fresh: (AuthenticatorName, Totp, TotpSpent),
         issued: &Issued,
     ) -> Result<(Recorded, ())> {
         let enrollment = EnrollmentId::fresh(entropy::bytes()?);
         let adds = !self.kept.is_empty();
-        let event = if adds { EventKind::AuthenticatorAdded } else { EventKind::Enrolled };
-        let kept: Vec<AuthenticatorName> = self.kept.iter().map(|one| one.name.clone()).collect();
-        let name = fresh.name.clone();
-        let carried = self.enrolled().filter(|_| adds).map(all_spent).unwrap_or_default();
-        let first = |old: Option<&State>| {
-            let floor = before.as_ref().and_then(|name| Some(old?.spent(name)?.totp().floor));
-            let spent = TotpSpent { floor: spent.floor.max(floor.unwrap_or_default()), ..spent };
-            let mut first =
-                first_state(enrollment, old, &kept, adds, (name.clone(), Spent::Totp(spent)));
-            if old.is_none() {
-                // Which of them were used, nobody knows any more.
-                first.once.clone_from(&carried);
-            }
-            first
-        };
-        let expected = self.expected;
-        let contact = self.contact;
         let before = self.entry.as_ref().map(|entry| &entry.decision().contact);
-        let reason = before.and_then(|before| contacts::difference(before, &contact));
-        let (recovery, bypass) = match &self.entry {
-            Some(Entry::Enrolled(record)) if adds => (record.recovery.clone(), record.bypass),
-            _ => (issued.recovery(site), None),
+        let reason = before.and_then(|before| contacts::difference(before, &self.contact));
+        let contact = before.and_then(|before| contacts::change(before, &self.contact));
+        let event = Event {
+            kind: if adds { EventKind::AuthenticatorAdded } else { EventKind::Enrolled },
+            reason: reason.as_deref(),
+            details: Details { contact, ..Details::default() },
         };
-        who.nobody_else_was_faster(site, whom, expected)?;
-        who.change(site, whom, event, reason.as_deref(), |recorded| {
-            let mut authenticators = self.kept;
-            authenticators.push(fresh);
-            let decision = who.decision(site, whom, recorded, contact);
-            let record =
-                Record { recovery, bypass, ..Record::new(decision, enrollment, authenticators) };
-            Ok(site.store().install(record, expected, &first)?)
+        let instead = match self.enrolled() {
+            Some(record) if adds => Instead::Beside(record),
+            Some(record) => Instead::OfAll(record),
+            None => Instead::OfNothing,
+        };
+        who.nobody_else_was_faster(site, whom, self.expected)?;
+        who.change(site, whom, proof, event, |recorded| {
+            let decision = who.decision(site, whom, recorded, self.contact.clone());
+            let Successor { mut record, beginning } =
+                Successor::new(decision, enrollment, instead, fresh, site.rules(), site.now());
+            if !adds {
+                record.recovery = issued.recovery(site);
+            }
+            Ok(site.store().install(record, self.expected, &|old| beginning.state(old))?)
         })
     }
-}
-
-/// What logins begin with. Of an enrollment that is replaced the known places are forgotten: the phone may
-/// have been stolen.
-fn first_state(
-    enrollment: EnrollmentId,
-    old: Option<&State>,
-    kept: &[AuthenticatorName],
-    adds: bool,
-    fresh: (AuthenticatorName, Spent),
-) -> State {
-    let of_kept = |name: &AuthenticatorName| Some((name.clone(), *old?.spent(name)?));
-    let mut spent: Vec<(AuthenticatorName, Spent)> = kept.iter().filter_map(of_kept).collect();
-    spent.push(fresh);
-    let mut first = State::new(enrollment, 0, spent);
-    if let Some(old) = old {
-        first.last_login.clone_from(&old.last_login);
-        first.events = old.events.clone();
-        if adds {
-            first.origins = old.origins.clone();
-            first.once = old.once.clone();
-        }
-    }
-    first
 }
 
 /// What was known stays, also of somebody who is switched off.

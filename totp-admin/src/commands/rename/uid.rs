@@ -10,7 +10,7 @@ use totp_core::name::UserName;
 use totp_store::accounts;
 use totp_store::store::{ByUid, Expected};
 
-use crate::change::{Administrator, Recorded, UNSAID};
+use crate::change::{Administrator, Proof, Recorded, UNSAID};
 use crate::site::{Site, Whom};
 use crate::tell::Telling;
 use crate::ui::{Advice, Refused, Ui, printable};
@@ -42,7 +42,8 @@ impl Move {
     fn make(&self, site: &Site, who: &Administrator) -> Result<Recorded> {
         let reason = format!("formerly uid {}, now {}", self.then, self.now);
         let event = (EventKind::UidChanged, Some(reason.as_str()));
-        let (recorded, ()) = who.amend(site, &self.whom, self.expected, event, |entry| {
+        let proof = Proof::not_needed("the same account keeps the same second factor");
+        let (recorded, ()) = who.amend(site, &self.whom, proof, self.expected, event, |entry| {
             entry.decision_mut().uid = Some(self.now);
         })?;
         Ok(recorded)

@@ -251,6 +251,8 @@ impl Phase<'_> {
             name: Some(self.mark.user.as_str().to_owned()),
             uid: self.mark.uid,
             loginuid: self.login_uid,
+            real_uid: Some(self.facts.uid),
+            sudo_uid: None,
             tty: given(&self.facts.tty),
             from: given(&self.facts.rhost),
         };
