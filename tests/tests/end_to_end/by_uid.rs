@@ -163,7 +163,7 @@ fn a_disabled_marker_is_not_inherited_with_the_uid() {
 
 #[test]
 fn what_follows_a_login_by_the_new_name_is_kept_under_the_old_one() {
-    let house = House::with_config(ENROLLED);
+    let house = House::with_config(&format!("{ENROLLED}{}", crate::ENROLLS));
     let phone = house.enroll("alice");
     account_is_renamed(&house, "alice", "alicia");
     let mut application = house.application();
