@@ -113,6 +113,15 @@ impl Report {
                 ));
             }
         }
+        // The default names services that a machine need not have.
+        for (section, keys) in config.sections() {
+            let listed = keys.enroll_in.iter().flatten();
+            for name in listed.filter(|name| services::exists(name) == Ok(false)) {
+                self.consequences.push(format!(
+                    "{section} enroll_in: there is no service {name:?} in /etc/pam.d: no user enrolls there."
+                ));
+            }
+        }
     }
 
     fn list_accounts(&mut self) {

@@ -97,6 +97,14 @@ fn a_service_that_remembers_devices_and_does_not_exist_is_named() {
 }
 
 #[test]
+fn a_service_to_enroll_in_that_does_not_exist_is_named() {
+    let settings = "[policy]\nenroll_in = [\"no-such-service\"]";
+    let Some(output) = warned(settings) else { return };
+    let words = "[policy] enroll_in: there is no service \"no-such-service\" in /etc/pam.d: no user enrolls";
+    assert!(output.err.contains(words), "{}", output.err);
+}
+
+#[test]
 fn status_refuses_names_that_do_not_exist_and_only_warns_of_what_follows_from_others() {
     let Some(house) = House::new("[policy]\nrequire = [\"Root\"]") else { return };
     let output = house.run(&["status", "--json"]);

@@ -44,7 +44,8 @@ impl Policy {
     /// be one; for any other service that is listed the administrator has vouched.
     pub fn display(&self, service: &str, outputs: Outputs) -> Display {
         let terminals = outputs.stdout_is_terminal && outputs.stderr_is_terminal;
-        if !self.enroll_in.iter().any(|listed| listed == service) {
+        // libpam gives services names in lower case.
+        if !self.enroll_in.iter().any(|listed| listed.to_ascii_lowercase() == service) {
             Display::NotListed
         } else if ON_TERMINAL.contains(&service) && !terminals {
             Display::Redirected
@@ -97,5 +98,7 @@ mod tests {
         assert_eq!(display(own, "cockpit", NEITHER), Display::Private);
         assert_eq!(display(own, "su", TERMINALS), Display::NotListed);
         assert_eq!(display(own, "sshd", NEITHER), Display::Private);
+        let capitals = "[policy]\nenroll_in = [\"Cockpit\"]";
+        assert_eq!(display(capitals, "cockpit", NEITHER), Display::Private, "as libpam spells it");
     }
 }
