@@ -180,22 +180,27 @@ impl Administrator {
         })
     }
 
-    /// What a record begins with that this administrator decides now.
+    /// What a record begins with that this administrator decides now. Where there is no account, the uid for which something is
+    /// kept stays: what has it is still found by it, and no account is asked less than before.
     pub fn decision(
         &self,
         site: &Site,
         whom: &Whom,
         recorded: Recorded,
         contact: Contact,
-    ) -> Decision {
-        Decision {
+    ) -> Result<Decision> {
+        let uid = match whom.uid() {
+            Some(uid) => Some(uid),
+            None => site.store().kept_uid(&whom.name)?,
+        };
+        Ok(Decision {
             user: whom.name.clone(),
-            uid: whom.uid(),
+            uid,
             since: site.now(),
             by: self.name(),
             seq: recorded.seq,
             contact,
-        }
+        })
     }
 
     /// Records that an installation is given an identity although it is not new, then makes the `change`. There is no user

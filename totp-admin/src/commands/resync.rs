@@ -24,7 +24,7 @@ const TWO_CODES: usize = 12;
 /// Learns the drift.
 pub fn run(ui: &Ui, site: &Site, args: &Resync) -> Result<()> {
     codes_are_no_arguments(&args.code)?;
-    let whom = site.known(&args.user)?;
+    let whom = site.to_change(&args.user)?;
     enrolled(site, &whom)?;
     let typed: Vec<Answer> = typed(ui)?.iter().map(|line| Answer::read(line.as_bytes())).collect();
     let who = Administrator::here();

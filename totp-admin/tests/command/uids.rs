@@ -34,6 +34,33 @@ fn with_another_uid() -> Option<House> {
     Some(house)
 }
 
+/// The enrollment of the account `daemon` under the name of the account `bin`: `daemon` was called so before.
+fn with_the_name_given_to_another() -> Option<House> {
+    let house = House::new("")?;
+    house.enroll(USER);
+    let text = fs::read_to_string(house.file_of(USER)).unwrap();
+    house.run(&["remove", USER, "--yes"]).done();
+    write_record(&house, OTHER, &text.replace("\"daemon\"", "\"bin\""));
+    house.run(&["init"]).done();
+    Some(house)
+}
+
+/// The enrollment of an account that was removed.
+fn with_an_account_that_is_gone() -> Option<House> {
+    let house = with_another_uid()?;
+    let text = fs::read_to_string(house.file_of(USER)).unwrap();
+    house.run(&["remove", USER, "--yes"]).done();
+    write_record(&house, "gone", &text.replace("\"daemon\"", "\"gone\""));
+    house.run(&["init"]).done();
+    Some(house)
+}
+
+/// The index has this enrollment for the uid of `daemon`.
+fn is_found_by_its_uid(house: &House, name: &str) -> bool {
+    let line = fs::read_to_string(house.path("state/uids/1")).unwrap_or_default();
+    line.contains(name)
+}
+
 fn listed(house: &House, user: &str) -> Option<Value> {
     let all = house.run(&["list", "--json"]).done().json();
     all.as_array().unwrap().iter().find(|one| one["user"] == user).cloned()
@@ -60,9 +87,9 @@ fn commands_change_nothing_under_a_name_that_was_not_typed() {
         &["disable", USER, "--yes"][..],
         &["reset", USER, "--yes"],
         &["remove", USER, "--yes"],
-        &["verify", USER, "123456"],
+        &["verify", USER],
         &["contact", USER, "--email", "a@example.com"],
-        &["recovery-codes", USER, "--yes"],
+        &["recovery-codes", USER],
         &["rename", "--uid", USER],
         &["enroll", USER, "--no-confirm"],
         &["enroll", USER, "--at-login"],
@@ -72,6 +99,121 @@ fn commands_change_nothing_under_a_name_that_was_not_typed() {
     }
     assert_eq!(fs::read(house.file_of("formerly")).unwrap(), before);
     assert!(!house.file_of(USER).exists());
+}
+
+#[test]
+fn an_enrollment_that_another_account_has_now_is_not_changed_under_its_former_name() {
+    let Some(house) = renamed() else { return };
+    let before = fs::read(house.file_of("formerly")).unwrap();
+    for arguments in [
+        &["disable", "formerly", "--yes"][..],
+        &["reset", "formerly", "--yes"],
+        &["remove", "formerly", "--yes"],
+        &["recovery-codes", "formerly"],
+        &["bypass-code", "formerly"],
+        &["unlock", "formerly"],
+        &["resync", "formerly"],
+        &["contact", "formerly", "--email", "a@example.com"],
+        &["rename", "--uid", "formerly"],
+        &["enroll", "formerly", "--no-account", "--replace", "--no-confirm"],
+        &["enroll", "formerly", "--no-account", "--add", "--no-confirm"],
+        &["enroll", "formerly", "--no-account", "--at-login"],
+    ] {
+        let said = house.run(arguments);
+        said.refused(&["uid 1, which daemon has now", "totp-admin rename formerly daemon"]);
+    }
+    assert_eq!(fs::read(house.file_of("formerly")).unwrap(), before);
+    assert!(is_found_by_its_uid(&house, "formerly"));
+    house.run(&["rename", "formerly", USER]).done();
+    house.run(&["disable", USER, "--yes"]).done();
+}
+
+#[test]
+fn an_enrollment_of_a_name_that_was_given_to_another_is_the_renamed_accounts() {
+    let Some(house) = with_the_name_given_to_another() else { return };
+    let before = fs::read(house.file_of(OTHER)).unwrap();
+    for arguments in [
+        &["remove", OTHER, "--yes"][..],
+        &["disable", OTHER, "--yes"],
+        &["reset", OTHER, "--yes"],
+        &["enroll", OTHER, "--replace", "--no-confirm"],
+        &["enroll", OTHER, "--no-confirm"],
+        &["rename", "--uid", OTHER, "--yes"],
+        &["rename", "--uid", "--all", "--yes"],
+    ] {
+        let said = house.run(arguments);
+        said.refused(&["uid 1, which daemon has now", "totp-admin rename bin daemon"]);
+    }
+    assert_eq!(fs::read(house.file_of(OTHER)).unwrap(), before);
+    let problem = listed(&house, OTHER).unwrap()["problem"].as_str().unwrap().to_owned();
+    assert!(problem.contains("totp-admin rename bin daemon"), "{problem}");
+    assert!(!problem.contains("remove") && !problem.contains("--uid"), "{problem}");
+    house.run(&["rename", OTHER, USER]).done();
+    house.run(&["enroll", OTHER, "--no-confirm"]).done();
+}
+
+#[test]
+fn all_uids_are_changed_except_of_what_another_account_has_now_which_is_named() {
+    let Some(house) = with_the_name_given_to_another() else { return };
+    house.enroll("games");
+    let text = fs::read_to_string(house.file_of("games")).unwrap();
+    write_record(&house, "games", &text.replace("uid = 5\n", "uid = 4242\n"));
+    house.run(&["init"]).done();
+    let said = house.run(&["rename", "--uid", "--all", "--yes", "--json"]);
+    let said = said.refused(&["bin is left out", "totp-admin rename bin daemon"]).json();
+    let changed = |user| {
+        said.as_array().unwrap().iter().find(|one| one["user"] == user).unwrap()["changed"].clone()
+    };
+    assert_eq!((changed(OTHER), changed("games")), (json!(false), json!(true)));
+}
+
+#[test]
+fn what_an_account_left_under_its_former_name_can_be_removed_once_it_has_its_own() {
+    let Some(house) = renamed() else { return };
+    fs::copy(house.file_of("formerly"), house.path("old")).unwrap();
+    house.run(&["rename", "formerly", USER]).done();
+    write_record(&house, "formerly", &fs::read_to_string(house.path("old")).unwrap());
+    house.run(&["remove", "formerly", "--yes"]).done();
+    assert!(house.file_of(USER).exists());
+}
+
+#[test]
+fn a_disabled_marker_of_a_former_name_may_be_erased_and_is_not_replaced() {
+    let Some(house) = House::new("") else { return };
+    house.run(&["disable", USER, "--yes"]).done();
+    let text = fs::read_to_string(house.file_of(USER)).unwrap();
+    house.run(&["remove", USER, "--yes"]).done();
+    write_record(&house, "formerly", &text.replace("\"daemon\"", "\"formerly\""));
+    let said = house.run(&["reset", "formerly", "--yes"]);
+    said.refused(&["totp-admin rename formerly daemon", "totp-admin remove formerly"]);
+    house.run(&["remove", "formerly", "--yes"]).done();
+}
+
+#[test]
+fn a_damaged_record_that_another_account_has_now_is_erased_alone_and_that_account_is_named() {
+    let Some(house) = renamed() else { return };
+    write_record(&house, "formerly", "uid = 1\nnonsense\n");
+    for arguments in [&["reset", "formerly", "--yes"][..], &["disable", "formerly", "--yes"]] {
+        house.run(arguments).refused(&["totp-admin remove formerly", "totp-admin enroll daemon"]);
+    }
+    let said = house.run(&["remove", "formerly", "--yes"]).done();
+    assert!(said.err.contains("The account daemon is enrolled by it"), "{}", said.err);
+    house.run(&["enroll", USER, "--no-confirm"]).done();
+}
+
+#[test]
+fn a_new_decision_about_an_account_that_is_gone_keeps_its_uid() {
+    let Some(house) = with_an_account_that_is_gone() else { return };
+    let uid = |house: &House| listed(house, "gone").unwrap()["uid"].clone();
+    house.run(&["reset", "gone", "--yes"]).done();
+    assert_eq!(uid(&house), json!(4242));
+    assert!(house.path("state/uids/4242").exists());
+    house.run(&["disable", "gone", "--yes"]).done();
+    assert_eq!(uid(&house), json!(4242));
+    let enroll = ["enroll", "gone", "--no-account", "--no-confirm"];
+    house.run(&enroll).refused(&["an account with uid 4242", "totp-admin remove gone"]);
+    house.run(&["remove", "gone", "--yes"]).done();
+    house.run(&enroll).done();
 }
 
 #[test]
