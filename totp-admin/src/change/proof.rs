@@ -40,7 +40,7 @@ impl Administrator {
         whom: &Whom,
         entry: Option<&Decided>,
     ) -> Result<Proof> {
-        if !self.is(whom) {
+        if !self.is(site, whom)? {
             return Ok(Proof(()));
         }
         let elsewhere = "Another administrator can do it.";

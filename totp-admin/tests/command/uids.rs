@@ -248,6 +248,30 @@ fn an_account_with_another_uid_keeps_its_enrollment_by_rename_uid() {
 }
 
 #[test]
+fn an_account_is_ones_own_also_by_the_uid_that_it_was_enrolled_with() {
+    let Some(house) = with_another_uid() else { return };
+    let before = fs::read(house.file_of(USER)).unwrap();
+    for command in ["disable", "reset", "remove"] {
+        let said = house.run_with(&[command, USER, "--yes"], "", &[("SUDO_UID", "4242")]);
+        said.refused(&["daemon is your own account"]);
+    }
+    assert_eq!(fs::read(house.file_of(USER)).unwrap(), before);
+    house.run_with(&["disable", USER, "--yes"], "", &[("SUDO_UID", "4243")]).done();
+}
+
+#[test]
+fn nobody_ends_their_own_denial_by_the_uid_of_before() {
+    let Some(house) = House::new("[policy]\ndisabled = \"denied\"\n") else { return };
+    house.run(&["disable", USER, "--yes"]).done();
+    let text = fs::read_to_string(house.file_of(USER)).unwrap();
+    write_record(&house, USER, &text.replace("uid = 1\n", "uid = 4242\n"));
+    for command in ["reset", "remove"] {
+        let said = house.run_with(&[command, USER, "--yes"], "", &[("SUDO_UID", "4242")]);
+        said.refused(&["your own account, and kept out"]);
+    }
+}
+
+#[test]
 fn all_uids_of_a_directory_are_changed_and_a_dry_run_changes_none() {
     let Some(house) = with_another_uid() else { return };
     house.run(&["enroll", OTHER, "--no-confirm"]).done();
