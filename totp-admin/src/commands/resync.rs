@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use crate::change::{Administrator, Proof, UNSAID};
 use crate::cli::Resync;
 use crate::commands::{codes_are_no_arguments, enrolled};
-use crate::evaluation::Evaluation;
+use crate::evaluation::{Evaluation, another_accounts};
 use crate::site::{Site, Whom};
 use crate::tell::Telling;
 use crate::times;
@@ -69,6 +69,9 @@ fn typed(ui: &Ui) -> Result<Vec<Zeroizing<String>>> {
 }
 
 fn why(whom: &Whom, reason: Reason) -> Advice {
+    if let Some(why) = another_accounts(whom, reason) {
+        return Advice::new(why, format!("What to do: totp-admin show {whom}"));
+    }
     match reason {
         Reason::Budget => Advice::new(
             format!(

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::{Value, json};
 
-use crate::support::{House, OTHER, USER};
+use crate::support::{House, OTHER, SECRET, USER, code, two_codes};
 
 /// A record as it would be for another name and uid.
 fn write_record(house: &House, name: &str, text: &str) {
@@ -257,6 +257,34 @@ fn an_account_is_ones_own_also_by_the_uid_that_it_was_enrolled_with() {
     }
     assert_eq!(fs::read(house.file_of(USER)).unwrap(), before);
     house.run_with(&["disable", USER, "--yes"], "", &[("SUDO_UID", "4243")]).done();
+}
+
+#[test]
+fn no_code_is_right_for_another_account_than_it_was_enrolled_for() {
+    for (house, user, word) in [
+        (with_another_uid(), USER, "record-refused"),
+        (with_an_account_that_is_gone(), "gone", "no-account"),
+    ] {
+        let Some(house) = house else { return };
+        assert_eq!(house.verified(user, &code(SECRET, 0)), word);
+        let said = house.verify(user, &code(SECRET, 0)).refused(&[]);
+        assert!(said.out.contains(&format!("totp-admin show {user}")), "{}", said.out);
+        let (first, second) = two_codes(SECRET, 0);
+        house.resync(user, [&first, &second], &[]).refused(&["was enrolled for", "show"]);
+        let state = house.run(&["show", user, "--json"]).done().json();
+        assert!(state["authenticators"][0]["last_used"].is_null(), "{state}");
+    }
+}
+
+#[test]
+fn the_code_of_another_account_is_no_proof_of_ones_own() {
+    let Some(house) = with_another_uid() else { return };
+    for uid in ["1", "4242"] {
+        let code = format!("{}\n", code(SECRET, 0));
+        let said = house.run_with(&["disable", USER, "--yes"], &code, &[("SUDO_UID", uid)]);
+        said.refused(&["another uid than the account has", "nothing was changed"]);
+    }
+    assert!(fs::read_to_string(house.file_of(USER)).unwrap().contains("secret"));
 }
 
 #[test]
