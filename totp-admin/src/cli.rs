@@ -149,8 +149,8 @@ pub enum Command {
     /// Set an authenticator whose clock is off right again, with two consecutive codes
     ///
     /// The codes are asked for one after the other, or read from standard input, one a line: arguments can be seen by all
-    /// users. Looks a day in either direction. A wrong pair is paid for from the guess budget. Users can do the same at a
-    /// login, with three codes in a row.
+    /// users. Looks a day in either direction. A wrong pair is paid for from the guess budget, and recorded (`verified`).
+    /// Users can do the same at a login, with three codes in a row.
     Resync(Resync),
     /// List or forget the devices with which users are not asked for some days
     ///
