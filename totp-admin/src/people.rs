@@ -274,6 +274,10 @@ fn problem(site: &Site, whom: &Whom, inspected: &Inspected) -> Option<(Option<St
 /// That an account of another name has the uid now. What it is disabled by does not follow it.
 fn is_the_owners(whom: &Whom, owner: &Account, found: &Found) -> String {
     let (uid, new) = (owner.uid, owner.name.as_str());
+    let another = match &whom.account {
+        Some(_) => format!("; if {new} is another person: totp-admin enroll {new}"),
+        None => String::new(),
+    };
     match found {
         Found::Disabled(_) => {
             format!(
@@ -282,9 +286,9 @@ fn is_the_owners(whom: &Whom, owner: &Account, found: &Found) -> String {
         }
         // Whoever is still to enroll is refused until then.
         Found::Pending(_) => format!("uid {uid} is {new}'s: totp-admin rename {whom} {new}"),
-        Found::Enrolled(_) | Found::Absent => {
-            format!("uid {uid} is {new}'s, who logs in with this: totp-admin rename {whom} {new}")
-        }
+        Found::Enrolled(_) | Found::Absent => format!(
+            "uid {uid} is {new}'s, who logs in with this: totp-admin rename {whom} {new}{another}"
+        ),
     }
 }
 

@@ -176,7 +176,13 @@ impl Site {
             Expected::Disabled => {
                 format!("To disable {new}: {rename}; to erase the marker: totp-admin remove {whom}")
             }
-            _ => format!("First: {rename}"),
+            // After a directory has changed uids, the uid may be a person's who has nothing to do with it.
+            _ if whom.account.is_some() => {
+                format!("First: {rename}; if {new} is another person: totp-admin enroll {new}")
+            }
+            _ => {
+                format!("First: {rename}; if {new} is another person, then: totp-admin reset {new}")
+            }
         };
         let what = format!("what is kept about {whom} is for uid {uid}, which {new} has now");
         Ok(Advice::new(what, advice))

@@ -153,6 +153,17 @@ fn an_enrollment_of_a_name_that_was_given_to_another_is_the_renamed_accounts() {
 }
 
 #[test]
+fn a_uid_that_another_person_has_now_is_free_for_rename_uid_once_that_person_is_enrolled() {
+    let Some(house) = with_the_name_given_to_another() else { return };
+    let said = house.run(&["rename", "--uid", OTHER, "--yes"]);
+    said.refused(&["if daemon is another person: totp-admin enroll daemon"]);
+    house.run(&["enroll", USER, "--no-confirm"]).done();
+    house.run(&["rename", "--uid", OTHER, "--yes"]).done();
+    assert_eq!(listed(&house, OTHER).unwrap()["status"], "active");
+    assert_eq!(listed(&house, USER).unwrap()["status"], "active");
+}
+
+#[test]
 fn all_uids_are_changed_except_of_what_another_account_has_now_which_is_named() {
     let Some(house) = with_the_name_given_to_another() else { return };
     house.enroll("games");
