@@ -60,7 +60,7 @@ fn commands_change_nothing_under_a_name_that_was_not_typed() {
         &["disable", USER, "--yes"][..],
         &["reset", USER, "--yes"],
         &["remove", USER, "--yes"],
-        &["verify", USER, "123456"],
+        &["verify", USER],
         &["contact", USER, "--email", "a@example.com"],
         &["recovery-codes", USER, "--yes"],
         &["rename", "--uid", USER],
