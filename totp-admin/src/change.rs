@@ -84,9 +84,11 @@ impl Administrator {
         format!("Record {}, {}.", recorded.seq, self.signature())
     }
 
-    /// Whether `whom` is this administrator.
-    pub fn is(&self, whom: &Whom) -> bool {
-        self.actor.person().is_some() && self.actor.person() == whom.uid()
+    /// Whether `whom` is this administrator: by the account, or by what is kept under its name. A session that was left open has
+    /// the uid of before where the account has another one now.
+    pub fn is(&self, site: &Site, whom: &Whom) -> Result<bool> {
+        let Some(person) = self.actor.person() else { return Ok(false) };
+        Ok(whom.uid() == Some(person) || site.store().kept_uid(&whom.name)? == Some(person))
     }
 
     /// Where being switched off keeps somebody out, nobody takes that back for themselves: their open session may be
@@ -97,7 +99,7 @@ impl Administrator {
         whom: &Whom,
         expected: Expected,
     ) -> Result<()> {
-        if expected == Expected::Disabled && self.is(whom) && site.switched_off_is_denied() {
+        if expected == Expected::Disabled && self.is(site, whom)? && site.switched_off_is_denied() {
             bail!(Advice::new(
                 format!("{whom} is your own account, and kept out: disabled = \"denied\""),
                 "That is for another administrator.",
@@ -180,22 +182,27 @@ impl Administrator {
         })
     }
 
-    /// What a record begins with that this administrator decides now.
+    /// What a record begins with that this administrator decides now. Where there is no account, the uid for which something is
+    /// kept stays: what has it is still found by it, and no account is asked less than before.
     pub fn decision(
         &self,
         site: &Site,
         whom: &Whom,
         recorded: Recorded,
         contact: Contact,
-    ) -> Decision {
-        Decision {
+    ) -> Result<Decision> {
+        let uid = match whom.uid() {
+            Some(uid) => Some(uid),
+            None => site.store().kept_uid(&whom.name)?,
+        };
+        Ok(Decision {
             user: whom.name.clone(),
-            uid: whom.uid(),
+            uid,
             since: site.now(),
             by: self.name(),
             seq: recorded.seq,
             contact,
-        }
+        })
     }
 
     /// Records that an installation is given an identity although it is not new, then makes the `change`. There is no user

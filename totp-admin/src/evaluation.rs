@@ -2,11 +2,12 @@
 
 use anyhow::Result;
 use totp_core::answer::Answer;
-use totp_core::evaluate::{Attempt, First, Rules};
+use totp_core::evaluate::{Attempt, First, Reason, Rules};
 use totp_core::event::Place;
 use totp_core::origin::Origin;
+use totp_core::route::{Account, about_somebody_else};
 use totp_core::search::Codebook;
-use totp_core::store::{Change, Store as _, View};
+use totp_core::store::{Change, FaultKind, Store as _, View};
 use totp_store::entropy;
 
 use crate::site::{Site, Whom};
@@ -32,18 +33,34 @@ impl Evaluation<'_> {
     pub fn by<T>(&self, rule: Rule<T>, answers: &[Answer], first: Option<&First>) -> Result<T> {
         let (store, rules, now) = (self.site.store(), self.site.rules(), self.site.now());
         let codebook = Codebook::of(&store.look(&self.whom.name)?, answers, rules, now);
-        let attempt = Attempt {
-            answers,
-            codebook: &codebook,
-            first,
-            origin: &self.origin,
-            place: &Place::new(SERVICE, self.from),
-            now,
-            entropy: [random()?, random()?],
-            pretext: None,
-        };
-        let decided = store.transact(&self.whom.name, &|view| rule(rules, view, &attempt))?;
+        let (place, entropy) = (Place::new(SERVICE, self.from), [random()?, random()?]);
+        let account = self.whom.uid().map(|uid| Account { uid });
+        let decided = store.transact(&self.whom.name, &|view| {
+            let attempt = Attempt {
+                answers,
+                codebook: &codebook,
+                first,
+                origin: &self.origin,
+                place: &place,
+                now,
+                entropy,
+                // Under the lock: until then the enrollment may have become another account's.
+                pretext: about_somebody_else(account.as_ref(), &view.found),
+            };
+            rule(rules, view, &attempt)
+        })?;
         Ok(decided.into_outcome())
+    }
+}
+
+/// Why no code of this user is accepted, where what is kept is about another account than the one of its name.
+pub fn another_accounts(whom: &Whom, reason: Reason) -> Option<String> {
+    match reason {
+        Reason::NoAccount => Some(format!("{whom} was enrolled for an account that is gone")),
+        Reason::Store(FaultKind::RecordRefused) => {
+            Some(format!("{whom} was enrolled for another uid than the account has"))
+        }
+        _ => None,
     }
 }
 

@@ -77,7 +77,7 @@ impl Opening {
         let details = Details { terms: Some(terms), contact: changed, ..Details::default() };
         let event = Event { kind: event, reason: Some(&reason), details };
         let change = who.change(site, whom, proof, event, |recorded| {
-            let decision = who.decision(site, whom, recorded, contact);
+            let decision = who.decision(site, whom, recorded, contact)?;
             let code = code.as_ref().map(OneTimeCode::hash);
             let pending = Pending { decision, enrollment, code, until };
             Ok(site.store().open_enrollment(pending, expected)?)

@@ -14,7 +14,7 @@ use totp_core::route::{Route, Skip};
 use totp_core::state::{MOST_OPENED, Meter, Visit};
 use totp_core::store::{Found, Opening, StateRead};
 use totp_core::time::UnixTime;
-use totp_store::accounts;
+use totp_store::accounts::{self, Account};
 use totp_store::store::{ByUid, Expected, Inspected};
 
 use crate::resolved::ResolvedPolicy;
@@ -150,7 +150,7 @@ fn of_found(site: &Site, whom: &Whom, inspected: &Inspected) -> Person {
             }
         }
     };
-    if let Some(problem) = problem(whom, inspected) {
+    if let Some(problem) = problem(site, whom, inspected) {
         person.problem = Some(problem.1);
         person.status = problem.0.unwrap_or(person.status);
     }
@@ -219,7 +219,7 @@ fn decided(person: Person, decision: &Decision) -> Person {
 }
 
 /// What is wrong although the files can be read, and the status where it keeps the user out.
-fn problem(whom: &Whom, inspected: &Inspected) -> Option<(Option<Status>, String)> {
+fn problem(site: &Site, whom: &Whom, inspected: &Inspected) -> Option<(Option<Status>, String)> {
     let (uid, enrolled) = match &inspected.found {
         Found::Enrolled(enrolled) => (enrolled.record.decision.uid, Some(enrolled)),
         Found::Disabled(tombstone) => (tombstone.decision.uid, None),
@@ -228,18 +228,30 @@ fn problem(whom: &Whom, inspected: &Inspected) -> Option<(Option<Status>, String
     };
     match (uid, whom.uid()) {
         (Some(then), Some(now)) if then != now => {
-            let text = format!(
-                "decided for uid {then}, the account has uid {now}: refused; the same person: totp-admin rename --uid \
-                 {whom}, another: totp-admin remove {whom}"
-            );
+            let text = match site.other_owner(whom) {
+                Ok(Some(owner)) => format!(
+                    "the account has uid {now}: refused; {}",
+                    is_the_owners(whom, &owner, &inspected.found)
+                ),
+                Ok(None) => format!(
+                    "decided for uid {then}, the account has uid {now}: refused; the same person: totp-admin rename --uid \
+                     {whom}, another: totp-admin remove {whom}"
+                ),
+                // Which of these commands is right can't be told.
+                Err(error) => {
+                    format!("decided for uid {then}, the account has uid {now}: refused; {error:#}")
+                }
+            };
             return Some((Some(Status::Damaged), text));
         }
-        (Some(uid), None) => {
-            let text = match renamed_to(whom, Some(uid)) {
-                Some(new) => format!(
-                    "the account is gone, and uid {uid} is {new}'s, who logs in with this: totp-admin rename {whom} {new}"
+        (Some(_), None) => {
+            let text = match site.other_owner(whom) {
+                Ok(Some(owner)) => format!(
+                    "the account is gone; {}",
+                    is_the_owners(whom, &owner, &inspected.found)
                 ),
-                None => "the account is gone: totp-admin remove".to_owned(),
+                Ok(None) => "the account is gone: totp-admin remove".to_owned(),
+                Err(error) => format!("the account is gone; {error:#}"),
             };
             return Some((None, text));
         }
@@ -250,6 +262,23 @@ fn problem(whom: &Whom, inspected: &Inspected) -> Option<(Option<Status>, String
         return Some((None, text.to_owned()));
     }
     inspected.volatile.then(|| (None, "the disk can't be written: the state is in /run".to_owned()))
+}
+
+/// That an account of another name has the uid now. What it is disabled by does not follow it.
+fn is_the_owners(whom: &Whom, owner: &Account, found: &Found) -> String {
+    let (uid, new) = (owner.uid, owner.name.as_str());
+    match found {
+        Found::Disabled(_) => {
+            format!(
+                "uid {uid} is {new}'s, who is not disabled by this: totp-admin rename {whom} {new}"
+            )
+        }
+        // Whoever is still to enroll is refused until then.
+        Found::Pending(_) => format!("uid {uid} is {new}'s: totp-admin rename {whom} {new}"),
+        Found::Enrolled(_) | Found::Absent => {
+            format!("uid {uid} is {new}'s, who logs in with this: totp-admin rename {whom} {new}")
+        }
+    }
 }
 
 fn devices(record: &Record, state: &StateRead) -> Vec<Device> {

@@ -101,14 +101,25 @@ impl Site {
         Ok(whom)
     }
 
+    /// As [`Self::known`], for a command that changes what is kept.
+    pub fn to_change(&self, typed: &str) -> Result<Whom> {
+        let whom = self.known(typed)?;
+        self.not_anothers(&whom)?;
+        Ok(whom)
+    }
+
     /// Refuses where what is kept about `whom` is kept under another name.
     pub fn not_under_another_name(&self, whom: &Whom) -> Result<()> {
         let Some(kept) = self.kept_under(whom)? else { return Ok(()) };
+        let account = accounts::account(kept.as_str())?;
+        let is_an_alias = account.is_some_and(|account| Some(account.uid) == whom.uid());
         bail!(Advice::new(
             format!("{whom} is enrolled as {kept}, by the same uid"),
-            format!(
-                "Give that name; or, where the account was renamed: totp-admin rename {kept} {whom}"
-            ),
+            if is_an_alias {
+                format!("Give that name: {kept}")
+            } else {
+                format!("First: totp-admin rename {kept} {whom}")
+            },
         ))
     }
 
@@ -131,6 +142,56 @@ impl Site {
             ByUid::One(name, _) => Some(name).filter(|name| *name != whom.name),
             ByUid::Nothing | ByUid::Disabled(_) | ByUid::Several(_) => None,
         })
+    }
+
+    /// The account of another name that has the uid for which something is kept under `whom`'s name, and nothing of its own name:
+    /// `whom`'s account was renamed to it, or it was given the uid. Its logins find an enrollment by the uid.
+    pub fn other_owner(&self, whom: &Whom) -> Result<Option<Account>> {
+        let Some(uid) = self.store.kept_uid(&whom.name)? else { return Ok(None) };
+        if whom.uid() == Some(uid) {
+            return Ok(None);
+        }
+        let Some(account) = accounts::account_of(uid)? else { return Ok(None) };
+        let has_its_own = self.store.expect(&account.name)?.0 != Expected::Absent;
+        Ok(Some(account).filter(|account| account.name != whom.name && !has_its_own))
+    }
+
+    /// Refuses to change what belongs to an account of another name now. After the change that account's logins might find
+    /// nothing by the uid, and would not be asked for a code.
+    pub fn not_anothers(&self, whom: &Whom) -> Result<()> {
+        match self.other_owner(whom)? {
+            Some(owner) => Err(self.is_anothers(whom, &owner)?.into()),
+            None => Ok(()),
+        }
+    }
+
+    /// That what is kept about `whom` is `owner`'s, and what is to be done first.
+    pub fn is_anothers(&self, whom: &Whom, owner: &Account) -> Result<Advice> {
+        let (uid, new) = (owner.uid, printable(owner.name.as_str()));
+        let rename = format!("totp-admin rename {whom} {new}");
+        let advice = match self.store.expect(&whom.name)?.0 {
+            Expected::Unusable => format!(
+                "A record that cannot be used cannot be renamed: totp-admin remove {whom}; then: totp-admin enroll {new}"
+            ),
+            Expected::Disabled => {
+                format!("To disable {new}: {rename}; to erase the marker: totp-admin remove {whom}")
+            }
+            _ => format!("First: {rename}"),
+        };
+        let what = format!("what is kept about {whom} is for uid {uid}, which {new} has now");
+        Ok(Advice::new(what, advice))
+    }
+
+    /// Refuses to enroll a name without an account over what is kept for a uid. The uid would stay, so that no change takes an
+    /// account's second factor away, and a login of a name without an account is refused then.
+    pub fn not_for_an_account(&self, whom: &Whom) -> Result<()> {
+        match self.store.kept_uid(&whom.name)? {
+            Some(uid) if whom.account.is_none() => bail!(Advice::new(
+                format!("what is kept about {whom} is for an account with uid {uid}"),
+                format!("To erase it first: totp-admin remove {whom}"),
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Who is meant by `typed`: see [`Self::meant`]. Somebody about whom nothing is known is an error.
@@ -219,7 +280,7 @@ pub struct Whom {
 }
 
 impl Whom {
-    fn of(account: Account) -> Self {
+    pub fn of(account: Account) -> Self {
         Self { name: account.name.clone(), account: Some(account) }
     }
 

@@ -216,6 +216,11 @@ impl Advice {
     pub fn new(what: impl Into<String>, advice: impl Into<String>) -> Self {
         Self { what: what.into(), advice: advice.into() }
     }
+
+    /// Both, where it is one line of several.
+    pub fn in_one_line(&self) -> String {
+        format!("{}. {}", self.what, self.advice)
+    }
 }
 
 impl fmt::Display for Advice {

@@ -107,7 +107,7 @@ pub fn route(policy: &Policy, facts: &Facts, found: &Found) -> Route {
     if let Some(skip) = exemption(policy, facts) {
         return Route::Skip(skip);
     }
-    if let Some(reason) = about_somebody_else(facts, found) {
+    if let Some(reason) = about_somebody_else(facts.account.as_ref(), found) {
         return Route::Ask { pretext: Some(reason) };
     }
     match found {
@@ -163,15 +163,17 @@ fn to_enroll(pending: &Pending, now: UnixTime) -> Route {
     }
 }
 
-/// Whether what was decided is about an account that had this name before: nobody's name now, or a recycled one.
-fn about_somebody_else(facts: &Facts, found: &Found) -> Option<Reason> {
+/// Whether what was decided is about an account that had this name before: nobody's name now, or a recycled one. No code of it
+/// is accepted then.
+#[must_use]
+pub fn about_somebody_else(account: Option<&Account>, found: &Found) -> Option<Reason> {
     let decided = match found {
         Found::Absent => None,
         Found::Disabled(tombstone) => tombstone.decision.uid,
         Found::Enrolled(enrolled) => enrolled.record.decision.uid,
         Found::Pending(opening) => opening.pending.decision.uid,
     };
-    match (decided, &facts.account) {
+    match (decided, account) {
         (Some(_), None) => Some(Reason::NoAccount),
         (Some(uid), Some(account)) if account.uid != uid => {
             Some(Reason::Store(FaultKind::RecordRefused))

@@ -214,3 +214,53 @@ fn a_mark_for_the_former_name_opens_no_account_phase() {
     login.item("user", "alicia");
     assert_eq!(login.account().code, Pam::PermDenied);
 }
+
+#[test]
+fn commands_under_the_former_name_leave_the_renamed_account_its_second_factor() {
+    let house = House::with_config(ENROLLED);
+    let phone = house.enroll("alice");
+    account_is_renamed(&house, "alice", "alicia");
+    for arguments in [
+        &["reset", "alice", "--yes"][..],
+        &["disable", "alice", "--yes"],
+        &["remove", "alice", "--yes"],
+        &["enroll", "alice", "--no-account", "--replace", "--no-confirm"],
+    ] {
+        let said = house.attempt("totp-admin", arguments);
+        assert!(!said.status.success(), "{arguments:?}");
+        let error = String::from_utf8_lossy(&said.stderr);
+        assert!(error.contains("totp-admin rename alice alicia"), "{arguments:?}: {error}");
+    }
+    assert_eq!(log_in(&house, "alicia", [&phone.now(), ""]).code, Pam::Success);
+}
+
+#[test]
+fn what_is_decided_while_an_account_is_gone_holds_for_it_under_its_new_name() {
+    let house = House::with_config(ENROLLED);
+    let _phone = house.enroll("alice");
+    let passwd = fs::read_to_string(house.path("/etc/passwd")).unwrap();
+    let without: String = passwd.lines().filter(|line| !line.starts_with("alice:")).fold(
+        String::new(),
+        |mut text, line| {
+            text.push_str(line);
+            text.push('\n');
+            text
+        },
+    );
+    fs::write(house.path("/etc/passwd"), without).unwrap();
+    house.run("totp-admin", &["reset", "alice", "--yes"]);
+    fs::write(house.path("/etc/passwd"), passwd).unwrap();
+    account_is_renamed(&house, "alice", "alicia");
+    assert_eq!(log_in(&house, "alicia", ["123456", "234567"]).code, Pam::AuthErr);
+    let _ = house.syslog().expect("totp-admin rename alice alicia");
+}
+
+#[test]
+fn an_alias_is_told_the_name_that_it_is_enrolled_under() {
+    let house = House::with_config(ENROLLED);
+    let _phone = house.enroll("alice");
+    alias(&house, "alice", "ali");
+    let said = house.attempt("totp-admin", &["disable", "ali", "--yes"]);
+    let error = String::from_utf8_lossy(&said.stderr);
+    assert!(error.contains("Give that name: alice"), "{error}");
+}

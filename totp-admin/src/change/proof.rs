@@ -12,7 +12,7 @@ use totp_core::origin::Origin;
 use totp_core::record::{Entry as Decided, Pending};
 
 use super::Administrator;
-use crate::evaluation::Evaluation;
+use crate::evaluation::{Evaluation, another_accounts};
 use crate::site::{Site, Whom};
 use crate::ui::{Advice, Ui};
 
@@ -40,7 +40,7 @@ impl Administrator {
         whom: &Whom,
         entry: Option<&Decided>,
     ) -> Result<Proof> {
-        if !self.is(whom) {
+        if !self.is(site, whom)? {
             return Ok(Proof(()));
         }
         let elsewhere = "Another administrator can do it.";
@@ -74,7 +74,10 @@ impl Administrator {
                 By::Bypass | By::Text => bail!(for_logins()),
             },
             Verdict::Refused(refusal) => bail!(Advice::new(
-                format!("the code was not accepted ({}); nothing was changed", why(refusal.reason)),
+                format!(
+                    "the code was not accepted ({}); nothing was changed",
+                    why(whom, refusal.reason)
+                ),
                 elsewhere,
             )),
         }
@@ -87,7 +90,7 @@ fn is_bypass_code(entry: Option<&Decided>, typed: &[u8]) -> bool {
     record.bypass.is_some_and(|bypass| typed == Some(bypass.code))
 }
 
-fn why(reason: Reason) -> String {
+fn why(whom: &Whom, reason: Reason) -> String {
     match reason {
         Reason::Wrong => "wrong".to_owned(),
         Reason::Replay => "used or void: take the next one".to_owned(),
@@ -95,6 +98,6 @@ fn why(reason: Reason) -> String {
             format!("the clock was set back: no code is right for {seconds} s")
         }
         Reason::Budget => "after many wrong codes two or three in a row are asked for".to_owned(),
-        other => other.as_str().to_owned(),
+        other => another_accounts(whom, other).unwrap_or_else(|| other.as_str().to_owned()),
     }
 }

@@ -18,7 +18,7 @@ use crate::{codes, signals, times};
 
 /// Issues.
 pub fn run(ui: &Ui, site: &Site, args: &BypassCode) -> Result<()> {
-    let whom = site.known(&args.user)?;
+    let whom = site.to_change(&args.user)?;
     let (one, _) = enrolled(site, &whom)?;
     // A state that is begun anew voids every code that the record has then.
     state_of(&one.state)?;

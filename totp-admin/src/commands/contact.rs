@@ -32,6 +32,7 @@ pub fn run(ui: &Ui, site: &Site, args: &cli::Contact) -> Result<()> {
         }))?;
         return ui.result(format_args!("{whom}: {}", contacts::in_words(&before)));
     };
+    site.not_anothers(&whom)?;
     let who = Administrator::here();
     let proof = who.prove_if_own(ui, site, &whom, Some(&entry))?;
     let event = Event {

@@ -16,7 +16,7 @@ use crate::{people, reasons};
 
 /// Switches off.
 pub fn run(ui: &Ui, site: &Site, args: &Disable) -> Result<()> {
-    let whom = site.known(&args.user)?;
+    let whom = site.to_change(&args.user)?;
     let (expected, entry) = site.store().expect(&whom.name)?;
     if matches!(&entry, Some(Entry::Disabled(tombstone)) if !whom.took_the_name_over(&tombstone.decision))
     {
@@ -36,7 +36,7 @@ pub fn run(ui: &Ui, site: &Site, args: &Disable) -> Result<()> {
     who.nobody_else_was_faster(site, &whom, expected)?;
     let (recorded, ()) =
         who.change(site, &whom, proof, (EventKind::Disabled, reason.as_deref()), |recorded| {
-            let decision = who.decision(site, &whom, recorded, contact.clone());
+            let decision = who.decision(site, &whom, recorded, contact.clone())?;
             Ok(site.store().switch_off(Tombstone { decision, reason: reason.clone() }, expected)?)
         })?;
     let had_secrets = matches!(expected, Expected::Enrolled(_) | Expected::Unusable);

@@ -45,7 +45,9 @@ pub fn run(ui: &Ui, site: impl FnOnce() -> Result<Site>, args: &Enroll) -> Resul
     let site = &site()?;
     let whom = site.to_enroll(&args.user, args.no_account)?;
     site.not_renamed(&whom)?;
+    site.not_anothers(&whom)?;
     let Some(base) = Base::of(site, &whom, args, &name)? else { return unchanged(ui, &whom) };
+    site.not_for_an_account(&whom)?;
     let who = Administrator::here();
     who.not_out_of_own_denial(site, &whom, base.expected)?;
     let totp = totp(ui, site, args)?;

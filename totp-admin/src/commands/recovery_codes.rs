@@ -19,7 +19,7 @@ use crate::ui::{Advice, Ui, Usage};
 
 /// Issues.
 pub fn run(ui: &Ui, site: &Site, args: &RecoveryCodes) -> Result<()> {
-    let whom = site.known(&args.user)?;
+    let whom = site.to_change(&args.user)?;
     match (site.config().recovery.mode, args.count) {
         (RecoveryMode::Off, _) => bail!(Advice::new(
             "the configuration says [recovery] mode = \"off\": there are no recovery codes",

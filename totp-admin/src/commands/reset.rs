@@ -15,7 +15,7 @@ use crate::{people, reasons};
 
 /// Begins anew.
 pub fn run(ui: &Ui, site: &Site, args: &Reset) -> Result<()> {
-    let whom = site.known(&args.user)?;
+    let whom = site.to_change(&args.user)?;
     let (expected, entry) = site.store().expect(&whom.name)?;
     if expected == Expected::Absent {
         bail!(Advice::new(

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use crate::change::{Administrator, Proof, UNSAID};
 use crate::cli::Resync;
 use crate::commands::{codes_are_no_arguments, enrolled};
-use crate::evaluation::Evaluation;
+use crate::evaluation::{Evaluation, another_accounts};
 use crate::site::{Site, Whom};
 use crate::tell::Telling;
 use crate::times;
@@ -24,7 +24,7 @@ const TWO_CODES: usize = 12;
 /// Learns the drift.
 pub fn run(ui: &Ui, site: &Site, args: &Resync) -> Result<()> {
     codes_are_no_arguments(&args.code)?;
-    let whom = site.known(&args.user)?;
+    let whom = site.to_change(&args.user)?;
     enrolled(site, &whom)?;
     let typed: Vec<Answer> = typed(ui)?.iter().map(|line| Answer::read(line.as_bytes())).collect();
     let who = Administrator::here();
@@ -69,6 +69,9 @@ fn typed(ui: &Ui) -> Result<Vec<Zeroizing<String>>> {
 }
 
 fn why(whom: &Whom, reason: Reason) -> Advice {
+    if let Some(why) = another_accounts(whom, reason) {
+        return Advice::new(why, format!("What to do: totp-admin show {whom}"));
+    }
     match reason {
         Reason::Budget => Advice::new(
             format!(

@@ -17,7 +17,7 @@ use crate::ui::Ui;
 
 /// Gives back.
 pub fn run(ui: &Ui, site: &Site, args: &User) -> Result<()> {
-    let whom = site.known(&args.user)?;
+    let whom = site.to_change(&args.user)?;
     let (one, meter) = enrolled(site, &whom)?;
     let untouched = Spending { credited: meter.spending.credited, ..Spending::default() };
     if meter.spending == untouched {

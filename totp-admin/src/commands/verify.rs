@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use crate::change::{Administrator, Event};
 use crate::cli::Verify;
 use crate::commands::{codes_are_no_arguments, not_to_be_evaluated};
-use crate::evaluation::Evaluation;
+use crate::evaluation::{Evaluation, another_accounts};
 use crate::site::{Site, Whom};
 use crate::times;
 use crate::ui::{Advice, Refused, Ui};
@@ -211,7 +211,12 @@ fn in_words(whom: &Whom, outcome: &Outcome, required: u8, now: UnixTime) -> Stri
                  machine's clock if it is wrong, else: totp-admin enroll --replace {whom}",
                 times::when(seconds, now, &zone)
             ),
-            other => format!("A login would be refused ({}).", other.as_str()),
+            other => match another_accounts(whom, other) {
+                Some(why) => {
+                    format!("A login would be refused: {why}. What to do: totp-admin show {whom}")
+                }
+                None => format!("A login would be refused ({}).", other.as_str()),
+            },
         },
     }
 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::{Value, json};
 
-use crate::support::{House, OTHER, USER};
+use crate::support::{House, OTHER, SECRET, USER, code, two_codes};
 
 /// A record as it would be for another name and uid.
 fn write_record(house: &House, name: &str, text: &str) {
@@ -32,6 +32,33 @@ fn with_another_uid() -> Option<House> {
     write_record(&house, USER, &text.replace("uid = 1\n", "uid = 4242\n"));
     house.run(&["init"]).done();
     Some(house)
+}
+
+/// The enrollment of the account `daemon` under the name of the account `bin`: `daemon` was called so before.
+fn with_the_name_given_to_another() -> Option<House> {
+    let house = House::new("")?;
+    house.enroll(USER);
+    let text = fs::read_to_string(house.file_of(USER)).unwrap();
+    house.run(&["remove", USER, "--yes"]).done();
+    write_record(&house, OTHER, &text.replace("\"daemon\"", "\"bin\""));
+    house.run(&["init"]).done();
+    Some(house)
+}
+
+/// The enrollment of an account that was removed.
+fn with_an_account_that_is_gone() -> Option<House> {
+    let house = with_another_uid()?;
+    let text = fs::read_to_string(house.file_of(USER)).unwrap();
+    house.run(&["remove", USER, "--yes"]).done();
+    write_record(&house, "gone", &text.replace("\"daemon\"", "\"gone\""));
+    house.run(&["init"]).done();
+    Some(house)
+}
+
+/// The index has this enrollment for the uid of `daemon`.
+fn is_found_by_its_uid(house: &House, name: &str) -> bool {
+    let line = fs::read_to_string(house.path("state/uids/1")).unwrap_or_default();
+    line.contains(name)
 }
 
 fn listed(house: &House, user: &str) -> Option<Value> {
@@ -62,7 +89,7 @@ fn commands_change_nothing_under_a_name_that_was_not_typed() {
         &["remove", USER, "--yes"],
         &["verify", USER],
         &["contact", USER, "--email", "a@example.com"],
-        &["recovery-codes", USER, "--yes"],
+        &["recovery-codes", USER],
         &["rename", "--uid", USER],
         &["enroll", USER, "--no-confirm"],
         &["enroll", USER, "--at-login"],
@@ -72,6 +99,121 @@ fn commands_change_nothing_under_a_name_that_was_not_typed() {
     }
     assert_eq!(fs::read(house.file_of("formerly")).unwrap(), before);
     assert!(!house.file_of(USER).exists());
+}
+
+#[test]
+fn an_enrollment_that_another_account_has_now_is_not_changed_under_its_former_name() {
+    let Some(house) = renamed() else { return };
+    let before = fs::read(house.file_of("formerly")).unwrap();
+    for arguments in [
+        &["disable", "formerly", "--yes"][..],
+        &["reset", "formerly", "--yes"],
+        &["remove", "formerly", "--yes"],
+        &["recovery-codes", "formerly"],
+        &["bypass-code", "formerly"],
+        &["unlock", "formerly"],
+        &["resync", "formerly"],
+        &["contact", "formerly", "--email", "a@example.com"],
+        &["rename", "--uid", "formerly"],
+        &["enroll", "formerly", "--no-account", "--replace", "--no-confirm"],
+        &["enroll", "formerly", "--no-account", "--add", "--no-confirm"],
+        &["enroll", "formerly", "--no-account", "--at-login"],
+    ] {
+        let said = house.run(arguments);
+        said.refused(&["uid 1, which daemon has now", "totp-admin rename formerly daemon"]);
+    }
+    assert_eq!(fs::read(house.file_of("formerly")).unwrap(), before);
+    assert!(is_found_by_its_uid(&house, "formerly"));
+    house.run(&["rename", "formerly", USER]).done();
+    house.run(&["disable", USER, "--yes"]).done();
+}
+
+#[test]
+fn an_enrollment_of_a_name_that_was_given_to_another_is_the_renamed_accounts() {
+    let Some(house) = with_the_name_given_to_another() else { return };
+    let before = fs::read(house.file_of(OTHER)).unwrap();
+    for arguments in [
+        &["remove", OTHER, "--yes"][..],
+        &["disable", OTHER, "--yes"],
+        &["reset", OTHER, "--yes"],
+        &["enroll", OTHER, "--replace", "--no-confirm"],
+        &["enroll", OTHER, "--no-confirm"],
+        &["rename", "--uid", OTHER, "--yes"],
+        &["rename", "--uid", "--all", "--yes"],
+    ] {
+        let said = house.run(arguments);
+        said.refused(&["uid 1, which daemon has now", "totp-admin rename bin daemon"]);
+    }
+    assert_eq!(fs::read(house.file_of(OTHER)).unwrap(), before);
+    let problem = listed(&house, OTHER).unwrap()["problem"].as_str().unwrap().to_owned();
+    assert!(problem.contains("totp-admin rename bin daemon"), "{problem}");
+    assert!(!problem.contains("remove") && !problem.contains("--uid"), "{problem}");
+    house.run(&["rename", OTHER, USER]).done();
+    house.run(&["enroll", OTHER, "--no-confirm"]).done();
+}
+
+#[test]
+fn all_uids_are_changed_except_of_what_another_account_has_now_which_is_named() {
+    let Some(house) = with_the_name_given_to_another() else { return };
+    house.enroll("games");
+    let text = fs::read_to_string(house.file_of("games")).unwrap();
+    write_record(&house, "games", &text.replace("uid = 5\n", "uid = 4242\n"));
+    house.run(&["init"]).done();
+    let said = house.run(&["rename", "--uid", "--all", "--yes", "--json"]);
+    let said = said.refused(&["bin is left out", "totp-admin rename bin daemon"]).json();
+    let changed = |user| {
+        said.as_array().unwrap().iter().find(|one| one["user"] == user).unwrap()["changed"].clone()
+    };
+    assert_eq!((changed(OTHER), changed("games")), (json!(false), json!(true)));
+}
+
+#[test]
+fn what_an_account_left_under_its_former_name_can_be_removed_once_it_has_its_own() {
+    let Some(house) = renamed() else { return };
+    fs::copy(house.file_of("formerly"), house.path("old")).unwrap();
+    house.run(&["rename", "formerly", USER]).done();
+    write_record(&house, "formerly", &fs::read_to_string(house.path("old")).unwrap());
+    house.run(&["remove", "formerly", "--yes"]).done();
+    assert!(house.file_of(USER).exists());
+}
+
+#[test]
+fn a_disabled_marker_of_a_former_name_may_be_erased_and_is_not_replaced() {
+    let Some(house) = House::new("") else { return };
+    house.run(&["disable", USER, "--yes"]).done();
+    let text = fs::read_to_string(house.file_of(USER)).unwrap();
+    house.run(&["remove", USER, "--yes"]).done();
+    write_record(&house, "formerly", &text.replace("\"daemon\"", "\"formerly\""));
+    let said = house.run(&["reset", "formerly", "--yes"]);
+    said.refused(&["totp-admin rename formerly daemon", "totp-admin remove formerly"]);
+    house.run(&["remove", "formerly", "--yes"]).done();
+}
+
+#[test]
+fn a_damaged_record_that_another_account_has_now_is_erased_alone_and_that_account_is_named() {
+    let Some(house) = renamed() else { return };
+    write_record(&house, "formerly", "uid = 1\nnonsense\n");
+    for arguments in [&["reset", "formerly", "--yes"][..], &["disable", "formerly", "--yes"]] {
+        house.run(arguments).refused(&["totp-admin remove formerly", "totp-admin enroll daemon"]);
+    }
+    let said = house.run(&["remove", "formerly", "--yes"]).done();
+    assert!(said.err.contains("The account daemon is enrolled by it"), "{}", said.err);
+    house.run(&["enroll", USER, "--no-confirm"]).done();
+}
+
+#[test]
+fn a_new_decision_about_an_account_that_is_gone_keeps_its_uid() {
+    let Some(house) = with_an_account_that_is_gone() else { return };
+    let uid = |house: &House| listed(house, "gone").unwrap()["uid"].clone();
+    house.run(&["reset", "gone", "--yes"]).done();
+    assert_eq!(uid(&house), json!(4242));
+    assert!(house.path("state/uids/4242").exists());
+    house.run(&["disable", "gone", "--yes"]).done();
+    assert_eq!(uid(&house), json!(4242));
+    let enroll = ["enroll", "gone", "--no-account", "--no-confirm"];
+    house.run(&enroll).refused(&["an account with uid 4242", "totp-admin remove gone"]);
+    house.run(&["remove", "gone", "--yes"]).done();
+    house.run(&enroll).done();
 }
 
 #[test]
@@ -103,6 +245,58 @@ fn an_account_with_another_uid_keeps_its_enrollment_by_rename_uid() {
     house.run(&["status"]).done();
     let again = house.run(&["rename", "--uid", USER, "--json"]).done().json();
     assert_eq!(again["changed"], false);
+}
+
+#[test]
+fn an_account_is_ones_own_also_by_the_uid_that_it_was_enrolled_with() {
+    let Some(house) = with_another_uid() else { return };
+    let before = fs::read(house.file_of(USER)).unwrap();
+    for command in ["disable", "reset", "remove"] {
+        let said = house.run_with(&[command, USER, "--yes"], "", &[("SUDO_UID", "4242")]);
+        said.refused(&["daemon is your own account"]);
+    }
+    assert_eq!(fs::read(house.file_of(USER)).unwrap(), before);
+    house.run_with(&["disable", USER, "--yes"], "", &[("SUDO_UID", "4243")]).done();
+}
+
+#[test]
+fn no_code_is_right_for_another_account_than_it_was_enrolled_for() {
+    for (house, user, word) in [
+        (with_another_uid(), USER, "record-refused"),
+        (with_an_account_that_is_gone(), "gone", "no-account"),
+    ] {
+        let Some(house) = house else { return };
+        assert_eq!(house.verified(user, &code(SECRET, 0)), word);
+        let said = house.verify(user, &code(SECRET, 0)).refused(&[]);
+        assert!(said.out.contains(&format!("totp-admin show {user}")), "{}", said.out);
+        let (first, second) = two_codes(SECRET, 0);
+        house.resync(user, [&first, &second], &[]).refused(&["was enrolled for", "show"]);
+        let state = house.run(&["show", user, "--json"]).done().json();
+        assert!(state["authenticators"][0]["last_used"].is_null(), "{state}");
+    }
+}
+
+#[test]
+fn the_code_of_another_account_is_no_proof_of_ones_own() {
+    let Some(house) = with_another_uid() else { return };
+    for uid in ["1", "4242"] {
+        let code = format!("{}\n", code(SECRET, 0));
+        let said = house.run_with(&["disable", USER, "--yes"], &code, &[("SUDO_UID", uid)]);
+        said.refused(&["another uid than the account has", "nothing was changed"]);
+    }
+    assert!(fs::read_to_string(house.file_of(USER)).unwrap().contains("secret"));
+}
+
+#[test]
+fn nobody_ends_their_own_denial_by_the_uid_of_before() {
+    let Some(house) = House::new("[policy]\ndisabled = \"denied\"\n") else { return };
+    house.run(&["disable", USER, "--yes"]).done();
+    let text = fs::read_to_string(house.file_of(USER)).unwrap();
+    write_record(&house, USER, &text.replace("uid = 1\n", "uid = 4242\n"));
+    for command in ["reset", "remove"] {
+        let said = house.run_with(&[command, USER, "--yes"], "", &[("SUDO_UID", "4242")]);
+        said.refused(&["your own account, and kept out"]);
+    }
 }
 
 #[test]

@@ -30,10 +30,13 @@ pub fn resynchronise(
     attempt: &Attempt<'_>,
 ) -> Change<Result<Resynchronised, Refusal>> {
     match &view.found {
-        Found::Enrolled(enrolled) => of_enrolled(rules, view, enrolled, attempt),
-        Found::Absent | Found::Disabled(_) | Found::Pending(_) => {
+        Found::Enrolled(enrolled) if attempt.pretext.is_none() => {
+            of_enrolled(rules, view, enrolled, attempt)
+        }
+        Found::Enrolled(_) | Found::Absent | Found::Disabled(_) | Found::Pending(_) => {
             let writes = Writes { debit: Some(failed(rules, view, attempt)), ..Writes::default() };
-            Change::new(writes, Err(Refusal::free(Reason::NotEnrolled)))
+            let reason = attempt.pretext.unwrap_or(Reason::NotEnrolled);
+            Change::new(writes, Err(Refusal::free(reason)))
         }
     }
 }

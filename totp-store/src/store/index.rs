@@ -82,6 +82,26 @@ impl FileStore {
         compared(directories)
     }
 
+    /// The uid for which something is kept under this name: of an entry that can't be read, the one in what is left of its text,
+    /// else the one in the index.
+    ///
+    /// # Errors
+    /// The entry can't be looked at.
+    pub fn kept_uid(&self, user: &UserName) -> Result<Option<u32>, Fault> {
+        let directories = self.directories()?;
+        match directories.records.read(user) {
+            Ok(entry) => Ok(entry.and_then(|entry| entry.decision().uid)),
+            Err(fault) if fault.kind.is_the_users_own() => {
+                let in_index = || {
+                    let listed = listed(directories).0;
+                    listed.into_iter().find(|(_, names)| names.contains(user)).map(|(uid, _)| uid)
+                };
+                Ok(directories.records.uid_in_text(&user.file_name()).or_else(in_index))
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
     /// What the name service says about the names of enrollments that can't be read.
     fn accounts_of_damaged(&self) -> Result<BTreeMap<UserName, u32>, Fault> {
         let all = self.directories()?.records.all(clock::now())?;

@@ -18,6 +18,7 @@ use crate::ui::{Advice, Ui};
 pub fn run(ui: &Ui, site: &Site, args: &Enroll) -> Result<()> {
     let whom = site.to_enroll(&args.user, args.no_account)?;
     site.not_renamed(&whom)?;
+    site.not_anothers(&whom)?;
     let (expected, entry) = site.store().expect(&whom.name)?;
     let opened = match &entry {
         Some(Entry::Pending(pending)) => Some(pending),
@@ -39,6 +40,7 @@ pub fn run(ui: &Ui, site: &Site, args: &Enroll) -> Result<()> {
         )),
         Expected::Absent | Expected::Disabled | Expected::Pending(_) => {}
     }
+    site.not_for_an_account(&whom)?;
     let who = Administrator::here();
     who.not_out_of_own_denial(site, &whom, expected)?;
     // The present code is the second factor of who is still to enroll.

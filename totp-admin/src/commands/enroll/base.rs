@@ -143,7 +143,7 @@ impl Base {
         };
         who.nobody_else_was_faster(site, whom, self.expected)?;
         who.change(site, whom, proof, event, |recorded| {
-            let decision = who.decision(site, whom, recorded, self.contact.clone());
+            let decision = who.decision(site, whom, recorded, self.contact.clone())?;
             let Successor { mut record, beginning } =
                 Successor::new(decision, enrollment, instead, fresh, site.rules(), site.now());
             if !adds {

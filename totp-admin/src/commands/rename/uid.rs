@@ -52,7 +52,7 @@ impl Move {
 
 /// Changes the uid of one user.
 pub fn one(ui: &Ui, site: &Site, typed: &str) -> Result<()> {
-    let whom = site.known(typed)?;
+    let whom = site.to_change(typed)?;
     let Some(one) = planned(site, whom.clone())? else { return unchanged(ui, &whom) };
     if let Some(warning) = shared_with(site, &one)? {
         ui.warn(warning);
@@ -71,7 +71,10 @@ pub fn one(ui: &Ui, site: &Site, typed: &str) -> Result<()> {
 
 /// Changes the uids of all whose account has another one now; one that fails keeps no other from it.
 pub fn all(ui: &Ui, site: &Site, dry_run: bool) -> Result<()> {
-    let (moves, after) = all_planned(site)?;
+    let Planned { moves, left_out, after } = all_planned(site)?;
+    for (whom, why) in &left_out {
+        ui.warn(format_args!("{whom} is left out: {}", why.in_one_line()));
+    }
     for (uid, names) in after.iter().filter(|(_, names)| names.len() > 1) {
         let names = names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         ui.warn(format_args!(
@@ -79,11 +82,15 @@ pub fn all(ui: &Ui, site: &Site, dry_run: bool) -> Result<()> {
         ));
     }
     if dry_run || moves.is_empty() {
-        ui.document(&moves.iter().map(Move::document).collect::<Vec<_>>())?;
+        let moves_only = moves.iter().map(Move::document);
+        ui.document(&moves_only.chain(documents_of(&left_out)).collect::<Vec<_>>())?;
         for one in &moves {
             ui.result(one.line())?;
         }
-        let end = if moves.is_empty() {
+        if !dry_run && !left_out.is_empty() {
+            return Err(Refused.into());
+        }
+        let end = if moves.is_empty() && left_out.is_empty() {
             "Every account has the uid that it was enrolled with"
         } else {
             "Nothing was changed"
@@ -95,7 +102,8 @@ pub fn all(ui: &Ui, site: &Site, dry_run: bool) -> Result<()> {
     }
     ui.insist(format_args!("Are these {} accounts the same people's as before?", moves.len()))?;
     let who = Administrator::here();
-    let (mut documents, mut failed) = (Vec::new(), false);
+    let mut failed = !left_out.is_empty();
+    let mut documents: Vec<Value> = documents_of(&left_out).collect();
     for one in &moves {
         documents.push(match one.make(site, &who) {
             Ok(recorded) => made(ui, site, &who, one, recorded)?,
@@ -156,23 +164,46 @@ fn planned(site: &Site, whom: Whom) -> Result<Option<Move>> {
 /// The names of each uid, as they are to be.
 type Names = BTreeMap<u32, Vec<UserName>>;
 
-fn all_planned(site: &Site) -> Result<(Vec<Move>, Names)> {
-    let (mut moves, mut after) = (Vec::new(), Names::new());
+/// What is to be changed for all.
+#[derive(Default)]
+struct Planned {
+    moves: Vec<Move>,
+    /// Whose enrollment an account of another name has now, and what is to be done about it.
+    left_out: Vec<(Whom, Advice)>,
+    after: Names,
+}
+
+fn documents_of(left_out: &[(Whom, Advice)]) -> impl Iterator<Item = Value> {
+    left_out.iter().map(|(whom, why)| {
+        json!({"user": whom.name.as_str(), "changed": false, "record": null, "error": why.in_one_line()})
+    })
+}
+
+fn all_planned(site: &Site) -> Result<Planned> {
+    let Planned { mut moves, mut left_out, mut after } = Planned::default();
     for (_, entry) in site.store().everybody(site.now())? {
         // What can't be read is refused as it is; list and status name it.
         let Ok(entry) = entry else { continue };
         let (name, uid) = (entry.decision().user.clone(), entry.decision().uid);
         let account = accounts::account(name.as_str())?.filter(|account| account.name == name);
         let Some(then) = uid else { continue };
-        let now = account.as_ref().map_or(then, |account| account.uid);
+        let mut now = account.as_ref().map_or(then, |account| account.uid);
+        let whom = Whom { name: name.clone(), account };
+        // Without an account of the name there is nothing to be changed, and `list` says what to do.
+        if now != then
+            && let Some(owner) = site.other_owner(&whom)?
+        {
+            left_out.push((whom.clone(), site.is_anothers(&whom, &owner)?));
+            now = then;
+        }
         if entry.enrollment().is_some() {
-            after.entry(now).or_default().push(name.clone());
+            after.entry(now).or_default().push(name);
         }
         if now != then {
-            moves.extend(planned(site, Whom { name, account })?);
+            moves.extend(planned(site, whom)?);
         }
     }
-    Ok((moves, after))
+    Ok(Planned { moves, left_out, after })
 }
 
 /// What else is enrolled with the uid that this one gets.
