@@ -113,8 +113,10 @@ pub enum Command {
     ///
     /// After usermod(8): the new account has the uid that was enrolled. Authenticators, used codes and recovery codes
     /// go along. Until then a renamed account logs in with the enrollment of its former name, which is found by the uid.
+    /// Commands change that enrollment under neither name before it is renamed.
     /// With --uid the name stays, and the enrollment gets the uid that the account has now: `rename --uid USER`, or
-    /// `rename --uid --all` after a directory has changed uids.
+    /// `rename --uid --all` after a directory has changed uids. `rename --uid USER` also gives one to an enrollment from
+    /// before there was an account (`enroll --no-account`).
     Rename(Rename),
     /// Make a restored backup harmless
     ///
@@ -149,8 +151,8 @@ pub enum Command {
     /// Set an authenticator whose clock is off right again, with two consecutive codes
     ///
     /// The codes are asked for one after the other, or read from standard input, one a line: arguments can be seen by all
-    /// users. Looks a day in either direction. A wrong pair is paid for from the guess budget. Users can do the same at a
-    /// login, with three codes in a row.
+    /// users. Looks a day in either direction. A wrong pair is paid for from the guess budget, and recorded (`verified`).
+    /// Users can do the same at a login, with three codes in a row.
     Resync(Resync),
     /// List or forget the devices with which users are not asked for some days
     ///

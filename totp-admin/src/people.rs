@@ -255,6 +255,13 @@ fn problem(site: &Site, whom: &Whom, inspected: &Inspected) -> Option<(Option<St
             };
             return Some((None, text));
         }
+        (None, Some(now)) => {
+            let text = format!(
+                "decided without an account, for whoever has the name; the account with uid {now} is the same person's: \
+                 totp-admin rename --uid {whom}, another's: totp-admin remove {whom}"
+            );
+            return Some((None, text));
+        }
         _ => {}
     }
     if enrolled.is_some_and(|one| matches!(one.state, StateRead::Lost { .. })) {

@@ -7,9 +7,10 @@ use totp_core::evaluate::{Reason, Refusal, Resynchronised, resynchronise, try_to
 use totp_core::event::EventKind;
 use totp_core::origin::NOWHERE;
 use totp_core::time::UnixTime;
+use totp_store::permanent::Details;
 use zeroize::Zeroizing;
 
-use crate::change::{Administrator, Proof, UNSAID};
+use crate::change::{Administrator, Event, Proof, UNSAID};
 use crate::cli::Resync;
 use crate::commands::{codes_are_no_arguments, enrolled};
 use crate::evaluation::{Evaluation, another_accounts};
@@ -30,9 +31,16 @@ pub fn run(ui: &Ui, site: &Site, args: &Resync) -> Result<()> {
     let who = Administrator::here();
     let evaluation = Evaluation { site, whom: &whom, origin: NOWHERE, from: who.from() };
     let refused = |refusal: &Refusal| anyhow!(why(&whom, refusal.reason));
-    // Codes that don't match are paid for, and leave no record.
-    let tried = evaluation.by(try_to_resynchronise, &typed, None)?;
-    let first = tried.map_err(|refusal| refused(&refusal))?.first;
+    let first = match evaluation.by(try_to_resynchronise, &typed, None)? {
+        Ok(found) => found.first,
+        Err(refusal) => {
+            // Before it is said: codes are tried here as by verify, and no try leaves no trace.
+            let outcome = Some(refusal.reason.as_str().to_owned());
+            let details = Details { outcome, ..Details::default() };
+            who.note(site, &whom, Event { details, ..EventKind::Verified.into() })?;
+            return Err(refused(&refusal));
+        }
+    };
     let (now, proof) = (site.now(), Proof::not_needed("its two codes are the proof"));
     let (recorded, done) = who.change(site, &whom, proof, EventKind::Resynchronised, |_| {
         let done = evaluation.by(resynchronise, &typed, Some(&first))?;

@@ -6,12 +6,12 @@ use anyhow::Result;
 use serde::Serialize;
 use serde_json::json;
 use totp_core::name::UserName;
-use totp_core::record::Entry;
+use totp_core::record::{Decision, Entry};
 use totp_core::store::Fault;
-use totp_store::clock;
 use totp_store::config::ConfigFault;
 use totp_store::files::Owner;
 use totp_store::installation::{InForce, Installation};
+use totp_store::{accounts, clock};
 
 use crate::cli::Global;
 use crate::coverage;
@@ -162,6 +162,9 @@ fn counted(findings: &mut Findings, installation: &Installation) -> Option<Users
     let everybody = everybody.map_err(|fault| findings.problem(fault)).ok()?;
     let mut users = Users::default();
     for (_, entry) in everybody {
+        if let Ok(entry) = &entry {
+            without_uid(findings, entry);
+        }
         let count = match entry {
             Ok(Entry::Enrolled(_)) => &mut users.enrolled,
             Ok(Entry::Pending(_)) => &mut users.pending,
@@ -174,6 +177,21 @@ fn counted(findings: &mut Findings, installation: &Installation) -> Option<Users
         *count = count.saturating_add(1);
     }
     Some(users)
+}
+
+/// Names what was decided before there was an account of the name. It holds for whoever has the name.
+fn without_uid(findings: &mut Findings, entry: &Entry) {
+    let Decision { user, uid: None, .. } = entry.decision() else { return };
+    match accounts::account(user.as_str()) {
+        Ok(Some(account)) if account.name == *user => findings.warnings.push(format!(
+            "what is decided about {user} is from before there was an account, which has uid {} now: totp-admin show {user}",
+            account.uid
+        )),
+        Ok(_) => {}
+        Err(error) => {
+            findings.problem(error);
+        }
+    }
 }
 
 /// Whether each enrollment is found by its uid, and the uids that several have.

@@ -197,12 +197,25 @@ fn what_a_login_left_in_the_state_is_recorded_once_by_the_command() {
 }
 
 #[test]
+fn a_wrong_pair_for_resync_is_recorded_like_a_wrong_code_for_verify() {
+    let Some(house) = House::new("") else { return };
+    house.enroll(USER);
+    let wrong = wrong_code(SECRET);
+    house.resync(USER, [&wrong, &wrong], &[]).refused(&["not two consecutive"]);
+    let last = house.record().pop().unwrap();
+    assert_eq!(
+        (&last["event"], &last["user"], &last["outcome"]),
+        (&"verified".into(), &USER.into(), &"wrong".into())
+    );
+}
+
+#[test]
 fn resync_learns_the_drift_from_two_codes_in_their_order() {
     let Some(house) = House::new("") else { return };
     house.enroll(USER);
     let (first, second) = two_codes(SECRET, -300);
     house.resync(USER, [&second, &first], &[]).refused(&["not two consecutive"]);
-    assert_eq!(house.events(), ["enrolled"], "what can't be done is not recorded");
+    assert_eq!(house.events(), ["enrolled"], "no resynchronisation is recorded");
     let done = house.resync(USER, [&first, &second], &["--json"]).done().json();
     assert_eq!((done["changed"].as_bool(), done["learned"].as_bool()), (Some(true), Some(true)));
     assert!((-300..=-240).contains(&done["ahead"].as_i64().unwrap()), "{done}");

@@ -300,6 +300,25 @@ fn nobody_ends_their_own_denial_by_the_uid_of_before() {
 }
 
 #[test]
+fn an_enrollment_from_before_the_account_is_named_and_gets_its_uid_by_rename_uid() {
+    let Some(house) = with_another_uid() else { return };
+    let text = fs::read_to_string(house.file_of(USER)).unwrap();
+    write_record(&house, USER, &text.replace("uid = 4242\n", ""));
+    house.run(&["init"]).done();
+    let one = listed(&house, USER).unwrap();
+    assert_eq!((&one["status"], &one["uid"]), (&json!("active"), &json!(null)));
+    assert!(one["problem"].as_str().unwrap().contains("totp-admin rename --uid daemon"), "{one}");
+    let status = house.run(&["status", "--json"]).done().json();
+    let warning = status["warnings"][0].as_str().unwrap();
+    assert!(warning.contains("about daemon is from before there was an account"), "{warning}");
+    let done = house.run(&["rename", "--uid", USER, "--json"]).done().json();
+    assert_eq!((&done["uid_before"], &done["uid"]), (&json!(null), &json!(1)));
+    assert!(is_found_by_its_uid(&house, USER));
+    assert_eq!(house.record().pop().unwrap()["reason"], "formerly no uid, now 1");
+    assert_eq!(house.run(&["status", "--json"]).done().json()["warnings"], json!([]));
+}
+
+#[test]
 fn all_uids_of_a_directory_are_changed_and_a_dry_run_changes_none() {
     let Some(house) = with_another_uid() else { return };
     house.run(&["enroll", OTHER, "--no-confirm"]).done();

@@ -19,7 +19,8 @@ use crate::ui::{Advice, Refused, Ui, printable};
 struct Move {
     whom: Whom,
     expected: Expected,
-    then: u32,
+    /// `None` where it was enrolled without an account.
+    then: Option<u32>,
     now: u32,
 }
 
@@ -36,11 +37,15 @@ impl Move {
     }
 
     fn line(&self) -> String {
-        format!("{}: uid {}, now {}", self.whom, self.then, self.now)
+        format!("{}: {}, now {}", self.whom, self.before(), self.now)
+    }
+
+    fn before(&self) -> String {
+        self.then.map_or_else(|| "no uid".to_owned(), |uid| format!("uid {uid}"))
     }
 
     fn make(&self, site: &Site, who: &Administrator) -> Result<Recorded> {
-        let reason = format!("formerly uid {}, now {}", self.then, self.now);
+        let reason = format!("formerly {}, now {}", self.before(), self.now);
         let event = (EventKind::UidChanged, Some(reason.as_str()));
         let proof = Proof::not_needed("the same account keeps the same second factor");
         let (recorded, ()) = who.amend(site, &self.whom, proof, self.expected, event, |entry| {
@@ -57,9 +62,13 @@ pub fn one(ui: &Ui, site: &Site, typed: &str) -> Result<()> {
     if let Some(warning) = shared_with(site, &one)? {
         ui.warn(warning);
     }
+    let before = match one.then {
+        Some(uid) => format!("as the one with uid {uid}"),
+        None => "as the one who was enrolled without an account".to_owned(),
+    };
     ui.insist(format_args!(
-        "Is the account {} with uid {} the same person's as the one with uid {}?",
-        one.whom, one.now, one.then
+        "Is the account {} with uid {} the same person's {before}?",
+        one.whom, one.now
     ))?;
     let who = Administrator::here();
     let recorded = one.make(site, &who)?;
@@ -146,19 +155,14 @@ fn planned(site: &Site, whom: Whom) -> Result<Option<Move>> {
             format!("totp-admin show {whom} says more."),
         ));
     };
-    let Some(then) = entry.decision().uid else {
-        bail!(Advice::new(
-            format!("{whom} was enrolled without an account, and has no uid"),
-            "To enroll the account anew: totp-admin enroll --replace",
-        ));
-    };
+    let then = entry.decision().uid;
     let Some(now) = whom.uid() else {
         bail!(Advice::new(
             format!("there is no account {whom}"),
             "Where it was renamed: totp-admin rename OLD NEW",
         ));
     };
-    Ok((then != now).then_some(Move { whom, expected, then, now }))
+    Ok((then != Some(now)).then_some(Move { whom, expected, then, now }))
 }
 
 /// The names of each uid, as they are to be.
