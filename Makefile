@@ -85,6 +85,7 @@ install:
 	@if [ -z "$(DESTDIR)" ]; then rm -f /usr/lib/tmpfiles.d/pam-totp.conf; $(SBINDIR)/totp-admin init; fi
 	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then \
 		systemctl daemon-reload; systemctl try-restart totpd.service totp-agent.service; fi
+	@if [ -n "$(DESTDIR)" ]; then echo "On the machine itself run totp-admin init, after each upgrade too: until then logins are denied."; fi
 	@echo "Installed. No login is changed yet: README.md says how to switch it on."
 	@echo "The daemon that decides logins: systemctl enable --now totpd.socket totpd-user.socket totpd"
 	@echo "Mail about what logins cause, and text messages: systemctl enable --now totp-agent"

@@ -127,7 +127,7 @@ impl Report {
     fn list_accounts(&mut self) {
         match listed_accounts() {
             Ok(accounts) => self.accounts = accounts,
-            Err(error) => self.wrong.push(format!(
+            Err(error) => self.consequences.push(format!(
                 "{error:#}: users whose primary group a list names are not counted among those it covers."
             )),
         }

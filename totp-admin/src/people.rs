@@ -42,7 +42,7 @@ fn missing(site: &Site, resolved: &ResolvedPolicy, whom: &Whom) -> Result<Option
         return Ok(None);
     }
     match whom.uid().map_or(Ok(ByUid::Nothing), |uid| site.store().by_uid(&whom.name, uid)) {
-        Ok(ByUid::Nothing) => {}
+        Ok(ByUid::Nothing | ByUid::Disabled(_)) => {}
         // Listed under that name.
         Ok(ByUid::One(..)) => return Ok(None),
         Ok(ByUid::Several(names)) => {

@@ -140,7 +140,7 @@ impl Site {
         }
         Ok(match self.store.by_uid(&whom.name, uid)? {
             ByUid::One(name, _) => Some(name).filter(|name| *name != whom.name),
-            ByUid::Nothing | ByUid::Several(_) => None,
+            ByUid::Nothing | ByUid::Disabled(_) | ByUid::Several(_) => None,
         })
     }
 

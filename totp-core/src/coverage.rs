@@ -24,10 +24,10 @@ impl Coverage {
     }
 }
 
-/// A name in the configuration that stands for nothing: a proven absence, and no failure to find out.
+/// A name in the configuration that stands for nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unresolved {
-    /// A user or group in a list.
+    /// A user or group in a list, proven not to exist.
     Name {
         /// The section.
         section: Section,
@@ -35,6 +35,15 @@ pub enum Unresolved {
         list: List,
         /// The entry.
         who: Who,
+    },
+    /// An entry of `exempt` that can't be looked up. Where one of `require` can't be, the login is denied.
+    Unknown {
+        /// The section.
+        section: Section,
+        /// The entry.
+        who: Who,
+        /// What the name service says.
+        why: String,
     },
     /// The section of a service that there is none of, and that requires a second factor.
     Service(String),
@@ -55,6 +64,9 @@ impl fmt::Display for Unresolved {
                     List::Require => "every user needs a second factor until it is corrected",
                     List::Exempt => "it exempts no user; correct it or take it out",
                 })
+            }
+            Self::Unknown { section, who, why } => {
+                write!(f, "{section} exempt names {who}, and {why}: until then it exempts no user")
             }
             Self::Service(name) => write!(
                 f,

@@ -136,6 +136,12 @@ impl<'a> Memberships<'a> {
         Self { account, listed: None }
     }
 
+    /// The account.
+    #[must_use]
+    pub fn account(&self) -> &'a Account {
+        self.account
+    }
+
     /// Whether the account is in `group`, as its primary group or as a member.
     ///
     /// # Errors

@@ -48,6 +48,37 @@ pub fn exempt(config: &Config, service: &str) -> Result<Resolved, CoverageError>
     Ok(Resolved::of(&config.list(service, List::Exempt))?)
 }
 
+/// What `exempt` of `service` comes to for an account. An entry that can't be looked up exempts no user, and takes nothing from
+/// the others: root, exempt for the day when the directory does not answer, needs no answer of the directory.
+#[must_use]
+pub fn exempts(config: &Config, service: &str, account: Option<&Account>) -> Coverage {
+    let NamedList { section, list, entries } = config.list(service, List::Exempt);
+    let mut memberships = account.map(Memberships::of);
+    let mut unresolved = Vec::new();
+    for who in entries {
+        let found = meaning(who).and_then(|meaning| {
+            let covers = memberships.as_mut().map_or(Ok(false), |them| covers(&meaning, them))?;
+            Ok((meaning, covers))
+        });
+        match found {
+            Ok((_, true)) => return Coverage { covers: true, unresolved: Vec::new() },
+            Ok((Meaning::Nothing, false)) => {
+                unresolved.push(Unresolved::Name {
+                    section: section.clone(),
+                    list,
+                    who: who.clone(),
+                });
+            }
+            Ok((_, false)) => {}
+            Err(error) => {
+                let (section, who) = (section.clone(), who.clone());
+                unresolved.push(Unresolved::Unknown { section, who, why: error.to_string() });
+            }
+        }
+    }
+    Coverage { covers: false, unresolved }
+}
+
 /// Looks up whom `service` requires to have a second factor, besides those who are enrolled.
 ///
 /// # Errors
@@ -104,16 +135,19 @@ impl Resolved {
     fn covers(&self, account: &Account) -> Result<bool, NameServiceError> {
         let mut memberships = Memberships::of(account);
         for (_, meaning) in &self.entries {
-            let covers = match meaning {
-                Meaning::User(user) => user.uid == account.uid,
-                Meaning::Group(group) => memberships.include(group)?,
-                Meaning::Nothing => false,
-            };
-            if covers {
+            if covers(meaning, &mut memberships)? {
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+}
+
+fn covers(meaning: &Meaning, of: &mut Memberships<'_>) -> Result<bool, NameServiceError> {
+    match meaning {
+        Meaning::User(user) => Ok(user.uid == of.account().uid),
+        Meaning::Group(group) => of.include(group),
+        Meaning::Nothing => Ok(false),
     }
 }
 

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-/// Where libpam looks, in this order: what an administrator put there, and what packages bring along, on some systems in the
+/// Where libpam looks for the file of a service, in this order: what an administrator put there, and what packages bring along, on some systems in the
 /// third.
-const DIRECTORIES: [&str; 3] = ["/etc/pam.d", "/usr/lib/pam.d", "/usr/etc/pam.d"];
+pub const DIRECTORIES: [&str; 3] = ["/etc/pam.d", "/usr/lib/pam.d", "/usr/etc/pam.d"];
 
 /// The longest name of a file.
 const LONGEST: usize = 255;

@@ -101,7 +101,7 @@ fn log_in(
 pub fn enroll_another(login: &mut Login<'_>) -> Phone {
     let outcome = account(login, willing);
     assert_eq!(outcome.code, Pam::Success, "{outcome:?}");
-    phone_in(&outcome.messages()).expect("a key")
+    phone_in(&outcome.prompts()).expect("a key")
 }
 
 /// Whether a login with `code` is accepted.

@@ -162,6 +162,17 @@ fn a_disabled_marker_is_not_inherited_with_the_uid() {
 }
 
 #[test]
+fn who_is_denied_once_disabled_is_denied_by_every_name_of_the_account() {
+    let house = House::with_config(&format!("{ENROLLED}disabled = \"denied\"\n"));
+    let _phone = house.enroll("alice");
+    alias(&house, "alice", "al");
+    assert!(is_challenged(&house, "al"));
+    house.run("totp-admin", &["disable", "alice", "--yes"]);
+    assert_eq!(log_in(&house, "al", ["123456", "234567"]).code, Pam::AuthErr);
+    let _ = house.syslog().expect("disabled under the name alice");
+}
+
+#[test]
 fn what_follows_a_login_by_the_new_name_is_kept_under_the_old_one() {
     let house = House::with_config(&format!("{ENROLLED}{}", crate::ENROLLS));
     let phone = house.enroll("alice");

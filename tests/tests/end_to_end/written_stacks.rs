@@ -105,6 +105,16 @@ fn no_page_lets_pam_permit_stand_in_for_a_factor() {
 }
 
 #[test]
+fn where_users_log_in_with_passwords_a_key_alone_does_not_log_in() {
+    let house = House::build();
+    set_up(&house, &readme().block(FIRST_STEPS, "pam_totp.so"));
+    let _phone = house.enroll("alice");
+    let lines = readme().block(FIRST_STEPS, "UsePAM");
+    let sshd = Sshd::start_as_written(&house, &lines, "publickey");
+    is_refused(sshd.connect("alice"));
+}
+
+#[test]
 fn a_key_and_a_right_code_log_in() {
     let (house, phone) = house(KEY_CODE);
     let sshd = sshd_with_keys(&house);

@@ -315,6 +315,8 @@ fn what_was_written_is_read_back() {
 #[test]
 fn lines_of_an_earlier_version_are_read_and_hold_in_the_chain() {
     let (_temp, record) = record();
+    fs::write(record.path(), "").unwrap();
+    fs::set_permissions(record.path(), fs::Permissions::from_mode(0o600)).unwrap();
     let mut prev = FIRST.to_owned();
     for seq in 1..=2 {
         let before = format!(

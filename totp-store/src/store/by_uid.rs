@@ -17,21 +17,28 @@ const TRIES: u32 = 16;
 #[derive(Debug)]
 #[must_use]
 pub enum ByUid {
-    /// Proven: no enrollment has this uid.
+    /// Proven: no enrollment has this uid, and no disabled marker.
     Nothing,
+    /// No enrollment has it, and a disabled marker under this name has: the user was disabled and then renamed, or had a
+    /// second name, or the uid is another user's now.
+    Disabled(UserName),
     /// One enrollment has it, kept under this name.
     One(UserName, Found),
     /// Several have it: which one is the account's can't be told.
     Several(Vec<UserName>),
 }
 
-/// The uid by which an entry is found. A disabled marker is found by its name alone: whoever is given the uid later would
-/// inherit that nothing is asked.
+/// The uid by which an entry is found.
 pub(super) fn indexed_uid(entry: &Entry) -> Option<u32> {
-    match entry {
-        Entry::Enrolled(_) | Entry::Pending(_) => entry.decision().uid,
-        Entry::Disabled(_) => None,
-    }
+    entry.decision().uid
+}
+
+/// Names with an entry of one uid.
+#[derive(PartialEq, Eq)]
+struct Entries {
+    /// Enrolled, or to enroll.
+    enrolled: Vec<UserName>,
+    disabled: Option<UserName>,
 }
 
 impl FileStore {
@@ -46,19 +53,19 @@ impl FileStore {
             let Some(listed) = uids.of(uid)? else { return Ok(ByUid::Nothing) };
             let names: BTreeSet<&UserName> = listed.names.iter().chain([user]).collect();
             // An enrollment that is renamed may escape one pass over the names, and never two: each renaming changes the index.
-            let (first, second) = (self.enrolled(&names, uid)?, self.enrolled(&names, uid)?);
+            let (first, second) = (self.entries(&names, uid)?, self.entries(&names, uid)?);
             if first != second || uids.of(uid)?.as_ref() != Some(&listed) {
                 continue;
             }
-            match second.as_slice() {
-                [] => return Ok(ByUid::Nothing),
+            match second.enrolled.as_slice() {
+                [] => return Ok(second.disabled.map_or(ByUid::Nothing, ByUid::Disabled)),
                 [name] => {
                     let found = self.look(name)?;
                     if found.enrolled_uid() == Some(uid) {
                         return Ok(ByUid::One(name.clone(), found));
                     }
                 }
-                _ => return Ok(ByUid::Several(second)),
+                _ => return Ok(ByUid::Several(second.enrolled)),
             }
         }
         let detail = format!("what is kept for uid {uid} is changed again and again; log in again");
@@ -72,16 +79,18 @@ impl FileStore {
         }
     }
 
-    /// Those of `names` that have an enrollment with this uid.
-    fn enrolled(&self, names: &BTreeSet<&UserName>, uid: u32) -> Result<Vec<UserName>, Fault> {
+    /// Those of `names` that have an entry with this uid.
+    fn entries(&self, names: &BTreeSet<&UserName>, uid: u32) -> Result<Entries, Fault> {
         let records = &self.directories()?.records;
-        let mut enrolled = Vec::new();
-        for name in names {
-            let entry = records.read(name)?;
-            if entry.as_ref().and_then(indexed_uid) == Some(uid) {
-                enrolled.push((*name).clone());
+        let mut entries = Entries { enrolled: Vec::new(), disabled: None };
+        for &name in names {
+            let entry = records.read(name)?.filter(|entry| indexed_uid(entry) == Some(uid));
+            match entry {
+                None => {}
+                Some(Entry::Enrolled(_) | Entry::Pending(_)) => entries.enrolled.push(name.clone()),
+                Some(Entry::Disabled(_)) => entries.disabled = Some(name.clone()),
             }
         }
-        Ok(enrolled)
+        Ok(entries)
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use totp_core::name::{UserName, unword};
+use totp_core::record::Entry;
 use totp_core::store::{Fault, FaultKind};
 
 use super::by_uid::indexed_uid;
@@ -187,13 +188,17 @@ fn listed(directories: &Directories) -> (ByUids, Vec<Fault>) {
 
 fn compared(directories: &Directories) -> Result<IndexState, Fault> {
     let (listed, faults) = listed(directories);
-    let mut enrolled = ByUids::new();
+    let (mut entered, mut enrolled) = (ByUids::new(), ByUids::new());
     let mut damaged = BTreeSet::new();
     for (stem, entry) in directories.records.all(clock::now())? {
         match entry {
             Ok(entry) => {
                 if let Some(uid) = indexed_uid(&entry) {
-                    enrolled.entry(uid).or_default().insert(entry.decision().user.clone());
+                    let name = &entry.decision().user;
+                    entered.entry(uid).or_default().insert(name.clone());
+                    if !matches!(entry, Entry::Disabled(_)) {
+                        enrolled.entry(uid).or_default().insert(name.clone());
+                    }
                 }
             }
             Err(_) => {
@@ -201,11 +206,11 @@ fn compared(directories: &Directories) -> Result<IndexState, Fault> {
             }
         }
     }
-    let stale = missing_in(&enrolled, &listed).filter(|(_, name)| !damaged.contains(name));
+    let stale = missing_in(&entered, &listed).filter(|(_, name)| !damaged.contains(name));
     let shared = enrolled.iter().filter(|(_, names)| names.len() > 1);
     Ok(IndexState {
         faults,
-        unlisted: missing_in(&listed, &enrolled).collect(),
+        unlisted: missing_in(&listed, &entered).collect(),
         stale: stale.collect(),
         shared: shared.map(|(uid, names)| (*uid, names.iter().cloned().collect())).collect(),
     })

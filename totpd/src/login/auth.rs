@@ -86,7 +86,8 @@ fn run(
         asked @ Asked::Not(_) => asked,
     };
     let asked = of_the_caller(asked, request.caller, &person);
-    let asked = where_keys_are_private(asked, facts.display(&config.policy(&facts.service)));
+    let display = facts.display(&config.policy(&facts.service));
+    let asked = where_keys_are_private(asked, display);
     if arguments.debug {
         let line = format!("debug: user={} {facts:?} {asked}", person.user());
         host.log(Priority::Debug, &line);
@@ -95,7 +96,12 @@ fn run(
         Asked::Not(skip) => {
             let line = log::with_name(log::not_asked(person.user(), skip), person.user(), &kept);
             host.log(Priority::Info, &line);
-            if matches!(skip, Skip::ToEnroll(_) | Skip::MayEnroll { .. }) {
+            let is_offered = match skip {
+                Skip::ToEnroll(_) => true,
+                Skip::MayEnroll { .. } => display == Display::Private,
+                _ => false,
+            };
+            if is_offered && request.caller.is_root() {
                 pam_stack::warn_without_account_line(host, &facts.service, person.user());
             }
             let code = first_factor::not_challenged(arguments);
@@ -242,7 +248,7 @@ fn look(
         // There is something, and it is not for this person: it must not be what is evaluated.
         Route::Ask { pretext: Some(reason) } if !matches!(found, Found::Absent) => {
             if reason == Reason::Store(FaultKind::RecordRefused) {
-                host.log(Priority::Error, &recycled(person.user()));
+                host.log(Priority::Error, &recycled(person.user(), found.enrolled_uid()));
             }
             Asked::Yes(Against::Decoy(reason))
         }
@@ -270,11 +276,13 @@ fn unless_remembered(
     }
 }
 
-/// The remedy where a record was made for an earlier account of this name.
-fn recycled(user: &UserName) -> String {
+/// The remedy where an entry was made for another account of this name.
+fn recycled(user: &UserName, uid: Option<u32>) -> String {
+    let uid = uid.map_or_else(|| "another uid".to_owned(), |uid| format!("uid {uid}"));
     format!(
-        "what was decided about {user} was about an account with another uid; \
-         if this one is new: totp-admin remove {user}"
+        "what is kept under the name {user} is about the account with {uid}: if that has another name now, \
+         totp-admin rename {user} NAME; if it is gone and {user} is another person, totp-admin remove {user}; if {user} is the \
+         same person, totp-admin rename --uid {user}"
     )
 }
 

@@ -3,7 +3,7 @@
 
 use totp_core::evaluate::Reason;
 use totp_core::name::UserName;
-use totp_core::policy::Policy;
+use totp_core::policy::{Disabled, Policy};
 use totp_core::route::{Facts, Route, route};
 use totp_core::store::{Fault, Found, Store as _};
 use totp_store::store::{ByUid, FileStore};
@@ -29,7 +29,7 @@ pub(crate) enum Kept {
 pub(crate) fn look(store: &FileStore, policy: &Policy, facts: &Facts) -> Result<Kept, Fault> {
     let found = store.look(&facts.user)?;
     if let (Found::Absent, Some(account)) = (&found, &facts.account) {
-        return by_uid(store, &facts.user, account.uid);
+        return by_uid(store, policy, &facts.user, account.uid);
     }
     // Where an account that is not enrolled would be asked all the same, the time must not tell that this one is.
     if let Route::Ask { .. } = route(policy, facts, &Found::Absent) {
@@ -38,9 +38,17 @@ pub(crate) fn look(store: &FileStore, policy: &Policy, facts: &Facts) -> Result<
     Ok(Kept::Under(facts.user.clone(), found))
 }
 
-fn by_uid(store: &FileStore, user: &UserName, uid: u32) -> Result<Kept, Fault> {
+fn by_uid(store: &FileStore, policy: &Policy, user: &UserName, uid: u32) -> Result<Kept, Fault> {
     Ok(match store.by_uid(user, uid)? {
-        ByUid::Nothing => Kept::Under(user.clone(), Found::Absent),
+        // What a marker denies it denies by every name. What it lets pass it does not: the uid may be another user's now.
+        ByUid::Disabled(name) if policy.disabled == Disabled::Denied => Kept::Unclear {
+            reason: Reason::NotEnrolled,
+            line: format!(
+                "{user} has uid {uid}, which is disabled under the name {name}; where the account was renamed: \
+                 totp-admin rename {name} {user}; where it is another user's: totp-admin remove {name}"
+            ),
+        },
+        ByUid::Nothing | ByUid::Disabled(_) => Kept::Under(user.clone(), Found::Absent),
         ByUid::One(name, found @ Found::Enrolled(_)) => Kept::Under(name, found),
         ByUid::One(name, _) => Kept::Unclear {
             reason: Reason::NotEnrolled,

@@ -4,26 +4,30 @@
 //! which auth ran, and libpam calls no setcred of a module that said `PAM_IGNORE`. So auth looks, at each login that is to
 //! lead to an enrollment.
 
-use std::fs;
-use std::io::ErrorKind;
+use std::cell::Cell;
+use std::fs::File;
+use std::io::{ErrorKind, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
 use totp_core::log::one_word;
 use totp_core::name::UserName;
+use totp_store::services;
 
 use super::host::{Host, Priority};
 
-/// Where libpam looks, the first one first.
-const DIRECTORIES: [&str; 2] = ["/etc/pam.d", "/usr/lib/pam.d"];
-
 const MODULE: &str = "pam_totp.so";
 
-/// How deep files include each other at most. libpam ends there, too.
-const DEPTH: u8 = 16;
+/// As many files are read at most: a service that includes more, or itself, is not found out about.
+const MOST_FILES: u8 = 64;
+
+/// As much of a file is read, in bytes. One that is longer is not found out about.
+const MOST_BYTES: u64 = 256 * 1024;
 
 /// Logs that the line is missing. Where the files can't be found or read, nothing is said: that is no proof.
 pub(super) fn warn_without_account_line(host: &dyn Host, service: &str, user: &UserName) {
-    let directories = DIRECTORIES.map(Path::new);
+    let directories = services::DIRECTORIES.map(Path::new);
     if let AccountLine::Missing(file) = account_line(&directories, service) {
         let (file, user) = (file.to_string_lossy(), one_word(user.as_str()));
         let line = format!(
@@ -44,46 +48,72 @@ enum AccountLine {
 }
 
 fn account_line(directories: &[&Path], service: &str) -> AccountLine {
-    let found = [service, "other"].into_iter().find_map(|name| find(directories, name));
-    let Some((path, text)) = found else { return AccountLine::Unknown };
-    match names_module(directories, &text, DEPTH) {
+    // The program chose the name: it must not choose a path.
+    if service.is_empty() || service.starts_with('.') || service.contains('/') {
+        return AccountLine::Unknown;
+    }
+    let files = Files { directories, left: Cell::new(MOST_FILES) };
+    let Some((path, text)) = [service, "other"].into_iter().find_map(|name| files.find(name))
+    else {
+        return AccountLine::Unknown;
+    };
+    match files.name_the_module(&text) {
         Some(true) => AccountLine::There,
         Some(false) => AccountLine::Missing(path),
         None => AccountLine::Unknown,
     }
 }
 
-/// The file of this name in the first directory that has one. One that can't be read ends the search: libpam would read it.
-fn find(directories: &[&Path], name: &str) -> Option<(PathBuf, String)> {
-    let path = |directory: &&Path| directory.join(name);
-    for path in directories.iter().map(path) {
-        match fs::read(&path) {
-            Ok(bytes) => return Some((path, String::from_utf8_lossy(&bytes).into_owned())),
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(_) => return None,
-        }
-    }
-    None
+/// The files of services, of which so many more are read.
+struct Files<'a> {
+    directories: &'a [&'a Path],
+    left: Cell<u8>,
 }
 
-/// Whether an account line of this text, or of a file that it includes, names the module; `None` where that can't be read.
-fn names_module(directories: &[&Path], text: &str, depth: u8) -> Option<bool> {
-    let depth = depth.checked_sub(1)?;
-    let joined = text.replace("\\\n", " ");
-    for line in joined.lines() {
-        let is_there = match read(line) {
-            Line::Other => false,
-            Line::Module(path) => Path::new(path).file_name().is_some_and(|name| name == MODULE),
-            Line::Includes(name) => {
-                let (_, included) = find(directories, name)?;
-                names_module(directories, &included, depth)?
+impl Files<'_> {
+    /// The file of this name in the first directory that has one. One that can't be read ends the search: libpam would read it.
+    fn find(&self, name: &str) -> Option<(PathBuf, String)> {
+        self.left.set(self.left.get().checked_sub(1)?);
+        for path in self.directories.iter().map(|directory| directory.join(name)) {
+            match text(&path) {
+                Ok(text) => return Some((path, text?)),
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(_) => return None,
             }
-        };
-        if is_there {
-            return Some(true);
         }
+        None
     }
-    Some(false)
+
+    /// Whether an account line of this text, or of a file that it includes, names the module; `None` where that can't be read.
+    fn name_the_module(&self, text: &str) -> Option<bool> {
+        let joined = text.replace("\\\n", " ");
+        for line in joined.lines() {
+            let is_there = match read(line) {
+                Line::Other => false,
+                Line::Module(path) => {
+                    Path::new(path).file_name().is_some_and(|name| name == MODULE)
+                }
+                Line::Includes(name) => self.name_the_module(&self.find(name)?.1)?,
+            };
+            if is_there {
+                return Some(true);
+            }
+        }
+        Some(false)
+    }
+}
+
+/// What is in a file; `None` where it is no regular file, or too long. Never waited for.
+fn text(path: &Path) -> std::io::Result<Option<String>> {
+    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits();
+    let file = File::options().read(true).custom_flags(flags.cast_signed()).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Ok(None);
+    }
+    let mut bytes = Vec::new();
+    let length = file.take(MOST_BYTES.saturating_add(1)).read_to_end(&mut bytes)?;
+    let fits = u64::try_from(length).is_ok_and(|length| length <= MOST_BYTES);
+    Ok(fits.then(|| String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 /// A line, as far as the account phase is concerned.
@@ -123,6 +153,8 @@ fn word(text: &str) -> Option<(&str, &str)> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     /// What is said about `sshd` with these files in two directories.
@@ -190,11 +222,28 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_is_a_path_is_not_read_and_neither_is_what_is_no_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let outside = directory.path().join("outside");
+        fs::write(&outside, AUTH).unwrap();
+        let pam = directory.path().join("pam.d");
+        fs::create_dir(&pam).unwrap();
+        let of = |service: &str| account_line(&[&pam], service);
+        for service in ["/dev/zero", outside.to_str().unwrap(), "../outside", "..", ".", ""] {
+            assert_eq!(of(service), AccountLine::Unknown, "{service}");
+        }
+        std::os::unix::fs::symlink("/dev/zero", pam.join("zero")).unwrap();
+        assert_eq!(of("zero"), AccountLine::Unknown);
+    }
+
+    #[test]
     fn what_cannot_be_read_is_no_proof() {
         assert_eq!(with(&[], &[]), AccountLine::Unknown);
         let absent = format!("{AUTH}@include absent\n");
         assert_eq!(with(&[("sshd", &absent)], &[]), AccountLine::Unknown);
-        let endless = [("sshd", "@include sshd\n")];
+        let endless = [("sshd", "@include sshd\n@include sshd\n")];
         assert_eq!(with(&endless, &[]), AccountLine::Unknown);
+        let long = "#".repeat(300_000);
+        assert_eq!(with(&[("sshd", &long)], &[]), AccountLine::Unknown);
     }
 }

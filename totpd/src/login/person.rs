@@ -43,7 +43,7 @@ impl Person {
         let facts = Facts {
             user,
             account: found.as_ref().map(|account| route::Account { uid: account.uid }),
-            exempt: coverage::exempt(config, service)?.coverage(found.as_ref())?,
+            exempt: coverage::exempts(config, service, found.as_ref()),
             required: None,
             rhost: rhost.to_owned(),
             nullok,

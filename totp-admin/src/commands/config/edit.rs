@@ -93,7 +93,9 @@ fn locked_out(ui: &Ui, file: &ConfigFile, after: &Installation) -> Vec<String> {
     };
     let store = after.store();
     let has_none = |whom: &Whom| {
-        whom.uid().is_none_or(|uid| matches!(store.by_uid(&whom.name, uid), Ok(ByUid::Nothing)))
+        whom.uid().is_none_or(|uid| {
+            matches!(store.by_uid(&whom.name, uid), Ok(ByUid::Nothing | ByUid::Disabled(_)))
+        })
     };
     let found = |whom: &Whom| match store.expect(&whom.name) {
         Ok((Expected::Absent, _)) => has_none(whom).then_some(Found::Absent),

@@ -213,7 +213,7 @@ fn all_planned(site: &Site) -> Result<Planned> {
 /// What else is enrolled with the uid that this one gets.
 fn shared_with(site: &Site, one: &Move) -> Result<Option<String>> {
     let names = match site.store().by_uid(&one.whom.name, one.now)? {
-        ByUid::Nothing => return Ok(None),
+        ByUid::Nothing | ByUid::Disabled(_) => return Ok(None),
         ByUid::One(name, _) => name.to_string(),
         ByUid::Several(names) => {
             names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")

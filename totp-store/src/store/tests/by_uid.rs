@@ -16,7 +16,7 @@ const UID: u32 = 1000;
 /// What the account `alicia`, which has nothing of its own, is found to be.
 fn found(house: &House) -> Result<Option<Vec<UserName>>, FaultKind> {
     match house.store.by_uid(&user("alicia"), UID) {
-        Ok(ByUid::Nothing) => Ok(None),
+        Ok(ByUid::Nothing | ByUid::Disabled(_)) => Ok(None),
         Ok(ByUid::One(name, _)) => Ok(Some(vec![name])),
         Ok(ByUid::Several(names)) => Ok(Some(names)),
         Err(fault) => Err(fault.kind),
@@ -59,11 +59,14 @@ fn several_enrollments_with_one_uid_are_named() {
 }
 
 #[test]
-fn a_disabled_marker_is_found_by_its_name_alone() {
+fn a_disabled_marker_is_no_enrollment_and_is_found_as_what_it_is() {
     let house = House::with_alice();
     house.store.switch_off(tombstone("alice"), expected("alice", 1)).unwrap();
-    assert_eq!(found(&house), Ok(None));
-    assert!(!house.lib("uids/1000").exists());
+    let by_uid = house.store.by_uid(&user("alicia"), UID);
+    assert!(matches!(by_uid, Ok(ByUid::Disabled(name)) if name == user("alice")));
+    house.enroll("toor", 2, Expected::Absent);
+    is_found_as(&house, &["toor"]);
+    assert!(house.store.index_state().unwrap().shared.is_empty());
 }
 
 #[test]

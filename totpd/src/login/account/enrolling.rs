@@ -234,7 +234,7 @@ impl Phase<'_> {
     fn has_none_by_uid(&self) -> Result<bool, Failed> {
         let Some(uid) = self.mark.uid else { return Ok(true) };
         match self.store.by_uid(&self.mark.user, uid) {
-            Ok(by_uid) => Ok(matches!(by_uid, ByUid::Nothing)),
+            Ok(by_uid) => Ok(matches!(by_uid, ByUid::Nothing | ByUid::Disabled(_))),
             Err(fault) => Err(self.trouble(&fault.to_string())),
         }
     }
