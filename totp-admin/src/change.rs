@@ -13,7 +13,7 @@ use totp_store::actor::Actor;
 use totp_store::files::FileError;
 use totp_store::permanent::{Details, Entry, PermanentRecord};
 use totp_store::recorded::{Means, NotMade, Recorder, as_not_done};
-use totp_store::store::{Expected, NotChanged};
+use totp_store::store::{ByUid, Expected, NotChanged};
 use totp_store::{clock, waits};
 
 pub use self::outcome::{InPlace, Recorded, UNSAID};
@@ -99,7 +99,10 @@ impl Administrator {
         whom: &Whom,
         expected: Expected,
     ) -> Result<()> {
-        if expected == Expected::Disabled && self.is(site, whom)? && site.switched_off_is_denied() {
+        if site.switched_off_is_denied()
+            && self.is(site, whom)?
+            && is_disabled(site, whom, expected)?
+        {
             bail!(Advice::new(
                 format!("{whom} is your own account, and kept out: disabled = \"denied\""),
                 "That is for another administrator.",
@@ -259,6 +262,17 @@ impl Administrator {
             ..Entry::new(site.now(), event.kind)
         }
     }
+}
+
+/// Whether a user is disabled, under the own name or by a marker of the uid under another.
+fn is_disabled(site: &Site, whom: &Whom, expected: Expected) -> Result<bool> {
+    Ok(match (expected, whom.uid()) {
+        (Expected::Disabled, _) => true,
+        (Expected::Absent, Some(uid)) => {
+            matches!(site.store().by_uid(&whom.name, uid)?, ByUid::Disabled(_))
+        }
+        _ => false,
+    })
 }
 
 /// Whether a change was made although it failed: only whether it lasts is uncertain.

@@ -231,7 +231,7 @@ fn problem(site: &Site, whom: &Whom, inspected: &Inspected) -> Option<(Option<St
             let text = match site.other_owner(whom) {
                 Ok(Some(owner)) => format!(
                     "the account has uid {now}: refused; {}",
-                    is_the_owners(whom, &owner, &inspected.found)
+                    is_the_owners(site, whom, &owner, &inspected.found)
                 ),
                 Ok(None) => format!(
                     "decided for uid {then}, the account has uid {now}: refused; the same person: totp-admin rename --uid \
@@ -248,7 +248,7 @@ fn problem(site: &Site, whom: &Whom, inspected: &Inspected) -> Option<(Option<St
             let text = match site.other_owner(whom) {
                 Ok(Some(owner)) => format!(
                     "the account is gone; {}",
-                    is_the_owners(whom, &owner, &inspected.found)
+                    is_the_owners(site, whom, &owner, &inspected.found)
                 ),
                 Ok(None) => "the account is gone: totp-admin remove".to_owned(),
                 Err(error) => format!("the account is gone; {error:#}"),
@@ -271,21 +271,23 @@ fn problem(site: &Site, whom: &Whom, inspected: &Inspected) -> Option<(Option<St
     inspected.volatile.then(|| (None, "the disk can't be written: the state is in /run".to_owned()))
 }
 
-/// That an account of another name has the uid now. What it is disabled by does not follow it.
-fn is_the_owners(whom: &Whom, owner: &Account, found: &Found) -> String {
+/// That an account of another name has the uid now. Only a disabled marker that denies follows it.
+fn is_the_owners(site: &Site, whom: &Whom, owner: &Account, found: &Found) -> String {
     let (uid, new) = (owner.uid, owner.name.as_str());
     let another = match &whom.account {
         Some(_) => format!("; if {new} is another person: totp-admin enroll {new}"),
         None => String::new(),
     };
     match found {
-        Found::Disabled(_) => {
+        Found::Disabled(_) if !site.switched_off_is_denied() => {
             format!(
                 "uid {uid} is {new}'s, who is not disabled by this: totp-admin rename {whom} {new}"
             )
         }
         // Whoever is still to enroll is refused until then.
-        Found::Pending(_) => format!("uid {uid} is {new}'s: totp-admin rename {whom} {new}"),
+        Found::Pending(_) | Found::Disabled(_) => {
+            format!("uid {uid} is {new}'s: totp-admin rename {whom} {new}")
+        }
         Found::Enrolled(_) | Found::Absent => format!(
             "uid {uid} is {new}'s, who logs in with this: totp-admin rename {whom} {new}{another}"
         ),

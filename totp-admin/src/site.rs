@@ -173,7 +173,7 @@ impl Site {
             Expected::Unusable => format!(
                 "A record that cannot be used cannot be renamed: totp-admin remove {whom}; then: totp-admin enroll {new}"
             ),
-            Expected::Disabled => {
+            Expected::Disabled if !self.switched_off_is_denied() => {
                 format!("To disable {new}: {rename}; to erase the marker: totp-admin remove {whom}")
             }
             // After a directory has changed uids, the uid may be a person's who has nothing to do with it.

@@ -46,11 +46,14 @@ pub fn run(ui: &Ui, site: &Site, args: &User) -> Result<()> {
 }
 
 /// An enrollment that another account logs in with is not erased under this name. A record that can't be used can't be renamed
-/// either: that account is named. A disabled marker holds for this name alone.
+/// either: that account is named. A disabled marker holds for this name alone, unless it denies.
 fn of_another_account(ui: &Ui, site: &Site, whom: &Whom, expected: Expected) -> Result<()> {
     match expected {
-        Expected::Absent | Expected::Disabled => {}
-        Expected::Enrolled(_) | Expected::Pending(_) => site.not_anothers(whom)?,
+        Expected::Absent => {}
+        Expected::Disabled if !site.switched_off_is_denied() => {}
+        Expected::Disabled | Expected::Enrolled(_) | Expected::Pending(_) => {
+            site.not_anothers(whom)?;
+        }
         Expected::Unusable => {
             let Some(owner) = site.other_owner(whom)? else { return Ok(()) };
             let (uid, owner) = (owner.uid, Whom::of(owner));

@@ -55,6 +55,17 @@ fn with_an_account_that_is_gone() -> Option<House> {
     Some(house)
 }
 
+/// The account `daemon`, disabled by a former name.
+fn disabled_and_renamed(settings: &str) -> Option<House> {
+    let house = House::new(settings)?;
+    house.run(&["disable", USER, "--yes"]).done();
+    let text = fs::read_to_string(house.file_of(USER)).unwrap();
+    house.run(&["remove", USER, "--yes"]).done();
+    write_record(&house, "formerly", &text.replace("\"daemon\"", "\"formerly\""));
+    house.run(&["init"]).done();
+    Some(house)
+}
+
 /// The index has this enrollment for the uid of `daemon`.
 fn is_found_by_its_uid(house: &House, name: &str) -> bool {
     let line = fs::read_to_string(house.path("state/uids/1")).unwrap_or_default();
@@ -190,14 +201,23 @@ fn what_an_account_left_under_its_former_name_can_be_removed_once_it_has_its_own
 
 #[test]
 fn a_disabled_marker_of_a_former_name_may_be_erased_and_is_not_replaced() {
-    let Some(house) = House::new("") else { return };
-    house.run(&["disable", USER, "--yes"]).done();
-    let text = fs::read_to_string(house.file_of(USER)).unwrap();
-    house.run(&["remove", USER, "--yes"]).done();
-    write_record(&house, "formerly", &text.replace("\"daemon\"", "\"formerly\""));
+    let Some(house) = disabled_and_renamed("") else { return };
     let said = house.run(&["reset", "formerly", "--yes"]);
     said.refused(&["totp-admin rename formerly daemon", "totp-admin remove formerly"]);
     house.run(&["remove", "formerly", "--yes"]).done();
+}
+
+#[test]
+fn a_disabled_marker_that_denies_the_renamed_account_is_not_erased_under_the_former_name() {
+    let Some(house) = disabled_and_renamed("[policy]\ndisabled = \"denied\"\n") else { return };
+    let said = house.run(&["remove", "formerly", "--yes"]);
+    said.refused(&["uid 1, which daemon has now", "totp-admin rename formerly daemon"]);
+    for arguments in [&["enroll", USER, "--no-confirm"][..], &["enroll", USER, "--at-login"]] {
+        let said = house.run_with(arguments, "", &[("SUDO_UID", "1")]);
+        said.refused(&["your own account, and kept out"]);
+    }
+    house.run(&["rename", "formerly", USER]).done();
+    house.run(&["remove", USER, "--yes"]).done();
 }
 
 #[test]
