@@ -220,7 +220,7 @@ fn a_record_of_another_user_denies() {
 
 #[test]
 fn a_record_of_a_recycled_name_is_refused_until_an_administrator_decides() {
-    record_denies("record-refused", "another uid", |house, _| {
+    record_denies("record-refused", "about the account with uid 20000", |house, _| {
         let passwd = house.path("/etc/passwd");
         let text = fs::read_to_string(&passwd).unwrap();
         fs::write(&passwd, text.replace("alice:x:20000:", "alice:x:29999:")).unwrap();
