@@ -109,8 +109,8 @@ fn codes_are_no_arguments(given: &[String]) -> Result<()> {
         return Ok(());
     }
     bail!(Usage(
-        "codes are no arguments, which all users see in ps and sudo logs: leave them out, and type them where they are \
-         asked for, or give them on standard input"
+        "a code can't be given as an argument, which other users see in ps and sudo's log keeps: leave it out, and type it \
+         when asked, or give it on standard input"
             .to_owned()
     ))
 }

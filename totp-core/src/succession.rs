@@ -20,7 +20,7 @@ use crate::time::UnixTime;
 pub enum Instead<'a> {
     /// Nobody's: there is none.
     OfNothing,
-    /// Nobody's: it is one more.
+    /// None's: it is added.
     Beside(&'a Record),
     /// This one's; all else stays.
     Of(&'a Record, &'a AuthenticatorName),

@@ -264,3 +264,25 @@ fn an_alias_is_told_the_name_that_it_is_enrolled_under() {
     let error = String::from_utf8_lossy(&said.stderr);
     assert!(error.contains("Give that name: alice"), "{error}");
 }
+
+/// An account that was deleted and made anew with the same name and uid has a home directory of its own.
+#[test]
+fn a_home_directory_that_was_made_after_the_enrollment_is_named() {
+    let house = House::build();
+    let _phone = house.enroll("alice");
+    house.run("sh", &["-c", "rm -rf ~alice && mkdir ~alice"]);
+    let made = house.run("sh", &["-c", "stat -c %W ~alice"]);
+    // Not every file system knows.
+    if made.trim().parse::<i64>().unwrap_or(0) <= 0 {
+        return;
+    }
+    let record = house.path("/var/lib/pam-totp/users/alice.toml");
+    let text = fs::read_to_string(&record).unwrap();
+    let since = text.lines().find(|line| line.starts_with("since = ")).unwrap();
+    fs::write(&record, text.replace(since, "since = \"1980-01-01T00:00:00Z\"")).unwrap();
+    assert!(house.admin_json(&["show", "alice", "--json"])["home_made"].is_string());
+    for command in [&["show", "alice"][..], &["list"]] {
+        let said = house.run("totp-admin", command);
+        assert!(said.contains("home directory made after the enrollment"), "{said}");
+    }
+}

@@ -1,4 +1,4 @@
-//! `show`, `list` and `verify`: they say what is, and change nothing that anybody has.
+//! `show`, `list` and `verify`: they say what is, and change nothing that a user has.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -194,7 +194,7 @@ fn a_code_is_no_argument_and_is_not_repeated() {
         &["resync", USER, "418203", "077213"],
     ] {
         let output = house.run(args).wrong_usage().err;
-        assert!(output.contains("codes are no arguments"), "{output}");
+        assert!(output.contains("a code can't be given as an argument"), "{output}");
         for code in ["418203", "077213", "K7QM"] {
             assert!(!output.contains(code), "{output}");
         }

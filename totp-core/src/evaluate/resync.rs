@@ -76,7 +76,7 @@ fn of_enrolled(
 }
 
 impl Base {
-    /// The last accepted login and the places that are known stay what they were: nobody has logged in.
+    /// The last accepted login and the places that are known stay what they were: this is no login.
     fn set_right(
         mut self,
         rules: &Rules,
