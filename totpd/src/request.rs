@@ -1,7 +1,8 @@
 //! What a module asks: its hello, parted from the packet, with what its caller may not say taken away.
 //!
 //! A caller that is not root speaks for itself alone. Its remote host, its ssh key and its mark are not believed, and
-//! neither are arguments that loosen something: a program of the user's own can write what it likes there.
+//! neither are arguments that loosen something: a program of the user's own can write what it likes there. `nullok` alone
+//! holds for the account that the caller runs as.
 
 use std::ffi::CStr;
 
@@ -74,6 +75,14 @@ impl Caller {
 
     pub(crate) fn is_root(self) -> bool {
         matches!(self, Self::Root { .. })
+    }
+
+    /// Whether the caller may ask about the account with this uid: root's programs about any, and about names without one.
+    pub(crate) fn may_ask_about(self, account: Option<u32>) -> bool {
+        match self {
+            Self::Root { .. } => true,
+            Self::User { uid } => account == Some(uid),
+        }
     }
 }
 
@@ -202,6 +211,15 @@ pub(crate) mod tests {
         let request = Request::new(&hello(), 1001);
         assert_eq!(request.caller, Caller::User { uid: 1001 });
         assert_eq!((request.rhost.as_str(), request.ssh_auth_info), ("", None));
+    }
+
+    #[test]
+    fn a_program_asks_about_the_account_that_it_runs_as_and_one_of_root_about_all() {
+        let (root, user) = (Caller::Root { real_uid: 1001 }, Caller::User { uid: 1001 });
+        for account in [Some(0), Some(1000), Some(1001), None] {
+            assert!(root.may_ask_about(account));
+            assert_eq!(user.may_ask_about(account), account == Some(1001), "{account:?}");
+        }
     }
 
     #[test]

@@ -375,13 +375,43 @@ fn is_challenged(house: &House, caller: Option<&str>, arguments: &str) -> bool {
 }
 
 #[test]
-fn a_users_own_program_loosens_nothing_by_its_arguments() {
+fn a_users_own_program_names_no_configuration() {
     let house = house();
     fs::write(house.path("/etc/pam-totp/loose.toml"), "[policy]\nexempt = [\"carol\"]\n").unwrap();
-    for arguments in ["nullok", "config=/etc/pam-totp/loose.toml"] {
-        assert!(!is_challenged(&house, None, arguments), "{arguments}");
-        assert!(is_challenged(&house, Some("carol"), arguments), "{arguments}");
-    }
+    let arguments = "config=/etc/pam-totp/loose.toml";
+    assert!(!is_challenged(&house, None, arguments));
+    assert!(is_challenged(&house, Some("carol"), arguments));
+}
+
+#[test]
+fn nullok_of_a_users_own_program_holds_for_the_own_account_alone() {
+    let house = house();
+    assert!(!is_challenged(&house, None, "nullok"));
+    assert!(!is_challenged(&house, Some("carol"), "nullok"));
+    assert!(is_challenged(&house, Some("bob"), "nullok"));
+}
+
+#[test]
+fn with_nullok_as_many_files_are_opened_for_another_account_whether_it_is_enrolled_or_not() {
+    let mut house = house();
+    let _phone = house.enroll("alice");
+    house.stack("loose", "auth required pam_totp.so nodelay nullok\n");
+    let trace = house.disk().join("trace");
+    let options = ["strace", "-D", "-f", "-e", "trace=openat2", "-o"];
+    house.start_daemon_by(&[], &[&options[..], &[trace.to_str().unwrap()]].concat());
+    let mut application = house.application_as("bob");
+    // Up to the last file that is looked for before the prompt.
+    let mut opened = |user: &str| -> usize {
+        let before = fs::read_to_string(&trace).unwrap().len();
+        let outcome = application.login("loose", user).authenticate([""; 0]);
+        assert_eq!(outcome.prompts(), [CODE]);
+        eventually("the index by uid is looked into", || {
+            let text = fs::read_to_string(&trace).unwrap();
+            let at = text[before..].find("\".complete\"")?;
+            Some(text[before..before + at].lines().count())
+        })
+    };
+    assert_eq!(opened("alice"), opened("carol"));
 }
 
 #[test]

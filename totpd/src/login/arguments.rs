@@ -85,9 +85,10 @@ impl Arguments {
     }
 
     /// Without those that a program of the user's own must not choose. `first_factor=publickey` stays: the key that such a
-    /// program names is not believed, so the argument refuses and never grants.
+    /// program names is not believed, so the argument refuses and never grants. `nullok` stays, too, and holds for the
+    /// account that the program runs as, for no other (`Person::with_nullok`).
     pub(crate) fn of_a_user(self) -> Self {
-        Self { config: None, nullok: false, or_other: false, ..self }
+        Self { config: None, or_other: false, ..self }
     }
 
     fn take(&mut self, word: &[u8]) -> Result<(), ArgumentError> {
@@ -157,9 +158,9 @@ mod tests {
     }
 
     #[test]
-    fn a_program_of_a_user_loosens_nothing() {
+    fn a_program_of_a_user_names_no_configuration_and_passes_over_no_refusal() {
         let parsed = parse(&[c"nullok", c"config=/tmp/x", c"or-other", c"echo"]);
-        let expected = Arguments { echo: true, ..Arguments::default() };
+        let expected = Arguments { nullok: true, echo: true, ..Arguments::default() };
         assert_eq!(parsed.map(Arguments::of_a_user), Ok(expected));
     }
 

@@ -78,7 +78,9 @@ fn run(
         Denied(code)
     })?;
     let config = site.config();
-    let person = identify(host, &typed, config, &facts, arguments)?;
+    let person = identify(host, &typed, config, &facts)?;
+    let nullok = arguments.nullok && request.caller.may_ask_about(person.uid());
+    let person = if nullok { person.with_nullok() } else { person };
     let store = site.store();
     let (asked, kept) = look(host, &site, &store, &facts.service, &person)?;
     let asked = match asked {
@@ -129,7 +131,7 @@ fn run(
 fn of_the_caller(asked: Asked, caller: Caller, person: &Person) -> Asked {
     match (caller, asked) {
         (Caller::Root { .. }, asked) => asked,
-        (Caller::User { uid }, _) if person.uid() != Some(uid) => {
+        (caller, _) if !caller.may_ask_about(person.uid()) => {
             Asked::Yes(Against::Decoy(Reason::Caller))
         }
         (
@@ -172,10 +174,9 @@ fn identify(
     typed: &[u8],
     config: &Config,
     facts: &Facts,
-    arguments: &Arguments,
 ) -> Result<Person, Denied> {
     let (service, rhost) = (&facts.service, &facts.rhost);
-    Person::identify(typed, config, service, rhost, arguments.nullok)
+    Person::identify(typed, config, service, rhost)
         .map_err(|error| not_found_out(host, &error, &text(typed)))
 }
 

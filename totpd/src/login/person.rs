@@ -30,7 +30,6 @@ impl Person {
         config: &Config,
         service: &str,
         rhost: &str,
-        nullok: bool,
     ) -> Result<Self, CoverageError> {
         let Some((typed, folded)) = str::from_utf8(typed)
             .ok()
@@ -46,10 +45,21 @@ impl Person {
             exempt: coverage::exempts(config, service, found.as_ref()),
             required: None,
             rhost: rhost.to_owned(),
-            nullok,
+            nullok: false,
             now: clock::now(),
         };
         Ok(Self::Possible(facts, found))
+    }
+
+    /// Where the line says `nullok`, and its caller may ask about this account. For another account it is left out before
+    /// anything is looked up: the time to the prompt would tell who is enrolled.
+    pub(crate) fn with_nullok(self) -> Self {
+        match self {
+            Self::Possible(facts, account) => {
+                Self::Possible(Facts { nullok: true, ..facts }, account)
+            }
+            impossible @ Self::Impossible(_) => impossible,
+        }
     }
 
     /// The account's uid, where there is one.
@@ -122,7 +132,7 @@ mod tests {
 
     fn identify(typed: &[u8], policy: &str) -> Person {
         let config = Config::parse(policy).expect("a configuration");
-        Person::identify(typed, &config, "sshd", "", false).expect("a name service")
+        Person::identify(typed, &config, "sshd", "").expect("a name service")
     }
 
     #[test]
