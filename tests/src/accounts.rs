@@ -15,6 +15,9 @@ const PASSWORD_HASH: &str = "$6$rounds=1000$pamtotptests$mBL3KmA.lsJjfqAihNtTrdp
 
 const FIRST_UID: u32 = 20_000;
 
+/// The group of Debian's that reads passwords.
+const SHADOW: u32 = 42;
+
 /// One account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {
@@ -60,7 +63,9 @@ pub(crate) fn settle(root: &Path, names: &[String]) -> Vec<Person> {
     fs::write(etc.join("passwd"), passwd).unwrap();
     fs::write(etc.join("group"), group).unwrap();
     fs::write(etc.join("shadow"), shadow).unwrap();
-    fs::set_permissions(etc.join("shadow"), fs::Permissions::from_mode(0o600)).unwrap();
+    // As Debian has it, so that a program of a user's own can have that user's password checked (unix_chkpwd).
+    chown(etc.join("shadow"), Some(0), Some(SHADOW)).unwrap();
+    fs::set_permissions(etc.join("shadow"), fs::Permissions::from_mode(0o640)).unwrap();
     fs::write(
         etc.join("nsswitch.conf"),
         "passwd: files\ngroup: files\nshadow: files\nhosts: files\n",

@@ -1,4 +1,5 @@
-//! What an administrator copies: the blocks of lines in `README.md` and in the man pages, as they are written there.
+//! What an administrator copies: the blocks of lines in `README.md`, `docs/programs.md` and the man pages, as they are
+//! written there.
 
 use std::fs;
 use std::path::Path;
@@ -17,6 +18,12 @@ pub struct Page {
 #[must_use]
 pub fn readme() -> Page {
     Page { text: read("README.md"), heading: "#", fences: ("```", "```") }
+}
+
+/// `docs/programs.md`; its headings begin with `#`.
+#[must_use]
+pub fn guide() -> Page {
+    Page { text: read("docs/programs.md"), ..readme() }
 }
 
 /// A man page that is written by hand, by the name of its file; its headings begin with `.S`.

@@ -28,9 +28,11 @@
 //! | `houses` | that nothing of a test is seen outside of its house |
 //! | `installation` | what `make install` puts where |
 //! | `later_hooks` | account and setcred behind a refusal, without auth, and without a daemon |
+//! | `lockers` | screen lockers, which run as their user: the real i3lock and xscreensaver |
 //! | `long_lived` | that hundreds of logins use nothing up in a program, and change nothing about it |
 //! | `names` | accounts with odd names |
 //! | `notifications` | that people are told by mail, whatever fails meanwhile |
+//! | `polkit` | polkit's helper where it can write nothing |
 //! | `text_messages` | that a text message arrives, and what becomes of one that can't |
 //! | `remembered` | that a remembered key isn't asked for a code, and nothing else is let off |
 //! | `seen_by_others` | that no secret is shown where others may read it |
@@ -75,6 +77,7 @@ mod kills;
 mod last_good;
 mod later_hooks;
 mod limits;
+mod lockers;
 mod long_lived;
 mod misfortune;
 mod name_service;
@@ -83,6 +86,7 @@ mod names_in_policy;
 mod notifications;
 mod observer;
 mod policies;
+mod polkit;
 mod prior_vulnerabilities;
 mod races;
 mod recovery;

@@ -7,20 +7,20 @@ use pam_totp_tests::{House, PASSWORD, Pam, Phone, Sshd, Terminal, manual, readme
 use crate::{CODE, LAST, NEXT};
 
 /// Debian's, as pam-auth-update writes it where only pam_unix is switched on.
-const COMMON_AUTH: &str = "\
+pub(crate) const COMMON_AUTH: &str = "\
 auth [success=1 default=ignore] pam_unix.so nullok
 auth requisite pam_deny.so
 auth required pam_permit.so
 ";
 
 /// Likewise.
-const COMMON_ACCOUNT: &str = "\
+pub(crate) const COMMON_ACCOUNT: &str = "\
 account [success=1 new_authtok_reqd=done default=ignore] pam_unix.so
 account requisite pam_deny.so
 account required pam_permit.so
 ";
 
-const FIRST_STEPS: &str = "## Switch it on without locking yourself out";
+pub(crate) const FIRST_STEPS: &str = "## Switch it on without locking yourself out";
 const KEYS: &str = "## ssh with public keys";
 const KEY_CODE: &str = "### Key and code";
 const KEY_PASSWORD_CODE: &str = "### Key, password and code";
