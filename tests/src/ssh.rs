@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{PermissionsExt, chown};
-use std::process::{Child, Stdio};
+use std::process::{Child, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::{House, SOON, Terminal};
@@ -142,6 +142,22 @@ impl<'a> Sshd<'a> {
         let arguments = self.arguments(user, client);
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         self.house.terminal("ssh", &arguments)
+    }
+
+    /// The same in a script: without a terminal, with `options` that count before all others. What would ask for a password or a
+    /// code answers nothing.
+    ///
+    /// # Panics
+    ///
+    /// Without `setsid`.
+    #[must_use]
+    pub fn run_in_script(&self, user: &str, options: &[&str]) -> Output {
+        let mut command = self
+            .house
+            .command_with(&[("SSH_ASKPASS", "/bin/false"), ("SSH_ASKPASS_REQUIRE", "force")]);
+        command.args(["setsid", "--wait", "ssh"]).args(options.iter().flat_map(|it| ["-o", it]));
+        command.args(self.arguments(user, Client::default()));
+        command.output().expect("setsid (util-linux) is needed")
     }
 
     /// What a shell is to be told for the same.

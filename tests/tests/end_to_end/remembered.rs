@@ -102,6 +102,56 @@ fn a_remembered_key_is_not_asked_and_another_one_of_the_same_place_is() {
     is_asked(&sshd);
 }
 
+/// What comes of `ssh` in a script: whether it was let in.
+fn script_is_let_in(sshd: &Sshd<'_>, user: &str, options: &[&str]) -> bool {
+    let output = sshd.run_in_script(user, options);
+    let (said, complaint) = (output.stdout, String::from_utf8_lossy(&output.stderr).into_owned());
+    assert_eq!(
+        said == format!("in as {user}\n").as_bytes(),
+        output.status.success(),
+        "{complaint}"
+    );
+    assert!(output.status.success() || output.status.code() == Some(255), "{complaint}");
+    output.status.success()
+}
+
+#[test]
+fn a_remembered_key_logs_in_from_a_script_and_under_batch_mode_no_client_asks_for_it() {
+    let (house, _) = house();
+    let sshd = Sshd::start(&house, FirstFactor::PublicKey);
+    // Nothing hangs, and an answer of nothing is not a guess.
+    assert!(!script_is_let_in(&sshd, "alice", &[]));
+    let _ = house.syslog().expect("pam_totp(sshd:auth): authentication failure");
+    remember(&house, 1);
+    assert!(script_is_let_in(&sshd, "alice", &[]));
+    house.syslog().clear();
+    // The client leaves keyboard-interactive out, whatever else it is told: sshd asks PAM for nothing.
+    for options in [
+        &["BatchMode=yes"][..],
+        &["BatchMode=yes", "KbdInteractiveAuthentication=yes"],
+        &["KbdInteractiveAuthentication=no"],
+    ] {
+        assert!(!script_is_let_in(&sshd, "alice", options), "{options:?}");
+        assert_eq!(house.syslog().module_lines(), [""; 0], "{options:?}");
+    }
+    // As Ansible has it behind what its settings say: the first value counts.
+    let first = ["KbdInteractiveAuthentication=yes", "KbdInteractiveAuthentication=no"];
+    assert!(script_is_let_in(&sshd, "alice", &first));
+}
+
+#[test]
+fn under_batch_mode_an_exempt_network_does_not_log_in_and_a_match_block_for_a_service_account_does()
+{
+    let (house, _) = house();
+    house.configure("[policy]\nexempt_networks = [\"127.0.0.0/8\"]\n");
+    let lines = "UsePAM yes\nKbdInteractiveAuthentication yes\nAuthenticationMethods publickey,keyboard-interactive\n\
+                 Match User carol\nAuthenticationMethods publickey\n";
+    let sshd = Sshd::start_as_written(&house, lines, "publickey,keyboard-interactive");
+    assert!(script_is_let_in(&sshd, "alice", &[]));
+    assert!(!script_is_let_in(&sshd, "alice", &["BatchMode=yes"]));
+    assert!(script_is_let_in(&sshd, "carol", &["BatchMode=yes"]));
+}
+
 #[test]
 fn who_says_yes_behind_a_right_code_is_not_asked_with_that_key_any_more() {
     let (house, phone) = house();
