@@ -3,6 +3,7 @@
 
 use std::fs;
 
+use nix::sys::signal::Signal;
 use pam_totp_tests::{
     Decider, Desktop, House, Locker, Outcome, PASSWORD, Pam, Phone, Plan, guide, readme,
 };
@@ -199,4 +200,27 @@ fn with_nullok_a_locker_does_not_let_in_a_user_who_is_to_enroll() {
     let code = opened(&house, "bob");
     let outcome = own(&house, "bob", ("i3lock", "bob"), &[PASSWORD, &code, &code]);
     assert_eq!(outcome.code, Pam::AuthErr, "{outcome:?}");
+}
+
+#[test]
+fn the_policy_of_a_locker_is_that_of_its_own_service_whatever_its_file_includes() {
+    let (house, _) = with_the_readmes_lines("i3lock");
+    let prompts = |service: &str| {
+        house.configure(&format!("[service.{service}]\nexempt = [\"alice\"]\n"));
+        own(&house, "alice", ("i3lock", "alice"), &[PASSWORD]).prompts().len()
+    };
+    assert_eq!((prompts("login"), prompts("i3lock")), (2, 1));
+}
+
+#[test]
+fn while_the_daemon_is_stopped_a_screen_stays_locked_and_then_unlocks() {
+    let (mut house, phone) = house();
+    house.stack("i3lock", &one_answer());
+    let both = format!("{PASSWORD},{}", phone.now());
+    house.end_daemon(Signal::SIGTERM);
+    let answers = |house: &House| own(house, "alice", ("i3lock", "alice"), &[&both]);
+    let stopped = answers(&house);
+    assert_eq!(stopped.code, Pam::SystemErr, "{stopped:?}");
+    house.start_daemon();
+    assert_eq!(answers(&house).code, Pam::Success);
 }
