@@ -60,6 +60,14 @@ impl Person {
         }
     }
 
+    /// The account, where there is one.
+    pub(crate) fn account(&self) -> Option<&Account> {
+        match self {
+            Self::Possible(_, account) => account.as_ref(),
+            Self::Impossible(_) => None,
+        }
+    }
+
     /// The name that counts, and that the log has.
     pub(crate) fn user(&self) -> &UserName {
         match self {
