@@ -385,6 +385,14 @@ impl House {
         Application::start(self.command_as(name, "pam-application"))
     }
 
+    /// The same, started as the user `name` by another program or in its place.
+    #[must_use]
+    pub fn application_of(&self, name: &str, program: &str, arguments: &[&str]) -> Application {
+        let mut command = self.command_as(name, program);
+        command.args(arguments);
+        Application::start(command)
+    }
+
     /// The same with variables in its environment.
     #[must_use]
     pub fn application_with(&self, variables: &[(&str, &str)]) -> Application {

@@ -1,6 +1,7 @@
 //! Whom the lists of a configuration cover now, and what of it is wrong or surprising. Used by `config check`,
 //! `config edit` and `status`.
 
+mod callers;
 mod networks;
 
 use std::collections::BTreeSet;
@@ -12,6 +13,7 @@ use totp_store::accounts::{self, NameServiceError};
 use totp_store::coverage::{Meaning, Resolved};
 use totp_store::services;
 
+use self::callers::Allowed;
 use crate::people::listed_accounts;
 
 /// How many names a sentence has.
@@ -22,6 +24,8 @@ const FEW: usize = 5;
 pub struct Report {
     /// Each list that stands in the file.
     pub lists: Vec<Covered>,
+    /// Each caller that stands in the file.
+    pub callers: Vec<Allowed>,
     /// What stands for nothing, or can't be found out.
     pub wrong: Vec<String>,
     /// What is as it was written, and maybe not as it was meant.
@@ -57,7 +61,8 @@ struct Entry {
 pub fn report(config: &Config) -> Report {
     let mut report = Report::default();
     report.services(config);
-    if config.lists().any(|list| !list.entries.is_empty()) {
+    let allowed = config.callers.allow.values().any(|entries| !entries.is_empty());
+    if allowed || config.lists().any(|list| !list.entries.is_empty()) {
         report.list_accounts();
     }
     for named in config.lists() {
@@ -72,6 +77,7 @@ pub fn report(config: &Config) -> Report {
             )),
         }
     }
+    callers::report(config, &mut report);
     for (section, keys) in config.sections() {
         let networks = keys.exempt_networks.iter().flatten();
         report.consequences.extend(networks.filter_map(|one| networks::remark(&section, *one)));
@@ -80,6 +86,12 @@ pub fn report(config: &Config) -> Report {
 }
 
 impl Report {
+    /// What each list comes to, a line for each.
+    pub fn lines(&self) -> impl Iterator<Item = String> {
+        let lists = self.lists.iter().map(ToString::to_string);
+        lists.chain(self.callers.iter().map(ToString::to_string))
+    }
+
     /// All sentences.
     pub fn sentences(&self) -> impl Iterator<Item = &String> {
         self.wrong.iter().chain(&self.consequences)
@@ -145,7 +157,7 @@ impl Report {
         self.consequences.extend(
             resolved.entries().iter().filter_map(|(who, meaning)| respelled(&place, who, meaning)),
         );
-        let users = users(resolved, &self.accounts)?;
+        let users = users_of(resolved.entries(), &self.accounts)?;
         if list == List::Exempt {
             self.consequences.extend(administrators(section, &place, &users)?);
         }
@@ -207,10 +219,13 @@ fn respelled(place: &str, who: &Who, meaning: &Meaning) -> Option<String> {
 }
 
 /// The users that a list covers, as far as the name service lists accounts and members of groups.
-fn users(resolved: &Resolved, accounts: &str) -> Result<BTreeSet<String>, NameServiceError> {
+fn users_of(
+    entries: &[(Who, Meaning)],
+    accounts: &str,
+) -> Result<BTreeSet<String>, NameServiceError> {
     let mut users = BTreeSet::new();
     let listed: Vec<(&str, u32, u32)> = accounts.lines().filter_map(passwd).collect();
-    for (_, meaning) in resolved.entries() {
+    for (_, meaning) in entries {
         match meaning {
             Meaning::User(user) => {
                 let same = listed.iter().filter(|(_, uid, _)| *uid == user.uid);

@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::policy::{List, Section, Who};
+use crate::policy::{CallerName, List, Section, Who};
 
 /// What one list comes to for one user.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,6 +47,15 @@ pub enum Unresolved {
     },
     /// The section of a service that there is none of, and that requires a second factor.
     Service(String),
+    /// A caller in `[callers]`, or an entry of its list.
+    Caller {
+        /// The caller.
+        caller: CallerName,
+        /// The entry; `None` is the caller itself.
+        entry: Option<Who>,
+        /// What the name service says where it fails; `None` is a proven absence.
+        why: Option<String>,
+    },
 }
 
 impl fmt::Display for Unresolved {
@@ -54,12 +63,8 @@ impl fmt::Display for Unresolved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Name { section, list, who } => {
-                let (kind, name) = match who {
-                    Who::User(name) => ("user", name),
-                    Who::Group(name) => ("group", name),
-                };
-                let key = list.as_str();
-                write!(f, "{section} {key} names the {kind} {name:?}, which does not exist: ")?;
+                let (key, who) = (list.as_str(), Described(who));
+                write!(f, "{section} {key} names {who}, which does not exist: ")?;
                 f.write_str(match list {
                     List::Require => "every user needs a second factor until it is corrected",
                     List::Exempt => "it exempts no user; correct it or take it out",
@@ -73,6 +78,37 @@ impl fmt::Display for Unresolved {
                 "[service.{name}] sets require, and there is no service {name:?} in /etc/pam.d: every user needs a \
                  second factor at each service without a require of its own until it is corrected"
             ),
+            Self::Caller { caller, entry: None, why: None } => write!(
+                f,
+                "[callers] allow names the caller {:?}, which does not exist: it allows no program; correct it or take \
+                 it out",
+                caller.as_str()
+            ),
+            Self::Caller { caller, entry: None, why: Some(why) } => write!(
+                f,
+                "[callers] allow names the caller {caller}, and {why}: until then it allows no program"
+            ),
+            Self::Caller { caller, entry: Some(who), why: None } => write!(
+                f,
+                "[callers] allow of {caller} names {}, which does not exist: it allows no user; correct it or take it out",
+                Described(who)
+            ),
+            Self::Caller { caller, entry: Some(who), why: Some(why) } => write!(
+                f,
+                "[callers] allow of {caller} names {who}, and {why}: until then it allows no user"
+            ),
+        }
+    }
+}
+
+/// As in `the group "admins"`.
+struct Described<'a>(&'a Who);
+
+impl fmt::Display for Described<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Who::User(name) => write!(f, "the user {name:?}"),
+            Who::Group(name) => write!(f, "the group {name:?}"),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Events: what somebody must be told of, and the queue in which a login leaves them inside the state.
 
 use alloc::collections::VecDeque;
+use alloc::format;
 use alloc::string::String;
 use core::fmt;
 use core::str::FromStr;
@@ -145,6 +146,15 @@ impl Place {
     pub fn new(service: &str, from: &str) -> Self {
         Self { service: cut(service, 32), from: cut(from, 64) }
     }
+
+    /// The same where a program that is not root says so: `198.51.100.7 (says postgres)`. Who says so is never what is cut.
+    #[must_use]
+    pub fn on_the_word_of(caller: &str, service: &str, from: &str) -> Self {
+        let said = format!(" (says {})", cut(caller, 16));
+        let room = 64_usize.saturating_sub(word(&said, 64).len());
+        let from = if from.is_empty() { "here" } else { from };
+        Self::new(service, &format!("{}{said}", cut(from, room)))
+    }
 }
 
 /// What an event has to say besides, cut to what the state has room for.
@@ -266,6 +276,17 @@ mod tests {
         assert_eq!((queue.iter().count(), queue.lost()), (1, 3));
         queue.moved(&[7]);
         assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn a_place_on_the_word_of_a_program_says_so_however_long_it_is() {
+        let from = |caller: &str, rhost: &str| Place::on_the_word_of(caller, "vpn", rhost).from;
+        assert_eq!(from("postgres", "2001:db8:1111:2222:3333:4444:5555:6666").len(), 54);
+        assert_eq!(from("freerad", ""), "here (says freerad)");
+        for rhost in ["h".repeat(100), " ".repeat(100), "192.0.2.7 (says root)".repeat(4)] {
+            assert!(from("www-data", &rhost).ends_with(" (says www-data)"), "{rhost}");
+            assert!(word(&from(&"c".repeat(40), &rhost), 1000).len() <= 64);
+        }
     }
 
     #[test]

@@ -106,6 +106,15 @@ pub fn with_name(line: String, user: &UserName, kept: &UserName) -> String {
     if user == kept { line } else { format!("{line} enrolled-as={}", one_word(kept.as_str())) }
 }
 
+/// The line, with the service account on whose word the place in it stands.
+#[must_use]
+pub fn with_caller(line: String, caller: Option<&str>) -> String {
+    match caller {
+        Some(caller) => format!("{line} caller={}", one_word(caller)),
+        None => line,
+    }
+}
+
 /// Outside text as one word of a line: escaped, without spaces that could end it, of bounded length.
 #[must_use]
 pub fn one_word(text: &str) -> String {
@@ -170,6 +179,14 @@ mod tests {
         let old = UserName::new("al ice").unwrap();
         let both = "reason=wrong user=alice enrolled-as=al\\x20ice";
         assert_eq!(with_name(line(), &alice(), &old), both);
+    }
+
+    #[test]
+    fn a_line_names_the_program_on_whose_word_it_is() {
+        let line = || String::from("accepted bypass for alice from 192.0.2.7");
+        assert_eq!(with_caller(line(), None), line());
+        let named = "accepted bypass for alice from 192.0.2.7 caller=www-data";
+        assert_eq!(with_caller(line(), Some("www-data")), named);
     }
 
     #[test]

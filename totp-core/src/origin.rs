@@ -65,9 +65,6 @@ impl FromStr for Net {
     }
 }
 
-/// Where nobody ever logs in from, since no user has the uid -1: it never counts as known.
-pub const NOWHERE: Origin = Origin::Caller(u32::MAX);
-
 /// The most telling thing known about where a login comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -81,6 +78,8 @@ pub enum Origin {
     Host(String),
     /// Nobody remote: the real uid of the process that asks.
     Caller(u32),
+    /// Not known, or on the word alone of a program that is not root: never one of the owner's usual places, and never learned.
+    Unknown,
 }
 
 impl Origin {
@@ -123,6 +122,8 @@ impl fmt::Display for Origin {
             Self::Net6(net) => write!(f, "net:{}", Net::V6(*net)),
             Self::Host(name) => write!(f, "host:{}", word(name, 256)),
             Self::Caller(uid) => write!(f, "uid:{uid}"),
+            // Never kept, so that nothing reads it.
+            Self::Unknown => f.write_str("unknown"),
         }
     }
 }
@@ -186,7 +187,7 @@ mod tests {
         ] {
             assert_eq!(origin.to_string().parse(), Ok(origin));
         }
-        for text in ["", "net:192.0.2.0/16", "uid:x", "key:00", "host:", "moon:1"] {
+        for text in ["", "net:192.0.2.0/16", "uid:x", "key:00", "host:", "moon:1", "unknown"] {
             assert_eq!(text.parse::<Origin>(), Err(NotAnOrigin), "{text}");
         }
     }

@@ -1,6 +1,7 @@
 //! Policy: what an administrator decided for everyone, as `config.toml` says it. Every key is optional; an unknown
 //! key is refused.
 
+mod callers;
 mod lists;
 mod places;
 mod values;
@@ -22,6 +23,7 @@ use crate::otp::Digits;
 use crate::reading;
 use crate::time::{Date, Period};
 
+pub use self::callers::{CallerName, CallersKeys};
 pub use self::lists::{List, NamedList, Section};
 pub use self::places::{Display, Outputs};
 pub use self::values::{
@@ -40,6 +42,8 @@ pub struct Config {
     /// Other values of the same keys for one PAM service.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "lists::sections")]
     pub service: BTreeMap<String, PolicyKeys>,
+    /// Which programs that are not root ask about other users.
+    pub callers: CallersKeys,
     /// What new authenticators are like, and the window.
     pub totp: TotpKeys,
     /// What guessing may win.

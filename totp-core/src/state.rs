@@ -154,11 +154,21 @@ impl State {
         self.origins.iter().any(|(o, last)| o == origin && now.since(*last) <= ORIGIN_KNOWN_FOR)
     }
 
-    /// Remembers `origin` as the latest, and forgets those unused for 30 days.
+    /// Remembers `origin` as the latest, unless it is unknown, and forgets those unused for 30 days.
     pub fn remember(&mut self, origin: Origin, now: UnixTime) {
         self.origins.retain(|(o, last)| *o != origin && now.since(*last) <= ORIGIN_KNOWN_FOR);
-        self.origins.push_front((origin, now));
+        if origin != Origin::Unknown {
+            self.origins.push_front((origin, now));
+        }
         self.origins.truncate(MOST_ORIGINS);
+    }
+
+    /// Where the last accepted login came from.
+    #[must_use]
+    pub fn last_origin(&self) -> &Origin {
+        let time = self.last_login.as_ref().map(|visit| visit.time);
+        let latest = self.origins.front().filter(|(_, last)| Some(*last) == time);
+        latest.map_or(&Origin::Unknown, |(origin, _)| origin)
     }
 }
 

@@ -18,6 +18,7 @@ use totp_core::evaluate::{
 };
 use totp_core::event::{EventKind, Place};
 use totp_core::onetime::OneTimeCode;
+use totp_core::origin::Origin;
 use totp_core::record::{Bypass, Pending, Recovery};
 use totp_core::search::Codebook;
 use totp_core::state::{MOST_OPENED, State};
@@ -448,6 +449,37 @@ fn who_types_their_own_used_code_again_is_no_alarm() {
     alice.origin = ELSEWHERE;
     let older = alice.code(-1);
     assert_eq!(refused(alice.enter(&older)).already_used, None);
+}
+
+#[test]
+fn a_code_used_on_a_programs_word_is_an_alarm_everywhere_else_and_not_for_the_same_word() {
+    let mut alice = House::alice();
+    let home = alice.code(0);
+    let _ = accepted(alice.enter(&home));
+    alice.now = alice.now.plus(30);
+    alice.origin = Origin::Unknown;
+    let code = alice.code(0);
+    let _ = accepted(alice.enter(&code));
+    assert_eq!(refused(alice.enter(&code)).already_used, None, "the same program and word");
+    alice.place = Place::new("sshd", "203.0.113.7 (says freerad)");
+    assert!(refused(alice.enter(&code)).already_used.is_some());
+    alice.origin = HOME;
+    assert!(refused(alice.enter(&code)).already_used.is_some());
+}
+
+#[test]
+fn an_unknown_origin_pays_as_a_stranger_however_often_it_was_let_in() {
+    let mut alice = known();
+    alice.origin = Origin::Unknown;
+    for _ in 0..3 {
+        alice.now = alice.now.plus(30);
+        let code = alice.code(0);
+        let _ = accepted(alice.enter(&code));
+    }
+    let now = alice.now;
+    assert!(!alice.state().knows(&Origin::Unknown, now));
+    assert!(alice.state().origins.iter().all(|(origin, _)| *origin == HOME));
+    assert_eq!(sent_in_a_day(&mut alice, 9), 5, "text messages as to strangers");
 }
 
 /// An open enrollment, as a transaction sees it.

@@ -17,7 +17,7 @@ use totp_core::evaluate::{
     verify,
 };
 use totp_core::onetime::OneTimeCode;
-use totp_core::origin::NOWHERE;
+use totp_core::origin::Origin;
 use totp_core::record::Recovery;
 use totp_core::store::{StateRead, Volatile};
 
@@ -45,7 +45,7 @@ fn cases() -> Vec<(&'static str, House, String)> {
         let mut alice = House::alice();
         let codes = vec![recovery().hash()];
         alice.enrolled().record.recovery = Some(Recovery { rotating: false, issued: NOW, codes });
-        alice.origin = NOWHERE;
+        alice.origin = Origin::Unknown;
         let typed = prepare(&mut alice);
         cases.push((what, alice, typed));
     };

@@ -1,12 +1,16 @@
 //! Whom the lists of a configuration cover: the only place where their names become users and groups. Names are looked up
 //! at each use and compared by uid and gid; nothing is kept, least of all that a name does not exist.
 
+mod callers;
+
 use thiserror::Error;
 use totp_core::coverage::{Coverage, Unresolved};
 use totp_core::policy::{Config, List, NamedList, Section, Who};
 
 use crate::accounts::{self, Account, Group, Memberships, NameServiceError};
 use crate::services::{self, ServicesError};
+
+pub use self::callers::{Allowance, allowance, allowed};
 
 /// It can't be found out whom a list covers. The login that needs it is denied.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]

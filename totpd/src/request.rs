@@ -1,8 +1,8 @@
 //! What a module asks: its hello, parted from the packet, with what its caller may not say taken away.
 //!
-//! A caller that is not root speaks for itself alone. Its remote host, its ssh key and its mark are not believed, and
-//! neither are arguments that loosen something: a program of the user's own can write what it likes there. `nullok` alone
-//! holds for the account that the caller runs as.
+//! A caller that is not root speaks for itself, and for the users that `[callers]` allows it. Its remote host, its ssh key and its
+//! mark are not believed, and neither are arguments that loosen something: a program of the user's own can write what it
+//! likes there. `nullok` alone holds for the account that the caller runs as.
 
 use std::ffi::CStr;
 
@@ -22,8 +22,10 @@ pub(crate) struct Request {
     pub(crate) user: Vec<u8>,
     /// `PAM_SERVICE`; `None` where it is longer than any file's name.
     pub(crate) service: Option<String>,
-    /// `PAM_RHOST`; empty where there is none.
+    /// `PAM_RHOST` of a program of root; empty where there is none.
     pub(crate) rhost: String,
+    /// The same of any other program: to be shown where `[callers]` names it, and to be believed nowhere.
+    pub(crate) rhost_said: String,
     /// `PAM_TTY`; empty where there is none.
     pub(crate) tty: String,
     /// `PAM_RUSER`; empty where there is none.
@@ -49,7 +51,7 @@ pub(crate) enum Caller {
         /// Counted for fair shares, and an origin for the guess budget.
         real_uid: u32,
     },
-    /// Any other program: it asks about the account with this uid alone.
+    /// Any other program: it asks about the account with this uid, and about those that `[callers]` allows that.
     User {
         /// Its effective uid.
         uid: u32,
@@ -76,14 +78,6 @@ impl Caller {
     pub(crate) fn is_root(self) -> bool {
         matches!(self, Self::Root { .. })
     }
-
-    /// Whether the caller may ask about the account with this uid: root's programs about any, and about names without one.
-    pub(crate) fn may_ask_about(self, account: Option<u32>) -> bool {
-        match self {
-            Self::Root { .. } => true,
-            Self::User { uid } => account == Some(uid),
-        }
-    }
 }
 
 /// The mark that came along.
@@ -105,8 +99,11 @@ impl Request {
         } else {
             Caller::User { uid: peer_uid }
         };
-        let from_root =
-            |field: Field<&CStr>| if caller.is_root() { text(field) } else { String::new() };
+        let (rhost, rhost_said) = if caller.is_root() {
+            (text(hello.rhost), String::new())
+        } else {
+            (String::new(), text(hello.rhost))
+        };
         Self {
             hook: hello.hook,
             caller,
@@ -115,7 +112,8 @@ impl Request {
                 Field::LeftOut => None,
                 service => Some(text(service)),
             },
-            rhost: from_root(hello.rhost),
+            rhost,
+            rhost_said,
             tty: text(hello.tty),
             ruser: text(hello.ruser),
             outputs: Outputs {
@@ -166,6 +164,7 @@ pub(crate) mod tests {
             user: b"alice".to_vec(),
             service: Some("sshd".to_owned()),
             rhost: "192.0.2.1".to_owned(),
+            rhost_said: String::new(),
             tty: "ssh".to_owned(),
             ruser: String::new(),
             outputs: Outputs { stdout_is_terminal: false, stderr_is_terminal: false },
@@ -211,15 +210,7 @@ pub(crate) mod tests {
         let request = Request::new(&hello(), 1001);
         assert_eq!(request.caller, Caller::User { uid: 1001 });
         assert_eq!((request.rhost.as_str(), request.ssh_auth_info), ("", None));
-    }
-
-    #[test]
-    fn a_program_asks_about_the_account_that_it_runs_as_and_one_of_root_about_all() {
-        let (root, user) = (Caller::Root { real_uid: 1001 }, Caller::User { uid: 1001 });
-        for account in [Some(0), Some(1000), Some(1001), None] {
-            assert!(root.may_ask_about(account));
-            assert_eq!(user.may_ask_about(account), account == Some(1001), "{account:?}");
-        }
+        assert_eq!(request.rhost_said, "192.0.2.1");
     }
 
     #[test]

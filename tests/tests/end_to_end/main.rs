@@ -20,6 +20,7 @@
 //! | `faults` | records and directories that can't be trusted |
 //! | `disks` | full, read-only, limited; a lock that is held |
 //! | `by_uid` | accounts that were renamed, aliases, and the index that finds their enrollment |
+//! | `callers`, `postgresql` | programs that are not root, and those of services that ask about other users |
 //! | `callers_own_su` | what users do to their own `su` beside the logins of others |
 //! | `clocks` | servers and phones that are off |
 //! | `floods` | thousands of conversations of one caller beside a login of another |
@@ -56,6 +57,7 @@ mod attack;
 mod broken_dialogues;
 mod by_uid;
 mod bypass;
+mod callers;
 mod callers_own_su;
 mod chance;
 mod clocks;
@@ -87,6 +89,7 @@ mod notifications;
 mod observer;
 mod policies;
 mod polkit;
+mod postgresql;
 mod prior_vulnerabilities;
 mod races;
 mod recovery;

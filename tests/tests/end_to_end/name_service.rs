@@ -160,3 +160,25 @@ fn one_that_cannot_say_whom_an_entry_exempts_exempts_no_user_by_it_and_all_by_th
     assert!(!is_challenged(&house, "carol"));
     assert_eq!(log_in(&house, "alice", &[&phone.now()]).code, Pam::Success);
 }
+
+#[test]
+fn one_that_cannot_say_whom_a_caller_may_ask_about_refuses_as_a_wrong_code_does_and_names_it() {
+    let allow = "{ bob = [\"CORP\\\\broken\", \"carol\"], \"CORP\\\\broken\" = [\"alice\"] }";
+    let (house, alice) = realm(&format!("[callers]\nallow = {allow}\n"));
+    let carol = house.enroll("carol");
+    let asks = |user: &str, code: &str| {
+        let mut application = house.application_as("bob");
+        application.login("code", user).authenticate([code, code])
+    };
+    let refused = asks("carol", &carol.wrong(0));
+    assert_eq!((refused.code, refused.prompts().len()), (Pam::AuthErr, 2));
+    for user in ["alice", "mallory"] {
+        assert_eq!(asks(user, &alice.now()), refused, "{user}");
+    }
+    let _ =
+        house.syslog().expect("[callers] allow of bob names CORP\\broken, and the name service");
+    let _ = house
+        .syslog()
+        .expect("[callers] allow names the caller CORP\\broken, and the name service");
+    assert_eq!(asks("carol", &carol.now()).code, Pam::Success, "by another entry");
+}

@@ -71,9 +71,10 @@ fn check(ui: &Ui, global: &Global, args: &ConfigCheck) -> Result<()> {
                 "problems": problems,
                 "consequences": consequences,
                 "lists": coverage.lists,
+                "callers": coverage.callers,
             }))?;
-            for list in &coverage.lists {
-                ui.result(printable(&list.to_string()))?;
+            for line in coverage.lines() {
+                ui.result(printable(&line))?;
             }
             warn_of_many_hosts(ui, &settings);
             consequences.iter().for_each(|one| ui.warn(printable(one)));

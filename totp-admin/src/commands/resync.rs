@@ -5,7 +5,7 @@ use serde_json::json;
 use totp_core::answer::Answer;
 use totp_core::evaluate::{Reason, Refusal, Resynchronised, resynchronise, try_to_resynchronise};
 use totp_core::event::EventKind;
-use totp_core::origin::NOWHERE;
+use totp_core::origin::Origin;
 use totp_core::time::UnixTime;
 use totp_store::permanent::Details;
 use zeroize::Zeroizing;
@@ -29,7 +29,7 @@ pub fn run(ui: &Ui, site: &Site, args: &Resync) -> Result<()> {
     enrolled(site, &whom)?;
     let typed: Vec<Answer> = typed(ui)?.iter().map(|line| Answer::read(line.as_bytes())).collect();
     let who = Administrator::here();
-    let evaluation = Evaluation { site, whom: &whom, origin: NOWHERE, from: who.from() };
+    let evaluation = Evaluation { site, whom: &whom, origin: Origin::Unknown, from: who.from() };
     let refused = |refusal: &Refusal| anyhow!(why(&whom, refusal.reason));
     let first = match evaluation.by(try_to_resynchronise, &typed, None)? {
         Ok(found) => found.first,

@@ -137,11 +137,10 @@ fn names(findings: &mut Findings, installation: &Installation) {
     for wrong in &report.wrong {
         findings.problem(format!("{}: {wrong}", installation.config_path().display()));
     }
-    findings.warnings = report.consequences;
-    for list in &report.lists {
-        findings.line("Policy", list.to_string());
-    }
+    report.lines().for_each(|line| findings.line("Policy", line));
     findings.add("lists", json!(report.lists));
+    findings.add("callers", json!(report.callers));
+    findings.warnings = report.consequences;
 }
 
 fn users(findings: &mut Findings, installation: &Installation) {

@@ -6,7 +6,7 @@ use totp_core::answer::{Answer, Sequence};
 use totp_core::evaluate::{Accepted, Reason, Refusal, Verdict, try_to_resynchronise, verify};
 use totp_core::event::EventKind;
 use totp_core::name::AuthenticatorName;
-use totp_core::origin::NOWHERE;
+use totp_core::origin::Origin;
 use totp_core::prices::codes_required;
 use totp_core::record::Record;
 use totp_core::store::Found;
@@ -33,7 +33,7 @@ pub fn run(ui: &Ui, site: &Site, args: &Verify) -> Result<()> {
     let answer = [Answer::read(typed(ui)?.as_bytes())];
     let who = Administrator::here();
     // No place of the user's: what is paid here leaves the share of the places that they log in from.
-    let evaluation = Evaluation { site, whom: &whom, origin: NOWHERE, from: who.from() };
+    let evaluation = Evaluation { site, whom: &whom, origin: Origin::Unknown, from: who.from() };
     let outcome = match evaluation.by(verify, &answer, None)? {
         Verdict::Accepted(accepted) => Outcome::Right(accepted),
         Verdict::Refused(refusal) => refused(&evaluation, &found, &answer, refusal)?,

@@ -117,3 +117,47 @@ fn status_refuses_names_that_do_not_exist_and_only_warns_of_what_follows_from_ot
     let said = document["warnings"][0].as_str().unwrap();
     assert!(said.starts_with("[policy] exempt covers administrators: root"), "{said}");
 }
+
+#[test]
+fn whom_callers_may_ask_about_is_said_as_text_and_as_json() {
+    let Some(house) = House::new("[callers]\nallow = { daemon = [\"bin\", \"@bin\"], sys = [] }")
+    else {
+        return;
+    };
+    let output = house.run(&["config", "check"]).done();
+    let lines = "[callers] allow: daemon asks about 1 user: bin\n[callers] allow: sys asks about no other user\n";
+    assert!(output.out.starts_with(lines), "{}", output.out);
+    assert_eq!(output.err, "");
+    let document = house.run(&["config", "check", "--json"]).done().json();
+    let entry = |entry: &str| json!({"entry": entry, "exists": true, "name": "bin", "id": 2});
+    let expected = json!({
+        "caller": "daemon",
+        "exists": true,
+        "uid": 1,
+        "entries": [entry("bin"), entry("@bin")],
+        "count": 1,
+        "users": ["bin"],
+    });
+    assert_eq!(document["callers"][0], expected);
+    assert_eq!(house.run(&["status", "--json"]).json()["callers"][0], expected);
+    let shown = house.run(&["config", "show", "--json"]).done().json();
+    assert_eq!(shown["callers"]["allow"], json!({"daemon": ["bin", "@bin"], "sys": []}));
+}
+
+#[test]
+fn callers_and_entries_that_allow_nothing_and_a_caller_that_is_root_are_named() {
+    let settings = "[callers]\nallow = { no-such-service = [\"bin\"], daemon = [\"no-such-user\"], root = [\"bin\"] }";
+    let Some(house) = House::new(settings) else { return };
+    let output = house.run(&["config", "check"]).done();
+    for words in [
+        "[callers] allow names the caller \"no-such-service\", which does not exist: it allows no program",
+        "[callers] allow of daemon names the user \"no-such-user\", which does not exist: it allows no user",
+        "[callers] allow names root, which is root (uid 0) and asks about every user: take it out.",
+    ] {
+        assert!(output.err.contains(words), "{words}: {}", output.err);
+    }
+    let status = house.run(&["status", "--json"]);
+    assert_eq!(status.code, 1, "{}", status.out);
+    let said = status.json()["problems"].to_string();
+    assert!(said.contains("config.toml: [callers] allow names the caller"), "{said}");
+}

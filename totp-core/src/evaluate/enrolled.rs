@@ -13,6 +13,7 @@ use crate::budget::{Debit, Spending, Standing};
 use crate::event::{EventKind, QueuedEvent};
 use crate::floors::{ahead, begun_anew, ids, raise_floors};
 use crate::name::AuthenticatorName;
+use crate::origin::Origin;
 use crate::otp::Digits;
 use crate::prices::{
     Open, long_text_price, open, pair_price, pair_price_within_a_day, short_text_price,
@@ -407,11 +408,15 @@ impl Base {
         }
         let name = authenticator?;
         let last = self.state.last_login.as_ref()?;
-        let (origin, _) = self.state.origins.front()?;
         let by_last = looks.iter().any(|look| {
             let newest = look.found.single.spent() == Some(look.spent.floor);
             look.name == name && newest && look.spent.used == Some(last.time)
         });
-        (by_last && origin != attempt.origin).then(|| last.clone())
+        let elsewhere = match (self.state.last_origin(), attempt.origin) {
+            // Both on a program's word: what it says is all there is to compare.
+            (Origin::Unknown, Origin::Unknown) => last.place != *attempt.place,
+            (then, now) => then != now,
+        };
+        (by_last && elsewhere).then(|| last.clone())
     }
 }

@@ -42,6 +42,8 @@ pub struct House {
     pub now: UnixTime,
     /// Where the next answer comes from.
     pub origin: Origin,
+    /// The same as people are told.
+    pub place: Place,
     /// What became of the first answer of a dialogue.
     pub first: Option<First>,
 }
@@ -80,7 +82,7 @@ impl House {
         let state = StateRead::Good(State::new(enrollment, 1, spent));
         let found = Found::Enrolled(Box::new(Enrolled { record, state }));
         let view = View { found, meter: Meter::default(), volatile: None };
-        Self { view, now: NOW, origin: HOME, first: None }
+        Self { view, now: NOW, origin: HOME, place: Place::new("sshd", "192.0.2.1"), first: None }
     }
 
     pub fn alice() -> Self {
@@ -134,13 +136,12 @@ impl House {
     ) -> T {
         let answers: Vec<Answer> = typed.iter().map(|t| Answer::read(t.as_bytes())).collect();
         let codebook = Codebook::of(&self.view.found, &answers, &RULES, self.now);
-        let place = Place::new("sshd", "192.0.2.1");
         let attempt = Attempt {
             answers: &answers,
             codebook: &codebook,
             first: self.first.as_ref(),
             origin: &self.origin,
-            place: &place,
+            place: &self.place,
             now: self.now,
             entropy: [7, 8],
             pretext: None,

@@ -127,13 +127,15 @@ impl Pool {
         let Some(_entered) = shared.open.enter(connection.socket()) else { return };
         let Ok(uid) = connection.peer_uid() else { return };
         // A caller that is not root is known before it has said anything.
-        let of_uid = if uid == 0 { None } else { shared.shares.admit(Share::Uid(uid)) };
-        if !others_wait || (uid != 0 && of_uid.is_none()) {
+        let is_service = uid != 0 && shared.logins.services.include(uid);
+        let of_user = (uid != 0).then(|| shared.shares.admit(Share::of_user(uid, is_service)));
+        if !others_wait || matches!(of_user, Some(None)) {
             let _ = connection.send(&ToModule::Busy);
             return;
         }
-        serve(connection, uid, &shared.logins, |request| {
-            if uid == 0 { shared.shares.admit(Share::of(request)).map(Some) } else { Some(None) }
+        serve(connection, uid, &shared.logins, |request| match Share::of(request, is_service) {
+            Some(share) => shared.shares.admit(share).map(Some),
+            None => Some(None),
         });
     }
 

@@ -16,6 +16,7 @@ use totp_store::installation::Installation;
 use totp_store::store::FileStore;
 
 use super::arguments::Arguments;
+use super::caller::Standing;
 use super::configuration::{arguments, installation};
 use super::facts::{Facts, text};
 use super::first_factor::{self, Missing};
@@ -28,7 +29,7 @@ use super::person::{self, Person};
 use super::remembered::Device;
 use super::trial::Trial;
 use super::{Decision, Logins};
-use crate::request::{Caller, Request};
+use crate::request::Request;
 
 /// How long a failure takes, in microseconds. libpam varies it.
 const FAIL_DELAY: u32 = 2_000_000;
@@ -70,7 +71,7 @@ fn run(
         );
         return Err(Denied(ReturnCode::ServiceErr));
     }
-    let facts = Facts::of(request);
+    let mut facts = Facts::of(request);
     first_factor::ensure_given(host, request, arguments, &facts)
         .map_err(|Missing| Denied(ReturnCode::AuthErr))?;
     let site = installation(host, arguments, logins).map_err(|code| {
@@ -79,7 +80,8 @@ fn run(
     })?;
     let config = site.config();
     let person = identify(host, &typed, config, &facts)?;
-    let nullok = arguments.nullok && request.caller.may_ask_about(person.uid());
+    let standing = Standing::of(host, request, &person, config, logins, &mut facts);
+    let nullok = arguments.nullok && standing.may_say_nullok();
     let person = if nullok { person.with_nullok() } else { person };
     let store = site.store();
     let (asked, kept) = look(host, &site, &store, &facts.service, &person)?;
@@ -87,7 +89,7 @@ fn run(
         Asked::Yes(against) => unless_remembered(host, &site, &facts, &kept, against),
         asked @ Asked::Not(_) => asked,
     };
-    let asked = of_the_caller(asked, request.caller, &person);
+    let asked = standing.limit(asked);
     let display = facts.display(&config.policy(&facts.service));
     let asked = where_keys_are_private(asked, display);
     if arguments.debug {
@@ -124,22 +126,6 @@ fn run(
     let trial =
         Trial { host, arguments, facts, site, record, judge, turns, user, notices, refused_one };
     Ok(trial.run(&typed, authtok))
-}
-
-/// A program that is not root asks about the account that it runs as. About any other one it gets the same prompts, and a
-/// refusal; and no program of a user's own enrolls.
-fn of_the_caller(asked: Asked, caller: Caller, person: &Person) -> Asked {
-    match (caller, asked) {
-        (Caller::Root { .. }, asked) => asked,
-        (caller, _) if !caller.may_ask_about(person.uid()) => {
-            Asked::Yes(Against::Decoy(Reason::Caller))
-        }
-        (
-            Caller::User { .. },
-            Asked::Not(Skip::ToEnroll(_)) | Asked::Yes(Against::Own(Found::Pending(_), _)),
-        ) => Asked::Yes(Against::Decoy(Reason::NotEnrolled)),
-        (Caller::User { .. }, asked) => asked,
-    }
 }
 
 /// An enrollment code is refused where the enrollment would be: otherwise account refuses, and one of the three logins that
@@ -194,7 +180,7 @@ pub(super) fn refused_for(typed: &[u8], reason: Reason) -> String {
 }
 
 /// Whether this login is asked.
-enum Asked {
+pub(super) enum Asked {
     Not(Skip),
     Yes(Against),
 }

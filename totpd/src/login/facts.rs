@@ -17,6 +17,8 @@ pub(crate) struct Facts {
     pub(crate) service: String,
     /// The other end: an address, a name, or empty.
     pub(crate) rhost: String,
+    /// What a program that `[callers]` names says of the other end, where it asks about a user besides its own account.
+    pub(crate) word: Option<Word>,
     /// The terminal; `ssh` under sshd.
     pub(crate) tty: String,
     /// Where the program writes to.
@@ -31,12 +33,22 @@ pub(crate) struct Facts {
     pub(crate) key: Option<Fingerprint>,
 }
 
+/// Where a login comes from on the word of a program that is not root. It is shown and logged; nothing is decided by it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Word {
+    /// The service account that the program runs as, as `[callers]` names it.
+    pub(crate) caller: String,
+    /// The remote host; empty where it names none.
+    pub(crate) rhost: String,
+}
+
 impl Facts {
     /// Takes them from what the module asks.
     pub(crate) fn of(request: &Request) -> Self {
         Self {
             service: request.service.clone().unwrap_or_default(),
             rhost: request.rhost.clone(),
+            word: None,
             tty: request.tty.clone(),
             outputs: request.outputs,
             ruser: request.ruser.clone(),
@@ -46,8 +58,11 @@ impl Facts {
         }
     }
 
-    /// As the guess budget tells places apart.
+    /// As the guess budget tells places apart. A program that asks for others could name the owner's usual place.
     pub(crate) fn origin(&self) -> Origin {
+        if self.word.is_some() {
+            return Origin::Unknown;
+        }
         Origin::new(self.key.map(|key| key.0), &self.rhost, self.uid)
     }
 
@@ -56,14 +71,23 @@ impl Facts {
         policy.display(&self.service, self.outputs)
     }
 
-    /// As people are told.
+    /// The remote host for the log and for people, whoever says so.
+    pub(crate) fn shown_rhost(&self) -> &str {
+        self.word.as_ref().map_or(&self.rhost, |word| &word.rhost)
+    }
+
+    /// As people are told; what a program alone says, as its word.
     pub(crate) fn place(&self) -> Place {
-        Place::new(&self.service, &self.rhost)
+        match &self.word {
+            Some(Word { caller, rhost }) => Place::on_the_word_of(caller, &self.service, rhost),
+            None => Place::new(&self.service, &self.rhost),
+        }
     }
 
     /// The line that log readers count, with the name as it was typed.
     pub(crate) fn failure(&self, typed: &[u8]) -> String {
-        let Self { uid, euid, tty, ruser, rhost, .. } = self;
+        let Self { uid, euid, tty, ruser, .. } = self;
+        let rhost = self.shown_rhost();
         Failure { uid: *uid, euid: *euid, tty, ruser, rhost, user: &text(typed) }.line()
     }
 }
@@ -86,6 +110,18 @@ mod tests {
         let mut local = sshd();
         (local.rhost, local.caller) = (String::new(), Caller::Root { real_uid: 1001 });
         assert_eq!(Facts::of(&local).origin(), Origin::Caller(1001));
+    }
+
+    #[test]
+    fn what_a_service_says_is_shown_as_its_word_and_is_no_place_that_is_known() {
+        let mut facts = Facts::of(&Request { caller: Caller::User { uid: 115 }, ..sshd() });
+        facts.word = Some(Word { caller: "postgres".to_owned(), rhost: "203.0.113.7".to_owned() });
+        assert_eq!(facts.origin(), Origin::Unknown);
+        assert_eq!(facts.place().from, "203.0.113.7 (says postgres)");
+        assert_eq!(
+            facts.failure(b"alice"),
+            "authentication failure; logname= uid=115 euid=115 tty=ssh ruser= rhost=203.0.113.7  user=alice"
+        );
     }
 
     #[test]

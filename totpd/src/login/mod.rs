@@ -7,6 +7,7 @@
 //! | [`arguments`], [`configuration`] | the line in `/etc/pam.d`, and `config.toml` |
 //! | [`facts`], [`ssh_auth_info`] | where a login comes from |
 //! | [`pam_stack`] | whether the PAM stack has the line that an enrollment needs |
+//! | [`caller`], [`services`] | what the calling program may ask about |
 //! | [`person`] | who the user is, by the name service |
 //! | [`kept`] | what is kept about the user: by the account's name, or else by its uid |
 //! | [`auth`] | the auth hook: whether this login is challenged |
@@ -23,6 +24,7 @@
 mod account;
 mod arguments;
 mod auth;
+mod caller;
 mod configuration;
 mod events;
 mod facts;
@@ -35,6 +37,7 @@ mod mark;
 mod pam_stack;
 mod person;
 mod remembered;
+mod services;
 mod ssh_auth_info;
 mod telling;
 mod text_message;
@@ -47,6 +50,7 @@ use totp_wire::{Hook, Later};
 
 use self::host::{Host, ReturnCode};
 use self::mark::Mark;
+use self::services::Services;
 use self::turns::Turns;
 use crate::request::Request;
 
@@ -91,6 +95,7 @@ impl Decision {
 #[derive(Debug, Default)]
 pub(crate) struct Logins {
     pub(crate) turns: Turns,
+    pub(crate) services: Services,
     /// The configuration where the PAM line names none; `None` is the usual one.
     pub(crate) config: Option<PathBuf>,
 }

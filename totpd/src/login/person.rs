@@ -51,8 +51,8 @@ impl Person {
         Ok(Self::Possible(facts, found))
     }
 
-    /// Where the line says `nullok`, and its caller may ask about this account. For another account it is left out before
-    /// anything is looked up: the time to the prompt would tell who is enrolled.
+    /// Where the line says `nullok`, and that counts from its caller. Otherwise it is left out before anything
+    /// is looked up: the time to the prompt would tell who is enrolled.
     pub(crate) fn with_nullok(self) -> Self {
         match self {
             Self::Possible(facts, account) => {
@@ -66,6 +66,14 @@ impl Person {
     pub(crate) fn uid(&self) -> Option<u32> {
         match self {
             Self::Possible(facts, _) => facts.account.as_ref().map(|account| account.uid),
+            Self::Impossible(_) => None,
+        }
+    }
+
+    /// The account, where there is one.
+    pub(crate) fn account(&self) -> Option<&Account> {
+        match self {
+            Self::Possible(_, account) => account.as_ref(),
             Self::Impossible(_) => None,
         }
     }

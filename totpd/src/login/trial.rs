@@ -169,8 +169,10 @@ impl<'a, S: Store> Trial<'a, S> {
 
     fn accepted(&mut self, accepted: &Accepted, judged: &Judged) {
         let Judge { user, store, .. } = self.judge;
-        let line = log::accepted(self.user, &self.facts.rhost, accepted, judged.durability);
-        self.host.log(Priority::Info, &self.named(line));
+        let rhost = self.facts.shown_rhost();
+        let line = self.named(log::accepted(self.user, rhost, accepted, judged.durability));
+        let caller = self.facts.word.as_ref().map(|word| word.caller.as_str());
+        self.host.log(Priority::Info, &log::with_caller(line, caller));
         if judged.durability == Durability::Volatile {
             let line = format!(
                 "the disk with {} can't be written: until it can, used codes are known in memory alone; \

@@ -81,6 +81,7 @@ pub fn run(ui: &Ui, global: &Global) -> Result<()> {
         "problems": problems,
         "consequences": consequences,
         "lists": coverage.lists,
+        "callers": coverage.callers,
     }))?;
     ui.done(format_args!("{} is installed", path.display()))
 }
