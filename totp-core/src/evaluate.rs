@@ -22,7 +22,7 @@ use crate::origin::Origin;
 use crate::otp::Algorithm;
 use crate::record::EnrollmentId;
 use crate::search::Codebook;
-use crate::state::{MOST_OPENED, Meter, Visit};
+use crate::state::{Meter, Visit};
 use crate::store::{Change, Found, Opening, StateRead, View, Writes};
 use crate::time::{Period, UnixTime};
 
@@ -313,14 +313,14 @@ fn of_pending(
         StateRead::Lost { .. } => return refused(rules, view, attempt, Reason::Expired),
     };
     let mut after = state.clone().recalled(&view.meter);
-    let over = attempt.now >= pending.until || after.once.opened >= MOST_OPENED;
+    let over = attempt.now >= pending.until || after.once.opened.left() == 0;
     let reason = match (attempt.pretext, right, over) {
         (Some(reason), ..) => reason,
         (None, false, _) => Reason::Wrong,
         (None, true, true) => Reason::Expired,
         (None, true, false) if view.volatile.is_some() => Reason::Unavailable,
         (None, true, false) => {
-            after.once.opened = after.once.opened.saturating_add(1);
+            after.once.opened = after.once.opened.counted_up();
             after.seq = after.seq.saturating_add(1);
             let debit = refilled(rules, view, attempt);
             let settle = Meter { repeated: Some(after.repeated()), ..debit.clone() };
