@@ -404,6 +404,26 @@ fn eight_digits_are_not_evaluated_while_the_budget_is_used_up() {
 }
 
 #[test]
+fn a_text_messages_code_behind_a_password_lets_in_and_eight_digits_there_are_paid_for() {
+    for used_up in [false, true] {
+        let mut alice = with_phone();
+        if used_up {
+            alice.use_up_singles();
+        }
+        let message = text(&mut alice, 3).unwrap();
+        let digits = message.code.len();
+        let wrong = "0".repeat(digits);
+        let refusal = refused(alice.enter_combined(&format!("secret{wrong}")));
+        let alone = refused(with_phone().enter_combined(&format!("secret{wrong}")));
+        let price = if used_up { refusal.debit.pair } else { refusal.debit.single };
+        let without = if used_up { alone.debit.pair } else { alone.debit.single };
+        assert!(price > without, "{price:?}, {without:?}");
+        let accepted = accepted(alice.enter_combined(&format!("secret{}", *message.code)));
+        assert_eq!((accepted.by(), accepted.characters()), (&By::Text, digits));
+    }
+}
+
+#[test]
 fn without_a_number_nothing_is_sent_and_the_same_is_written() {
     let mut alice = House::alice();
     assert!(text(&mut alice, 3).is_none());
