@@ -1,7 +1,7 @@
 //! What somebody typed at the prompt, with the codes in it.
 
 use totp_core::answer::{Answer, MOST_CODES, Sequence, work};
-use totp_core::dialogue::login::split_combined;
+use totp_core::combined::{has_code, password_before, password_by_form};
 use totp_core::onetime::OneTimeCode;
 use totp_core::otp::Digits;
 
@@ -34,6 +34,7 @@ pub fn check(data: &[u8]) {
             let shown = format!("{answer:?}");
             assert!(digits.len() < 4 || !shown.contains(digits), "{shown}");
         }
+        Answer::Combined(_) => panic!("no answer to a prompt for a code is read so"),
         Answer::Junk { length } => {
             assert_eq!(*length, data.len());
             assert!(digits.is_none() || data.len() == 1 || data.len() == 3, "{data:?}");
@@ -45,10 +46,22 @@ pub fn check(data: &[u8]) {
     if !matches!(answer, Answer::Help | Answer::Word(_)) {
         assert_eq!(answer.work(), junk.work(), "sshd's junk of this length costs as much");
     }
-    let (password, code) = split_combined(data, 6);
-    let between = data.len() - password.len() - code.len();
-    assert!(data.starts_with(password) && data.ends_with(code) && between <= 1);
-    assert!(between == 0 || data[password.len()] == b',');
+    combined(data);
+}
+
+/// The same text as a password with a code behind it: what is in front of a code of whatever length is the beginning of it.
+fn combined(data: &[u8]) {
+    let answer = Answer::read_combined(data);
+    let junk = Answer::read_combined(&vec![b'\x08'; data.len()]);
+    assert_eq!(answer.work(), junk.work(), "sshd's junk of this length costs as much");
+    for digits in Digits::ALL {
+        assert!(Sequence::of(&[Answer::read_combined(data)], digits).len() <= answer.work());
+    }
+    for characters in [6, 8, 12, 16, 24] {
+        assert!(data.starts_with(password_before(data, characters)));
+    }
+    assert!(data.starts_with(password_by_form(data, 6)));
+    let _ = has_code(data);
 }
 
 /// 1 to 24 digits, and nothing besides but spaces and hyphens.

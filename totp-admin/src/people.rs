@@ -11,7 +11,7 @@ use totp_core::policy::{Config, RecoveryMode};
 use totp_core::prices::codes_required;
 use totp_core::record::{Decision, Record};
 use totp_core::route::{Route, Skip};
-use totp_core::state::{MOST_OPENED, Meter, Visit};
+use totp_core::state::{Meter, Uses, Visit};
 use totp_core::store::{Found, Opening, StateRead};
 use totp_core::time::UnixTime;
 use totp_store::accounts::{self, Account};
@@ -189,8 +189,8 @@ fn enrollment_logins_left(opening: &Opening, meter: &Meter) -> Option<u8> {
     // The meter knows of more where a block was lost.
     let repeated = meter.repeated.iter();
     let known = repeated.filter(|known| known.enrollment == opening.pending.enrollment);
-    let opened = known.map(|known| known.opened).fold(state.once.opened, u8::max);
-    Some(MOST_OPENED.saturating_sub(opened))
+    let opened = known.map(|known| known.opened).fold(state.once.opened, Uses::and);
+    Some(opened.left())
 }
 
 /// How many are good; `None` where the feature is off and there are none.

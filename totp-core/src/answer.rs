@@ -5,6 +5,7 @@ use core::fmt;
 
 use zeroize::Zeroizing;
 
+use crate::combined::Combined;
 use crate::onetime::{CodeHash, OneTimeCode};
 use crate::otp::Digits;
 
@@ -12,7 +13,7 @@ use crate::otp::Digits;
 pub const MOST_CODES: usize = 3;
 
 /// More digits than three codes of eight, with room for four of six.
-const MOST_DIGITS: usize = 24;
+pub(crate) const MOST_DIGITS: usize = 24;
 
 /// An answer by its shape.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub enum Answer {
     },
     /// Any other answer of three bytes: no code has three digits.
     Word(Word),
+    /// A password with a code behind it.
+    Combined(Combined),
     /// Nothing that could be right.
     Junk {
         /// Bytes typed.
@@ -90,6 +93,16 @@ impl Answer {
         }
     }
 
+    /// The shape of a text that begins with a password. It is never a word, nor `?`.
+    #[must_use]
+    pub fn read_combined(typed: &[u8]) -> Self {
+        if typed.is_empty() {
+            Self::Junk { length: 0 }
+        } else {
+            Self::Combined(Combined::read(typed))
+        }
+    }
+
     /// Whether this could be a code of any kind.
     #[must_use]
     pub fn is_code(&self) -> bool {
@@ -102,18 +115,25 @@ impl Answer {
         matches!(self, Self::Junk { length: 0 })
     }
 
-    /// The hash of it as of a code that is good once; for any other shape the hash of nothing, so that it takes as long.
-    pub(crate) fn hash(&self) -> CodeHash {
+    /// The hashes of it as of codes that are good once; for any other shape the hash of nothing, so that it takes as long.
+    /// Two, as many as a password with something behind it can have.
+    pub(crate) fn hashes(&self) -> [CodeHash; 2] {
+        let nothing = || CodeHash::of(&[]);
         match self {
-            Self::Code { code, .. } => code.hash(),
-            Self::Codes(typed) => CodeHash::of(&typed.text()),
-            Self::Help | Self::Word(_) | Self::Junk { .. } => CodeHash::of(&[]),
+            Self::Code { code, .. } => [code.hash(), nothing()],
+            Self::Codes(typed) => [CodeHash::of(&typed.text()), nothing()],
+            Self::Combined(combined) => combined.hashes(),
+            Self::Help | Self::Word(_) | Self::Junk { .. } => [nothing(), nothing()],
         }
     }
 
-    /// How many digits were typed; 0 for any other shape.
-    pub(crate) fn digits(&self) -> usize {
-        if let Self::Codes(typed) = self { typed.digits.len() } else { 0 }
+    /// Whether it is compared with codes by SMS that have so many digits.
+    pub(crate) fn may_be_sms(&self, digits: usize) -> bool {
+        match self {
+            Self::Codes(typed) => typed.count() == digits,
+            Self::Combined(combined) => combined.digits() >= digits,
+            Self::Help | Self::Word(_) | Self::Code { .. } | Self::Junk { .. } => false,
+        }
     }
 
     /// How many codes this is computed for: as many as fit its length, at most three. Never fewer than it is, and
@@ -123,6 +143,7 @@ impl Answer {
         let length = match self {
             Self::Codes(typed) => typed.length,
             Self::Help | Self::Word(_) => 0,
+            Self::Combined(combined) => combined.length(),
             Self::Code { length, .. } | Self::Junk { length } => *length,
         };
         length.checked_div(usize::from(Digits::Six.count())).unwrap_or(0).min(MOST_CODES)
@@ -143,16 +164,52 @@ impl fmt::Debug for TypedDigits {
 }
 
 impl TypedDigits {
+    /// Digits that were typed in so many bytes.
+    pub(crate) fn new(digits: Zeroizing<Vec<u8>>, length: usize) -> Self {
+        Self { digits, length }
+    }
+
+    /// Bytes typed, spaces and all.
+    pub(crate) fn length(&self) -> usize {
+        self.length
+    }
+
+    /// How many digits there are.
+    pub(crate) fn count(&self) -> usize {
+        self.digits.len()
+    }
+
+    /// The last `count` of them; all where there are fewer.
+    pub(crate) fn last(&self, count: usize) -> DigitsAtEnd<'_> {
+        let at = self.digits.len().saturating_sub(count);
+        DigitsAtEnd(self.digits.get(at..).unwrap_or_default())
+    }
+
     /// The digits as characters.
     fn text(&self) -> Zeroizing<Vec<u8>> {
-        Zeroizing::new(self.digits.iter().map(|digit| digit.saturating_add(b'0')).collect())
+        self.last(self.count()).text()
     }
 
     /// The codes of `digits` digits that this is, if it is that; none otherwise.
     fn codes(&self, digits: Digits) -> impl Iterator<Item = u32> {
+        self.last(self.count()).codes(digits)
+    }
+}
+
+/// Digits at the end of what was typed.
+pub(crate) struct DigitsAtEnd<'a>(&'a [u8]);
+
+impl<'a> DigitsAtEnd<'a> {
+    /// The digits as characters.
+    pub(crate) fn text(&self) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(self.0.iter().map(|digit| digit.saturating_add(b'0')).collect())
+    }
+
+    /// The codes of `digits` digits that this is, if it is that; none otherwise.
+    pub(crate) fn codes(&self, digits: Digits) -> impl Iterator<Item = u32> + use<'a> {
         let length = usize::from(digits.count());
-        let whole = self.digits.len().checked_rem(length) == Some(0);
-        let digits = if whole { self.digits.as_slice() } else { &[] };
+        let whole = self.0.len().checked_rem(length) == Some(0);
+        let digits = if whole { self.0 } else { &[] };
         digits.chunks(length).map(|code| {
             code.iter().fold(0u32, |n, d| n.saturating_mul(10).saturating_add(u32::from(*d)))
         })
@@ -180,8 +237,10 @@ impl Sequence {
         let mut last_counts = false;
         for answer in answers {
             let before = codes.len();
-            if let Answer::Codes(typed) = answer {
-                codes.extend(typed.codes(digits));
+            match answer {
+                Answer::Codes(typed) => codes.extend(typed.codes(digits)),
+                Answer::Combined(combined) => codes.extend(combined.codes(digits)),
+                _ => {}
             }
             last_counts = codes.len() > before;
         }

@@ -22,7 +22,7 @@ use crate::origin::Origin;
 use crate::otp::Algorithm;
 use crate::record::EnrollmentId;
 use crate::search::Codebook;
-use crate::state::{MOST_OPENED, Meter, Visit};
+use crate::state::{Meter, Visit};
 use crate::store::{Change, Found, Opening, StateRead, View, Writes};
 use crate::time::{Period, UnixTime};
 
@@ -109,6 +109,7 @@ pub struct Accepted {
     enrollment: EnrollmentId,
     has_events: bool,
     ahead: i64,
+    characters: usize,
 }
 
 impl Accepted {
@@ -134,6 +135,13 @@ impl Accepted {
     #[must_use]
     pub fn ahead(&self) -> i64 {
         self.ahead
+    }
+
+    /// How many characters at the end of the answer were right, spaces and hyphens left out. Meaningful for an answer
+    /// that begins with a password.
+    #[must_use]
+    pub fn characters(&self) -> usize {
+        self.characters
     }
 
     /// Which authenticator made it, if one did.
@@ -240,8 +248,10 @@ pub enum Reason {
     SeveralEnrollments,
     /// The name service knows nobody of this name.
     NoAccount,
-    /// No answer came.
+    /// No answer came, or an empty one.
     NoReply,
+    /// The answer is the account's password, not a code, and it is not right as a code either.
+    PasswordTyped,
     /// A fault of the store.
     Store(crate::store::FaultKind),
     /// The configuration can't be used.
@@ -269,6 +279,7 @@ impl Reason {
             Self::SeveralEnrollments => "several-enrollments",
             Self::NoAccount => "no-account",
             Self::NoReply => "no-reply",
+            Self::PasswordTyped => "password-typed",
             Self::Store(kind) => kind.as_str(),
             Self::Config => "config",
             Self::Caller => "caller",
@@ -293,7 +304,7 @@ pub fn evaluate(rules: &Rules, view: &View, attempt: &Attempt<'_>) -> Change<Ver
 /// The same work on a decoy, refused.
 fn of_nobody(rules: &Rules, view: &View, attempt: &Attempt<'_>) -> Change<Verdict> {
     attempt.codebook.search_decoys(0, attempt.answers);
-    once::search(&typed_hash(attempt), &[]);
+    let _ = once::search(&typed_hashes(attempt), &[]);
     refused(rules, view, attempt, attempt.pretext.unwrap_or(Reason::NotEnrolled))
 }
 
@@ -306,26 +317,27 @@ fn of_pending(
 ) -> Change<Verdict> {
     attempt.codebook.search_decoys(0, attempt.answers);
     let Opening { pending, state } = opening;
-    let right = once::search(&typed_hash(attempt), pending.code.as_slice()).is_some();
+    let found = once::search(&typed_hashes(attempt), pending.code.as_slice());
     let state = match state {
         StateRead::Good(state) => state,
         // How often it was used is not known any more.
         StateRead::Lost { .. } => return refused(rules, view, attempt, Reason::Expired),
     };
     let mut after = state.clone().recalled(&view.meter);
-    let over = attempt.now >= pending.until || after.once.opened >= MOST_OPENED;
-    let reason = match (attempt.pretext, right, over) {
+    let over = attempt.now >= pending.until || after.once.opened.left() == 0;
+    let reason = match (attempt.pretext, found, over) {
         (Some(reason), ..) => reason,
-        (None, false, _) => Reason::Wrong,
-        (None, true, true) => Reason::Expired,
-        (None, true, false) if view.volatile.is_some() => Reason::Unavailable,
-        (None, true, false) => {
-            after.once.opened = after.once.opened.saturating_add(1);
+        (None, None, _) => Reason::Wrong,
+        (None, Some(_), true) => Reason::Expired,
+        (None, Some(_), false) if view.volatile.is_some() => Reason::Unavailable,
+        (None, Some(right), false) => {
+            after.once.opened = after.once.opened.counted_up();
             after.seq = after.seq.saturating_add(1);
             let debit = refilled(rules, view, attempt);
             let settle = Meter { repeated: Some(after.repeated()), ..debit.clone() };
             let enrollment = pending.enrollment;
-            let accepted = Accepted { by: By::Enrollment, enrollment, has_events: false, ahead: 0 };
+            let (by, characters) = (By::Enrollment, right.characters);
+            let accepted = Accepted { by, enrollment, has_events: false, ahead: 0, characters };
             let writes = Writes { debit: Some(debit), state: Some(after), settle: Some(settle) };
             return Change::new(writes, Verdict::Accepted(accepted));
         }
@@ -351,9 +363,9 @@ fn refilled(rules: &Rules, view: &View, attempt: &Attempt<'_>) -> Meter {
     Meter { spending, ..view.meter.clone() }
 }
 
-/// The hash of the last answer, as of a code that is good once.
-fn typed_hash(attempt: &Attempt<'_>) -> CodeHash {
-    attempt.answers.last().map_or(CodeHash::NONE, Answer::hash)
+/// The hashes of the last answer, as of codes that are good once.
+fn typed_hashes(attempt: &Attempt<'_>) -> [CodeHash; 2] {
+    attempt.answers.last().map_or([CodeHash::NONE; 2], Answer::hashes)
 }
 
 fn event(kind: EventKind, attempt: &Attempt<'_>, nth: usize, detail: String) -> QueuedEvent {

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use crate::evaluate::Rules;
 use crate::onetime::{CodeHash, CodeId};
 use crate::record::Record;
-use crate::state::{Meter, NextCode, Once, Spent, State, TotpSpent};
+use crate::state::{Meter, NextCode, Once, Spent, State, TotpSpent, Uses};
 use crate::store::Volatile;
 use crate::time::{Step, UnixTime};
 
@@ -28,7 +28,7 @@ fn all_spent(record: &Record) -> Once {
         used: ids(record),
         // Handing the next one out would make up for what is void.
         next: next.map(|first| NextCode { of: first.id(), code: CodeHash::NONE }),
-        opened: 0,
+        opened: Uses::default(),
     }
 }
 

@@ -23,6 +23,7 @@ extern crate alloc;
 
 pub mod answer;
 pub mod budget;
+pub mod combined;
 pub mod contact;
 pub mod coverage;
 pub mod dialogue;

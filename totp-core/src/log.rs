@@ -66,6 +66,20 @@ pub fn reason_alone(
     line
 }
 
+/// What to set where the account's password came in place of a code.
+#[must_use]
+pub fn password_typed(user: &UserName, service: &str, tty: &str) -> String {
+    let remedy = if tty == "ssh" || service == "sshd" {
+        "sshd's password method does that. Set KbdInteractiveAuthentication yes, and PasswordAuthentication no or \
+         AuthenticationMethods keyboard-interactive; or, for password and code in one answer, forward_pass in the PAM file"
+    } else {
+        "a program with one password field does that. Put pam_totp.so with forward_pass above the module that checks the \
+         password, and let users type the code behind it"
+    };
+    let (user, service) = (one_word(user.as_str()), one_word(service));
+    format!("{service} gave the account's password where a code of {user} was asked for: {remedy}")
+}
+
 /// A login was let in.
 #[must_use]
 pub fn accepted(
@@ -140,6 +154,18 @@ mod tests {
             failure.line(),
             "authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost=192.0.2.1  user=alice"
         );
+    }
+
+    #[test]
+    fn a_password_in_place_of_a_code_is_named_with_what_to_set() {
+        let over = |service, tty| password_typed(&alice(), service, tty);
+        for line in [over("sshd", "ssh"), over("sshd", ""), over("key", "ssh")] {
+            assert!(line.contains("KbdInteractiveAuthentication yes"), "{line}");
+        }
+        let line = over("m ail", "");
+        let beginning =
+            "m\\x20ail gave the account's password where a code of alice was asked for: ";
+        assert!(line.starts_with(beginning) && line.contains("forward_pass above"), "{line}");
     }
 
     #[test]

@@ -45,19 +45,29 @@ impl OneTimeCode {
         let mut code = Zeroizing::new([0; LENGTH]);
         let mut length = 0usize;
         for byte in typed.trim_ascii() {
-            let character = match byte.to_ascii_uppercase() {
-                b' ' | b'-' => continue,
-                b'O' => b'0',
-                b'I' | b'L' => b'1',
-                other if ALPHABET.contains(&other) => other,
-                _ => return None,
-            };
-            *code.get_mut(length)? = character;
+            if matches!(byte, b' ' | b'-') {
+                continue;
+            }
+            *code.get_mut(length)? = character(*byte)?;
             length = length.saturating_add(1);
         }
-        // Sixteen digits are codes of an authenticator, or a text message's.
-        let letter = code.iter().any(u8::is_ascii_alphabetic);
-        (length == LENGTH && letter).then_some(Self(code))
+        (length == LENGTH).then_some(Self(code)).filter(Self::has_letter)
+    }
+
+    /// Reads the end of a text as such a code, whatever is in front of it.
+    #[must_use]
+    pub fn at_end_of(text: &[u8]) -> Option<Self> {
+        let mut code = Zeroizing::new([0; LENGTH]);
+        let mut typed = text.iter().rev().filter(|byte| !matches!(byte, b' ' | b'-'));
+        for place in code.iter_mut().rev() {
+            *place = character(*typed.next()?)?;
+        }
+        Some(Self(code)).filter(Self::has_letter)
+    }
+
+    /// Sixteen digits are codes of an authenticator, or a text message's.
+    fn has_letter(&self) -> bool {
+        self.0.iter().any(u8::is_ascii_alphabetic)
     }
 
     /// As people are shown it: groups of four.
@@ -77,6 +87,15 @@ impl OneTimeCode {
     #[must_use]
     pub fn hash(&self) -> CodeHash {
         CodeHash::of(&*self.0)
+    }
+}
+
+/// A character as it is hashed; `None` where no code has it.
+fn character(typed: u8) -> Option<u8> {
+    match typed.to_ascii_uppercase() {
+        b'O' => Some(b'0'),
+        b'I' | b'L' => Some(b'1'),
+        other => ALPHABET.contains(&other).then_some(other),
     }
 }
 

@@ -51,12 +51,54 @@ pub struct Once {
     pub used: Vec<CodeId>,
     /// The recovery code that took the place of a used one (`rotating`).
     pub next: Option<NextCode>,
-    /// How many logins the enrollment code has let in: at most [`MOST_OPENED`].
-    pub opened: u8,
+    /// How many logins the enrollment code has let in.
+    pub opened: Uses,
 }
 
 /// As many logins an enrollment code lets in, while the enrollment isn't complete: a mistyped password costs one.
 pub const MOST_OPENED: u8 = 3;
+
+/// As often a use is given back. Without an end, a stack that passes over what account says would let in without one.
+pub const MOST_GIVEN_BACK: u8 = 9;
+
+/// The uses of an enrollment code. Both numbers only grow, so that of two copies the newer is the one with the larger numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Uses {
+    /// How often it was accepted.
+    pub counted: u8,
+    /// How often that was given back: the program could not ask the user to enroll.
+    pub given_back: u8,
+}
+
+impl Uses {
+    /// How many logins the code still lets in.
+    #[must_use]
+    pub fn left(self) -> u8 {
+        MOST_OPENED.saturating_sub(self.counted.saturating_sub(self.given_back))
+    }
+
+    /// One more.
+    #[must_use]
+    pub fn counted_up(self) -> Self {
+        Self { counted: self.counted.saturating_add(1), ..self }
+    }
+
+    /// One given back; `None` where there is none, or none any more.
+    #[must_use]
+    pub fn given_back(self) -> Option<Self> {
+        let may_be = self.given_back < self.counted && self.given_back < MOST_GIVEN_BACK;
+        may_be.then(|| Self { given_back: self.given_back.saturating_add(1), ..self })
+    }
+
+    /// The newer of two copies.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            counted: self.counted.max(other.counted),
+            given_back: self.given_back.max(other.given_back),
+        }
+    }
+}
 
 /// As many spent codes are remembered: those of a record, and some more that it doesn't have any longer.
 const MOST_USED: usize = 24;
@@ -86,7 +128,7 @@ impl Once {
         let new = other.used.iter().filter(|id| !self.used.contains(id)).copied();
         let new: Vec<CodeId> = new.collect();
         self.used.extend(new);
-        self.opened = self.opened.max(other.opened);
+        self.opened = self.opened.and(other.opened);
     }
 }
 
@@ -240,7 +282,7 @@ pub struct Repeated {
     /// As [`Once::used`].
     pub used: Vec<CodeId>,
     /// As [`Once::opened`].
-    pub opened: u8,
+    pub opened: Uses,
 }
 
 impl Repeated {

@@ -63,6 +63,23 @@ pub fn hand_out(
     Change::new(Writes { state: Some(state), settle: Some(settle), debit: None }, Ok(()))
 }
 
+/// Gives back one use of an enrollment code: its login could not ask the user to enroll. Whether there was one to give back.
+pub fn give_use_back(view: &View, expected: EnrollmentId) -> Change<bool> {
+    let nothing = Change::new(Writes::default(), false);
+    let Found::Pending(opening) = &view.found else { return nothing };
+    let StateRead::Good(state) = &opening.state else { return nothing };
+    // In memory nothing of it is counted.
+    if opening.pending.enrollment != expected || view.volatile.is_some() {
+        return nothing;
+    }
+    let mut state = state.clone().recalled(&view.meter);
+    let Some(opened) = state.once.opened.given_back() else { return nothing };
+    state.once.opened = opened;
+    state.seq = state.seq.saturating_add(1);
+    let settle = Meter { repeated: Some(state.repeated()), ..view.meter.clone() };
+    Change::new(Writes { state: Some(state), settle: Some(settle), debit: None }, true)
+}
+
 /// Makes what a restored backup may have brought back harmless: every code up to now is spent, two in a row are asked
 /// for, and codes that are good once are void.
 pub fn repair(

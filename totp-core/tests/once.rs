@@ -19,9 +19,9 @@ use totp_core::evaluate::{
 use totp_core::event::{EventKind, Place};
 use totp_core::onetime::OneTimeCode;
 use totp_core::origin::Origin;
-use totp_core::record::{Bypass, Pending, Recovery};
+use totp_core::record::{Bypass, EnrollmentId, Pending, Recovery};
 use totp_core::search::Codebook;
-use totp_core::state::{MOST_OPENED, State};
+use totp_core::state::{MOST_GIVEN_BACK, MOST_OPENED, State};
 use totp_core::store::{Durability, Found, Opening, StateRead, Volatile, Writes};
 use totp_core::text_message::{self, GOOD_FOR, Limits, Message};
 use totp_core::time::{DAY, UnixTime};
@@ -405,6 +405,26 @@ fn eight_digits_are_not_evaluated_while_the_budget_is_used_up() {
 }
 
 #[test]
+fn a_text_messages_code_behind_a_password_lets_in_and_eight_digits_there_are_paid_for() {
+    for used_up in [false, true] {
+        let mut alice = with_phone();
+        if used_up {
+            alice.use_up_singles();
+        }
+        let message = text(&mut alice, 3).unwrap();
+        let digits = message.code.len();
+        let wrong = "0".repeat(digits);
+        let refusal = refused(alice.enter_combined(&format!("secret{wrong}")));
+        let alone = refused(with_phone().enter_combined(&format!("secret{wrong}")));
+        let price = if used_up { refusal.debit.pair } else { refusal.debit.single };
+        let without = if used_up { alone.debit.pair } else { alone.debit.single };
+        assert!(price > without, "{price:?}, {without:?}");
+        let accepted = accepted(alice.enter_combined(&format!("secret{}", *message.code)));
+        assert_eq!((accepted.by(), accepted.characters()), (&By::Text, digits));
+    }
+}
+
+#[test]
 fn without_a_number_nothing_is_sent_and_the_same_is_written() {
     let mut alice = House::alice();
     assert!(text(&mut alice, 3).is_none());
@@ -504,7 +524,22 @@ impl Open {
         Self { found, meter: alice.view.meter, now: NOW, volatile: None }
     }
 
+    /// What the account phase does where it can't ask.
+    fn give_back(&mut self) -> bool {
+        let Found::Pending(opening) = &self.found else { panic!("not pending") };
+        let enrollment = opening.pending.enrollment;
+        self.change(&|view, _| upkeep::give_use_back(view, enrollment), "")
+    }
+
     fn enter(&mut self, typed: &str) -> Verdict {
+        self.change(&|view, attempt| evaluate(&RULES, view, attempt), typed)
+    }
+
+    fn change<T>(
+        &mut self,
+        decide: &dyn Fn(&totp_core::store::View, &Attempt<'_>) -> totp_core::store::Change<T>,
+        typed: &str,
+    ) -> T {
         let answers = [Answer::read(typed.as_bytes())];
         let codebook = Codebook::compute(None, &[], &answers, &RULES, self.now);
         let attempt = Attempt {
@@ -521,7 +556,7 @@ impl Open {
         let meter = self.meter.clone();
         let view = totp_core::store::View { found, meter, volatile: self.volatile };
         let mut written = Writes::default();
-        let committed = evaluate(&RULES, &view, &attempt).commit(|writes| {
+        let committed = decide(&view, &attempt).commit(|writes| {
             written = writes.clone();
             Ok::<_, ()>(Durability::Disk)
         });
@@ -529,8 +564,65 @@ impl Open {
         if let (Some(state), Found::Pending(opening)) = (written.state, &mut self.found) {
             opening.state = StateRead::Good(state);
         }
-        self.meter = written.settle.or(written.debit).unwrap();
+        self.meter = written.settle.or(written.debit).unwrap_or(view.meter);
         committed.unwrap().into_outcome()
+    }
+}
+
+#[test]
+fn a_use_of_an_enrollment_code_is_given_back_once_and_not_for_ever() {
+    let mut open = Open::new();
+    assert!(!open.give_back());
+    for _ in 0..MOST_GIVEN_BACK {
+        let _ = accepted(open.enter(&typed(25)));
+        assert!(open.give_back() && !open.give_back());
+    }
+    for _ in 0..MOST_OPENED {
+        let _ = accepted(open.enter(&typed(25)));
+        assert!(!open.give_back());
+    }
+    assert_eq!(refused(open.enter(&typed(25))).reason, Reason::Expired);
+}
+
+#[test]
+fn of_many_logins_at_once_each_gives_its_own_use_back() {
+    let mut open = Open::new();
+    for _ in 0..MOST_OPENED {
+        let _ = accepted(open.enter(&typed(25)));
+    }
+    assert_eq!(refused(open.enter(&typed(25))).reason, Reason::Expired);
+    for _ in 0..MOST_OPENED {
+        assert!(open.give_back());
+    }
+    let _ = accepted(open.enter(&typed(25)));
+}
+
+#[test]
+fn nothing_is_given_back_to_another_enrollment_or_in_memory() {
+    let mut open = Open::new();
+    let _ = accepted(open.enter(&typed(25)));
+    let other = EnrollmentId::fresh([9; 8]);
+    assert!(!open.change(&|view, _| upkeep::give_use_back(view, other), ""));
+    open.volatile = Some(Volatile { since: NOW.minus(DAY), first: true });
+    assert!(!open.give_back());
+}
+
+#[test]
+fn a_use_that_was_given_back_stays_so_with_the_newest_block_or_the_meter_lost() {
+    let mut open = Open::new();
+    let _ = accepted(open.enter(&typed(25)));
+    let Found::Pending(opening) = &open.found else { panic!("not pending") };
+    let (state, meter) = (opening.state.clone(), open.meter.clone());
+    assert!(open.give_back());
+    let newest = open.meter.clone();
+    for lost_block in [false, true] {
+        open.meter = if lost_block { newest.clone() } else { meter.clone() };
+        let Found::Pending(opening) = &mut open.found else { panic!("not pending") };
+        if lost_block {
+            opening.state = state.clone();
+        }
+        let StateRead::Good(read) = &opening.state else { panic!("lost") };
+        assert_eq!(read.clone().recalled(&open.meter).once.opened.left(), MOST_OPENED);
     }
 }
 

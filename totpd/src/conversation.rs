@@ -50,7 +50,9 @@ impl Conversation {
         let ask = ToModule::Ask { echo: echo == Echo::On, text: text.as_c_str() };
         self.say(&ask).map_err(|Gone| NoReply)?;
         let heard = self.hear(|answer| match answer {
-            ToDaemon::Answer { text, .. } => Some(Some(Typed::new(text.to_bytes().to_vec()))),
+            ToDaemon::Answer { text, is_authtok } => {
+                Some(Some(Typed::answer(text.to_bytes().to_vec(), is_authtok)))
+            }
             ToDaemon::NoReply => Some(None),
             ToDaemon::Shown { .. } | ToDaemon::Set { .. } => None,
         });

@@ -116,38 +116,3 @@ fn a_right_code_at_the_second_prompt_leaves_none() {
     assert_eq!(outcome.code, Pam::Success);
     assert_eq!(failures(&house), [""; 0]);
 }
-
-/// The reasons of refused answers, in their order.
-fn reasons(house: &House) -> Vec<String> {
-    let lines = house.syslog().module_lines();
-    let reason = |line: &String| Some(line.split_once("reason=")?.1.split(' ').next()?.to_string());
-    lines.iter().filter_map(reason).collect()
-}
-
-#[test]
-fn an_empty_answer_is_none_and_is_asked_once_more() {
-    let (house, phone) = houses().next().unwrap();
-    let mut application = house.application();
-    let outcome = application.login("code", "alice").authenticate(["", ""]);
-    assert_eq!((outcome.code, outcome.prompts()), (Pam::AuthErr, vec![CODE, NEXT]));
-    assert_eq!(reasons(&house), ["no-reply", "no-reply"]);
-    assert_eq!(failures(&house).len(), 1);
-    let outcome = application.login("code", "alice").authenticate(["", &phone.now()]);
-    assert_eq!(outcome.code, Pam::Success, "Enter pressed by mistake");
-}
-
-#[test]
-fn a_program_that_answers_each_prompt_alike_is_refused_for_one_reason() {
-    let (house, phone) = houses().next().unwrap();
-    house.stack(
-        "mail",
-        "auth required pam_totp.so forward_pass nodelay\nauth required pam_unix.so use_first_pass\n\
-         account required pam_totp.so\naccount required pam_permit.so\n",
-    );
-    let both = format!("{PASSWORD}{}", phone.now());
-    let mut application = house.application();
-    let mut attempt = || application.login("mail", "alice").authenticate([&both, &both]).code;
-    assert_eq!(attempt(), Pam::Success);
-    assert_eq!(attempt(), Pam::AuthErr);
-    assert_eq!(reasons(&house), ["replay", "replay"]);
-}

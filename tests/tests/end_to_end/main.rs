@@ -35,6 +35,8 @@
 //! | `notifications` | that people are told by mail, whatever fails meanwhile |
 //! | `polkit` | polkit's helper where it can write nothing |
 //! | `text_messages` | that a text message arrives, and what becomes of one that can't |
+//! | `one_password` | password and code in one answer, empty answers, and programs that give the password for the code |
+//! | `others_daemons` | the same with the real vsftpd, Dovecot, OpenVPN and Cockpit |
 //! | `remembered` | that a remembered key isn't asked for a code, and nothing else is let off |
 //! | `seen_by_others` | that no secret is shown where others may read it |
 //! | `secrets` | that none is left in the memory of a program once a login is over |
@@ -87,6 +89,8 @@ mod names;
 mod names_in_policy;
 mod notifications;
 mod observer;
+mod one_password;
+mod others_daemons;
 mod policies;
 mod polkit;
 mod postgresql;
@@ -101,6 +105,23 @@ mod surroundings;
 mod text_messages;
 mod words;
 mod written_stacks;
+
+/// A program with one password field: password and code in one answer, the password for the module behind.
+const ONE_PASSWORD: &str = "auth required pam_totp.so forward_pass nodelay\nauth required pam_unix.so use_first_pass nodelay\n\
+                            account required pam_totp.so\naccount required pam_unix.so\nsession required pam_permit.so\n";
+
+/// The reasons of refused answers, in their order.
+fn reasons(house: &pam_totp_tests::House) -> Vec<String> {
+    let lines = house.syslog().module_lines();
+    let reason = |line: &String| Some(line.split_once("reason=")?.1.split(' ').next()?.to_string());
+    lines.iter().filter_map(reason).collect()
+}
+
+/// How many failure lines of the module there are.
+fn failures(house: &pam_totp_tests::House) -> usize {
+    let lines = house.syslog().module_lines();
+    lines.iter().filter(|line| line.contains(":auth): authentication failure; ")).count()
+}
 
 /// Lets the application enroll users at its service, which is none of the real ones.
 const ENROLLS: &str = "[service.code]\nenroll_in = [\"code\"]\n";

@@ -137,6 +137,8 @@ pub enum Next {
     KeepCodes,
     /// Record that the device is remembered, and remember it: [`Account::remembered`].
     Remember,
+    /// Give back the use of the enrollment code, if this login was let in by one: the program takes no answers.
+    GiveUseBack,
     /// Show what happened since the last login.
     Notices,
     /// It is over.
@@ -360,6 +362,9 @@ impl Account {
             (Asked::Begin { .. }, None) => {
                 let due = self.passed == Passed::ToEnroll;
                 self.push(Next::Log(if due { Remark::CannotAsk } else { Remark::CannotAskYet }));
+                if due {
+                    self.push(Next::GiveUseBack);
+                }
                 self.without_enrollment();
             }
             (Asked::Confirm, Some(typed)) => {

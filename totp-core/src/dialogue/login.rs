@@ -4,9 +4,13 @@
 //!            ?, or a word: three times at most
 //!              ┌──┐
 //!   ask first ─┴──┴─► judge ──accepted──────────────────► done
-//!                       └─refused─► ask again ─► judge ──┘
-//!                                       └─ same answer ─► judge, pretending
+//!        │              └─refused─► ask again ─► judge ──┘
+//!     nothing typed                     ├─ same answer ─► judge, pretending
+//!        └──────► done ◄─ nothing typed ┘
 //! ```
+//!
+//! A program with one password field gives password and code in one answer, once. One that gives the password of the account where
+//! a code is asked for would do so at the second prompt as well: there is none.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -37,6 +41,9 @@ pub const WORDS: &str = "After sms, a code is on its way if your number is known
 pub const REFUSED: &str =
     "Not accepted. If your codes were right, type three in a row at the first prompt.";
 
+/// The last words where nothing was typed: the same for everyone.
+pub const NOTHING_TYPED: &str = "Nothing was typed, so nothing was checked.";
+
 /// The prompt for password and code in one answer (`forward_pass`).
 pub const COMBINED: &str = "Password and verification code, together: ";
 
@@ -48,15 +55,13 @@ const MOST_WORDS: u8 = 3;
 pub struct Settings {
     /// The first prompt.
     pub prompt: String,
-    /// Whether there is a second chance (not with `prompts=1` or `use_first_pass`).
+    /// Whether there is a second chance (not with `prompts=1`, `use_first_pass` or `forward_pass`).
     pub second_chance: bool,
-    /// Whether the first answer was given already (with the password); without one nobody is asked.
-    pub never_ask: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { prompt: PROMPT.to_string(), second_chance: true, never_ask: false }
+        Self { prompt: PROMPT.to_string(), second_chance: true }
     }
 }
 
@@ -90,6 +95,17 @@ pub enum End {
     Accepted(Accepted),
     /// Not let in: say [`REFUSED`], then fail.
     Refused,
+    /// Nothing was typed, and nothing evaluated: say [`NOTHING_TYPED`], then fail.
+    Unanswered,
+}
+
+/// How the program came by an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Not known: a user typed it, as far as can be seen.
+    Typed,
+    /// It is the password that an earlier module was given.
+    Password,
 }
 
 /// One login's dialogue.
@@ -98,8 +114,10 @@ pub struct Login {
     stage: Stage,
     answers: Vec<Answer>,
     first_typed: Zeroizing<Vec<u8>>,
-    /// The first answer with the password in front, where it came with that.
-    came_as: Option<Zeroizing<Vec<u8>>>,
+    /// Whether the first answer begins with a password.
+    is_combined: bool,
+    /// How the program came by the last answer.
+    source: Source,
     first: Option<First>,
     words: u8,
     shown: Shown,
@@ -131,13 +149,13 @@ impl Login {
     /// A dialogue that begins with the first prompt.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        let stage = if settings.never_ask { Stage::Done(End::Refused) } else { Stage::AskFirst };
         Self {
             settings,
-            stage,
+            stage: Stage::AskFirst,
             answers: Vec::with_capacity(2),
             first_typed: Zeroizing::new(Vec::new()),
-            came_as: None,
+            is_combined: false,
+            source: Source::Typed,
             first: None,
             words: 0,
             shown: Shown::Prompt,
@@ -145,16 +163,12 @@ impl Login {
         }
     }
 
-    /// A dialogue whose first answer came with the password: `codes`, out of `combined`. Where it is no code at all, the first
-    /// prompt is asked as usual (unless nobody is to be asked).
+    /// A dialogue whose first answer is a password with a code behind it. It is evaluated whatever it is.
     #[must_use]
-    pub fn with_first_answer(settings: Settings, combined: &[u8], codes: &[u8]) -> Self {
+    pub fn with_first_answer(settings: Settings, combined: &[u8]) -> Self {
         let mut login = Self::new(settings);
-        if Answer::read(codes).is_code() {
-            login.stage = Stage::AskFirst;
-            login.reply(codes);
-            login.came_as = Some(Zeroizing::new(combined.trim_ascii().to_vec()));
-        }
+        login.is_combined = true;
+        login.take(Answer::read_combined(combined), combined);
         login
     }
 
@@ -184,6 +198,12 @@ impl Login {
         self.wants_new
     }
 
+    /// How the program came by the answer that is evaluated, or was evaluated last.
+    #[must_use]
+    pub fn source(&self) -> Source {
+        self.source
+    }
+
     /// What [`Next::Word`] asked for is done.
     pub fn done(&mut self) {
         if matches!(self.shown, Shown::Due(_)) {
@@ -192,11 +212,14 @@ impl Login {
     }
 
     /// The answer to what [`Next::Ask`] asked.
-    pub fn reply(&mut self, typed: &[u8]) {
+    pub fn reply(&mut self, typed: &[u8], source: Source) {
         let answer = Answer::read(typed);
-        self.shown = match &answer {
-            Answer::Help if self.words < MOST_WORDS => Shown::Help,
-            Answer::Word(word) if self.words < MOST_WORDS => Shown::Due(*word),
+        self.source = source;
+        self.shown = match (&answer, source) {
+            // A password is no word, however short it is.
+            (_, Source::Password) => Shown::Prompt,
+            (Answer::Help, _) if self.words < MOST_WORDS => Shown::Help,
+            (Answer::Word(word), _) if self.words < MOST_WORDS => Shown::Due(*word),
             _ => Shown::Prompt,
         };
         if self.shown != Shown::Prompt {
@@ -204,16 +227,28 @@ impl Login {
             self.wants_new |= matches!(answer, Answer::Word(Word::New));
             return;
         }
+        self.take(answer, typed);
+    }
+
+    /// An answer that is none of the words.
+    fn take(&mut self, answer: Answer, typed: &[u8]) {
+        let is_asked = matches!(self.stage, Stage::AskFirst | Stage::AskAgain);
+        if is_asked && answer.is_empty() {
+            self.stage = Stage::Done(End::Unanswered);
+            return;
+        }
+        let typed = typed.trim_ascii();
         match self.stage {
             Stage::AskFirst => {
-                self.first_typed = Zeroizing::new(typed.trim_ascii().to_vec());
+                self.first_typed = Zeroizing::new(typed.to_vec());
                 self.stage = Stage::JudgeFirst;
             }
             // Clients that answer every prompt alike would pay twice for one guess.
             Stage::AskAgain => {
-                let typed = typed.trim_ascii();
-                let pretend = *self.first_typed == typed
-                    || self.came_as.as_ref().is_some_and(|combined| **combined == typed);
+                let pretend = match self.is_combined {
+                    false => *self.first_typed == typed,
+                    true => !typed.is_empty() && self.first_typed.ends_with(typed),
+                };
                 self.stage = Stage::JudgeAgain { pretend };
             }
             Stage::JudgeFirst | Stage::JudgeAgain { .. } | Stage::Done(_) => return,
@@ -228,28 +263,17 @@ impl Login {
                 Stage::JudgeFirst | Stage::JudgeAgain { pretend: false },
                 Verdict::Accepted(accepted),
             ) => Stage::Done(End::Accepted(accepted)),
-            (Stage::JudgeFirst, Verdict::Refused(refusal)) if self.settings.second_chance => {
+            (Stage::JudgeFirst, Verdict::Refused(refusal)) if self.has_second_chance() => {
                 self.first = Some(refusal.first());
                 Stage::AskAgain
             }
             _ => Stage::Done(End::Refused),
         };
     }
-}
 
-/// Parts a password and a code typed in one answer: after the last comma if codes follow it, else before the last
-/// `digits` characters, whoever it is. What is too short is all password.
-#[must_use]
-pub fn split_combined(typed: &[u8], digits: u8) -> (&[u8], &[u8]) {
-    if let Some(comma) = typed.iter().rposition(|byte| *byte == b',') {
-        let (password, rest) = typed.split_at_checked(comma).unwrap_or((typed, &[]));
-        let codes = rest.get(1..).unwrap_or_default();
-        if Answer::read(codes).is_code() {
-            return (password, codes);
-        }
+    fn has_second_chance(&self) -> bool {
+        self.settings.second_chance && self.source == Source::Typed
     }
-    let at = typed.len().checked_sub(usize::from(digits));
-    at.and_then(|at| typed.split_at_checked(at)).unwrap_or((typed, &[]))
 }
 
 #[cfg(test)]
@@ -283,11 +307,11 @@ mod tests {
     fn everyone_gets_a_second_chance_and_no_third() {
         let mut login = Login::new(Settings::default());
         assert_eq!(asked(&login), PROMPT);
-        login.reply(b"123456");
+        login.reply(b"123456", Source::Typed);
         assert_eq!(judging(&login), (1, false));
         login.judged(refused());
         assert_eq!(asked(&login), AGAIN);
-        login.reply(b"654321");
+        login.reply(b"654321", Source::Typed);
         assert_eq!(judging(&login), (2, true));
         login.judged(refused());
         assert!(is_refused(&login));
@@ -296,9 +320,9 @@ mod tests {
     #[test]
     fn the_same_answer_again_is_only_pretended_to_be_evaluated() {
         let mut login = Login::new(Settings::default());
-        login.reply(b"123456");
+        login.reply(b"123456", Source::Typed);
         login.judged(refused());
-        login.reply(b" 123456\n");
+        login.reply(b" 123456\n", Source::Typed);
         assert!(matches!(login.next(), Next::Judge { pretend: true, .. }));
         login.judged(refused());
         assert!(is_refused(&login));
@@ -307,7 +331,7 @@ mod tests {
     #[test]
     fn without_a_second_chance_the_first_refusal_is_the_end() {
         let mut login = Login::new(Settings { second_chance: false, ..Settings::default() });
-        login.reply(b"123456");
+        login.reply(b"123456", Source::Typed);
         login.judged(refused());
         assert!(is_refused(&login));
     }
@@ -316,10 +340,10 @@ mod tests {
     fn help_repeats_the_prompt_three_times_and_is_then_an_answer() {
         let mut login = Login::new(Settings::default());
         for _ in 0..3 {
-            login.reply(b"?");
+            login.reply(b"?", Source::Typed);
             assert_eq!(asked(&login), HELP);
         }
-        login.reply(b"?");
+        login.reply(b"?", Source::Typed);
         assert_eq!(judging(&login), (1, false));
     }
 
@@ -327,50 +351,68 @@ mod tests {
     fn a_word_is_done_once_and_then_repeats_the_prompt() {
         let mut login = Login::new(Settings::default());
         for (typed, word) in [("sms", Word::Sms), ("NEW", Word::New), ("abc", Word::Other)] {
-            login.reply(typed.as_bytes());
+            login.reply(typed.as_bytes(), Source::Typed);
             assert!(matches!(login.next(), Next::Word(done) if done == word));
             login.done();
             assert_eq!(asked(&login), WORDS);
         }
-        login.reply(b"sms");
+        login.reply(b"sms", Source::Typed);
         assert_eq!(judging(&login), (1, false));
     }
 
     #[test]
     fn the_wish_for_a_new_phone_is_remembered_until_the_end() {
         let mut login = Login::new(Settings::default());
-        login.reply(b"new");
+        login.reply(b"new", Source::Typed);
         login.done();
-        login.reply(b"123456");
+        login.reply(b"123456", Source::Typed);
         assert!(login.wants_new());
         assert!(!Login::new(Settings::default()).wants_new());
     }
 
     #[test]
-    fn a_code_that_came_with_the_password_is_the_first_answer() {
-        let mut login = Login::with_first_answer(Settings::default(), b"a,123456", b"123456");
-        assert_eq!(judging(&login), (1, false));
-        login.judged(refused());
-        assert_eq!(asked(&login), AGAIN);
+    fn a_password_with_a_code_is_the_first_answer_and_so_is_one_without() {
+        for combined in [&b"a,123456"[..], b"a password", b"?", b"sms"] {
+            let mut login = Login::with_first_answer(Settings::default(), combined);
+            assert_eq!(judging(&login), (1, false));
+            login.judged(refused());
+            assert_eq!(asked(&login), AGAIN);
+        }
     }
 
     #[test]
     fn password_and_code_together_again_are_the_same_answer_again() {
         for (again, same) in [(&b"a,123456"[..], true), (b"123456", true), (b"a,234567", false)] {
-            let mut login = Login::with_first_answer(Settings::default(), b"a,123456", b"123456");
+            let mut login = Login::with_first_answer(Settings::default(), b"a,123456");
             login.judged(refused());
-            login.reply(again);
+            login.reply(again, Source::Typed);
             assert!(matches!(login.next(), Next::Judge { pretend, .. } if pretend == same));
         }
     }
 
     #[test]
-    fn a_password_without_a_code_is_no_answer() {
-        let login = Login::with_first_answer(Settings::default(), b"a,secret", b"secret");
-        assert_eq!(asked(&login), PROMPT);
-        let never = Settings { never_ask: true, second_chance: false, ..Settings::default() };
-        assert!(is_refused(&Login::with_first_answer(never.clone(), b"secret", b"secret")));
-        assert_eq!(judging(&Login::with_first_answer(never, b"123456", b"123456")), (1, false));
+    fn an_empty_answer_is_the_end_at_either_prompt_and_is_not_evaluated() {
+        let mut first = Login::new(Settings::default());
+        first.reply(b"", Source::Typed);
+        let mut second = Login::new(Settings::default());
+        second.reply(b"123456", Source::Typed);
+        second.judged(refused());
+        second.reply(b"", Source::Password);
+        let combined = Login::with_first_answer(Settings::default(), b"");
+        for login in [first, second, combined] {
+            assert!(matches!(login.next(), Next::Done(End::Unanswered)));
+        }
+    }
+
+    #[test]
+    fn the_accounts_password_is_evaluated_once_and_is_no_word() {
+        for password in [&b"secret"[..], b"123456", b"new", b"x"] {
+            let mut login = Login::new(Settings::default());
+            login.reply(password, Source::Password);
+            assert_eq!((judging(&login), login.wants_new()), ((1, false), false));
+            login.judged(refused());
+            assert!(is_refused(&login) && login.source() == Source::Password);
+        }
     }
 
     #[test]
@@ -378,30 +420,13 @@ mod tests {
         let mut login = Login::new(Settings::default());
         login.judged(refused());
         assert!(is_refused(&login));
-        login.reply(b"123456");
+        login.reply(b"123456", Source::Typed);
         assert!(is_refused(&login));
     }
 
     #[test]
-    fn password_and_code_are_parted() {
-        let cases: [(&[u8], &[u8], &[u8]); 8] = [
-            (b"secret123456", b"secret", b"123456"),
-            (b"secret,123456", b"secret", b"123456"),
-            (b"a,b,123456 654321", b"a,b", b"123456 654321"),
-            (b"secret,12345678", b"secret", b"12345678"),
-            (b"se,cret123456", b"se,cret", b"123456"),
-            (b"123456", b"", b"123456"),
-            (b"12345", b"12345", b""),
-            (b"secret,", b"s", b"ecret,"),
-        ];
-        for (typed, password, code) in cases {
-            assert_eq!(split_combined(typed, 6), (password, code));
-        }
-    }
-
-    #[test]
     fn every_text_fits_a_pam_message() {
-        for text in [PROMPT, AGAIN, HELP, WORDS, REFUSED, COMBINED] {
+        for text in [PROMPT, AGAIN, HELP, WORDS, REFUSED, NOTHING_TYPED, COMBINED] {
             assert!(text.len() < 512 && text.is_ascii() && !text.contains('\n'));
         }
     }

@@ -7,8 +7,8 @@ use alloc::vec::Vec;
 
 use super::look::{Hit, Look, why};
 use super::once::{self, OnceHit, What};
-use super::{Accepted, Attempt, By, Reason, Refusal, Rules, Verdict, earlier, event, typed_hash};
-use crate::answer::{Answer, MOST_CODES, Sequence, work};
+use super::{Accepted, Attempt, By, Reason, Refusal, Rules, Verdict, earlier, event, typed_hashes};
+use crate::answer::{MOST_CODES, Sequence, work};
 use crate::budget::{Debit, Spending, Standing};
 use crate::event::{EventKind, QueuedEvent};
 use crate::floors::{ahead, begun_anew, ids, raise_floors};
@@ -189,23 +189,24 @@ impl Base {
         attempt: &Attempt<'_>,
     ) -> Result<Option<OnceHit>, Reason> {
         let how = (self.open, self.volatile, attempt.now);
-        once::look(&typed_hash(attempt), &enrolled.record, &self.state, &self.meter, how)
+        once::look(&typed_hashes(attempt), &enrolled.record, &self.state, &self.meter, how)
     }
 
     /// What guessing at the codes of text messages had as its chance.
     fn debit_text(&self, debit: &mut Debit, attempt: &Attempt<'_>, enrolled: &Enrolled) {
-        let typed = attempt.answers.last().map_or(0, Answer::digits);
+        let may_be =
+            |digits| attempt.answers.last().is_some_and(|answer| answer.may_be_sms(digits));
         for text in self.meter.texts.codes.iter().take(MOST_TEXT_CODES) {
             let other = text.enrollment != enrolled.record.enrollment || self.volatile;
             if other || !is_good(text.until, attempt.now) || self.state.once.is_used(text.hash.id())
             {
                 continue;
             }
-            match (text.long, typed) {
-                (false, 8) if self.open.short_text => {
+            match text.long {
+                false if self.open.short_text && may_be(8) => {
                     debit.single = debit.single.plus(short_text_price());
                 }
-                (true, 16) if self.open.long_text => {
+                true if self.open.long_text && may_be(16) => {
                     debit.pair = debit.pair.plus(long_text_price());
                 }
                 _ => {}
@@ -266,7 +267,9 @@ impl Base {
             codes: hit.codes,
             off: hit.off(),
         };
-        self.accept((by, hit.ahead()), attempt, enrolled, debited)
+        // By chance it may be a longer code of another authenticator, too: that is part of no password.
+        let characters = looks.iter().map(Look::characters).max().unwrap_or(0);
+        self.accept((by, hit.ahead(), characters), attempt, enrolled, debited)
     }
 
     /// Spends what was found, in each authenticator that it is good for; `after` is what holds for the one that was meant.
@@ -314,7 +317,7 @@ impl Base {
                 By::Text
             }
         };
-        self.accept((by, 0), attempt, enrolled, debited)
+        self.accept((by, 0, hit.characters), attempt, enrolled, debited)
     }
 
     fn push(&mut self, event: QueuedEvent) {
@@ -324,7 +327,7 @@ impl Base {
     /// Something was right, and is marked as spent in the state: what else an accepted login changes.
     fn accept(
         mut self,
-        (by, ahead): (By, i64),
+        (by, ahead, characters): (By, i64, usize),
         attempt: &Attempt<'_>,
         enrolled: &Enrolled,
         debited: Meter,
@@ -343,7 +346,7 @@ impl Base {
         settled.repeated = Some(self.state.repeated());
         let has_events = !self.state.events.is_empty() || !settled.events.is_empty();
         let enrollment = enrolled.record.enrollment;
-        let accepted = Accepted { by, enrollment, has_events, ahead };
+        let accepted = Accepted { by, enrollment, has_events, ahead, characters };
         let writes =
             Writes { debit: Some(debited), state: Some(self.state), settle: Some(settled) };
         Change::new(writes, Verdict::Accepted(accepted))

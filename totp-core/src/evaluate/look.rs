@@ -1,10 +1,11 @@
 //! One authenticator held against the answers of a dialogue, and what comes of it.
 
 use super::{Reason, Rules};
+use crate::answer::MOST_CODES;
 use crate::name::AuthenticatorName;
 use crate::otp::Totp;
 use crate::prices::Open;
-use crate::search::Findings;
+use crate::search::{Findings, Matches};
 use crate::state::{MOST_DRIFT, TotpSpent};
 use crate::time::{Step, UnixTime};
 
@@ -28,6 +29,19 @@ impl<'a> Look<'a> {
         let pair = self.found.pair.fresh().filter(|_| self.open.pair).map(|s| hit(2, s));
         let triple = self.found.triple.fresh().map(|s| hit(3, s));
         single.or(pair).or(triple)
+    }
+
+    /// How many characters at the end of the answer are codes of this authenticator, if any of them lets in. One code is
+    /// enough to be let in; what stands in front of it as the one before it is no end of a password.
+    pub(super) fn characters(&self) -> usize {
+        let Some(hit) = self.hit() else { return 0 };
+        let is_there = |found: Matches| found.fresh().or(found.spent()).is_some();
+        let codes = match &self.found {
+            found if is_there(found.triple) => MOST_CODES,
+            found if is_there(found.pair) => 2,
+            _ => 1,
+        };
+        codes.max(hit.codes).saturating_mul(usize::from(self.totp.digits.count()))
     }
 
     /// Whether the last code is one that was used.

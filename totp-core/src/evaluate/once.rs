@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use subtle::{Choice, ConditionallySelectable as _};
 
 use super::Reason;
+use crate::combined::characters_of_hash;
 use crate::onetime::{CodeHash, MOST_RECOVERY_CODES};
 use crate::prices::Open;
 use crate::record::{Record, Recovery};
@@ -18,8 +19,23 @@ const SLOTS: u8 = 21;
 
 const _: () = assert!(MOST_RECOVERY_CODES + 2 + MOST_TEXT_CODES <= SLOTS as usize);
 
-/// Which of `candidates` it is, in a time that depends on neither.
-pub(super) fn search(typed: &CodeHash, candidates: &[CodeHash]) -> Option<usize> {
+/// One of the candidates was typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Typed {
+    /// Which candidate.
+    at: usize,
+    /// How many characters its code has where it stands behind a password.
+    pub(super) characters: usize,
+}
+
+/// Which of `candidates` one of these is, in a time that depends on neither.
+pub(super) fn search(typed: &[CodeHash; 2], candidates: &[CodeHash]) -> Option<Typed> {
+    let found = typed.each_ref().map(|typed| search_one(typed, candidates));
+    let mut found = found.into_iter().enumerate();
+    found.find_map(|(nth, at)| Some(Typed { at: at?, characters: characters_of_hash(nth) }))
+}
+
+fn search_one(typed: &CodeHash, candidates: &[CodeHash]) -> Option<usize> {
     let mut found = 0u8; // one more than its place
     for slot in 0..SLOTS {
         let candidate = candidates.get(usize::from(slot));
@@ -35,6 +51,8 @@ pub(super) fn search(typed: &CodeHash, candidates: &[CodeHash]) -> Option<usize>
 pub(super) struct OnceHit {
     pub(super) hash: CodeHash,
     pub(super) what: What,
+    /// As of [`Typed`].
+    pub(super) characters: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,15 +64,19 @@ pub(super) enum What {
 
 /// Looks for the last answer among all of a user's codes. An error says why one that is theirs is not good.
 pub(super) fn look(
-    typed: &CodeHash,
+    typed: &[CodeHash; 2],
     record: &Record,
     state: &State,
     meter: &Meter,
     (open, volatile, now): (Open, bool, UnixTime),
 ) -> Result<Option<OnceHit>, Reason> {
     let all = all(record, &state.once, meter);
-    let hashes: Vec<CodeHash> = all.iter().map(|hit| hit.hash).collect();
-    let Some(hit) = search(typed, &hashes).and_then(|at| all.get(at)) else { return Ok(None) };
+    let hashes: Vec<CodeHash> = all.iter().map(|(hash, _)| *hash).collect();
+    let found = search(typed, &hashes);
+    let hit = found.and_then(|Typed { at, characters }| {
+        all.get(at).map(|(hash, what)| OnceHit { hash: *hash, what: *what, characters })
+    });
+    let Some(hit) = hit else { return Ok(None) };
     if state.once.is_used(hit.hash.id()) {
         return Err(Reason::Replay);
     }
@@ -70,24 +92,25 @@ pub(super) fn look(
         _ if volatile => Err(Reason::Unavailable),
         What::Text { long: false, .. } if !open.short_text => Err(Reason::Budget),
         What::Text { long: true, .. } if !open.long_text => Err(Reason::Budget),
-        _ => Ok(Some(*hit)),
+        _ => Ok(Some(hit)),
     }
 }
 
-fn all(record: &Record, once: &Once, meter: &Meter) -> Vec<OnceHit> {
+fn all(record: &Record, once: &Once, meter: &Meter) -> Vec<(CodeHash, What)> {
     let mut all = Vec::with_capacity(usize::from(SLOTS));
     if let Some(recovery) = &record.recovery {
         let codes = recovery.codes.iter().copied().chain(next(recovery, once));
-        all.extend(codes.map(|hash| OnceHit { hash, what: What::Recovery }));
+        all.extend(codes.map(|hash| (hash, What::Recovery)));
     }
     if let Some(bypass) = &record.bypass {
-        all.push(OnceHit { hash: bypass.code, what: What::Bypass { until: bypass.until } });
+        all.push((bypass.code, What::Bypass { until: bypass.until }));
     }
     let texts = meter.texts.codes.iter().filter(|text| text.enrollment == record.enrollment);
-    all.extend(texts.take(MOST_TEXT_CODES).map(|text| {
-        let what = What::Text { until: text.until, long: text.long };
-        OnceHit { hash: text.hash, what }
-    }));
+    all.extend(
+        texts
+            .take(MOST_TEXT_CODES)
+            .map(|text| (text.hash, What::Text { until: text.until, long: text.long })),
+    );
     all
 }
 
@@ -126,9 +149,12 @@ mod tests {
     fn a_code_is_found_wherever_it_stands() {
         let codes: Vec<CodeHash> = (0..20).map(|n| CodeHash::of(&[n])).collect();
         for (at, code) in codes.iter().enumerate() {
-            assert_eq!(search(code, &codes), Some(at));
+            let other = CodeHash::of(b"x");
+            for (typed, characters) in [([*code, other], 16), ([other, *code], 8)] {
+                assert_eq!(search(&typed, &codes), Some(Typed { at, characters }));
+            }
         }
-        assert_eq!(search(&CodeHash::of(b"x"), &codes), None);
-        assert_eq!(search(&CodeHash::NONE, &[]), None);
+        assert_eq!(search(&[CodeHash::of(b"x"), CodeHash::of(b"y")], &codes), None);
+        assert_eq!(search(&[CodeHash::NONE; 2], &[]), None);
     }
 }

@@ -12,7 +12,8 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 use super::{
-    MOST_DRIFT, Meter, NextCode, Repeated, Sent, Spent, State, TextCode, Texts, TotpSpent, Visit,
+    MOST_DRIFT, Meter, NextCode, Repeated, Sent, Spent, State, TextCode, Texts, TotpSpent, Uses,
+    Visit,
 };
 use crate::budget::Spending;
 use crate::event::{EventQueue, Place, QueuedEvent};
@@ -75,15 +76,23 @@ fn state_lines(user: &UserName, state: &State) -> String {
     if let Some(next) = &once.next {
         line(&mut text, &["next", &next.of.to_string(), &next.code.to_string()]);
     }
-    if once.opened > 0 {
-        line(&mut text, &["opened", &once.opened.to_string()]);
-    }
+    uses(&mut text, once.opened);
     visit(&mut text, "login", state.last_login.as_ref());
     for (origin, last) in &state.origins {
         line(&mut text, &["origin", &last.to_string(), &origin.to_string()]);
     }
     events(&mut text, &state.events);
     text
+}
+
+fn uses(text: &mut String, uses: Uses) {
+    match uses {
+        Uses { counted: 0, .. } => {}
+        Uses { counted, given_back: 0 } => line(text, &["opened", &counted.to_string()]),
+        Uses { counted, given_back } => {
+            line(text, &["opened", &counted.to_string(), &given_back.to_string()]);
+        }
+    }
 }
 
 /// Writes the meter.
@@ -124,9 +133,7 @@ fn meter_lines(user: &UserName, meter: &Meter) -> String {
         for id in &repeated.used {
             line(&mut text, &["used", &id.to_string()]);
         }
-        if repeated.opened > 0 {
-            line(&mut text, &["opened", &repeated.opened.to_string()]);
-        }
+        uses(&mut text, repeated.opened);
     }
     for TextCode { enrollment, hash, long, until } in &meter.texts.codes {
         let digits = if *long { "16" } else { "8" };
@@ -161,7 +168,7 @@ pub fn parse_state(user: &UserName, block: &[u8]) -> Result<State, BlockError> {
     state.once.next = lines.may("next", |w| {
         Some(NextCode { of: w.one()?.parse().ok()?, code: w.one()?.parse().ok()? })
     })?;
-    state.once.opened = lines.may("opened", Words::small)?.unwrap_or(0);
+    state.once.opened = lines.may("opened", Words::uses)?.unwrap_or_default();
     state.last_login = lines.may("login", visit_line)?;
     while let Some(origin) = lines.may("origin", |w| {
         let last = w.one()?.parse().ok()?;
@@ -197,7 +204,7 @@ pub fn parse_meter(user: &UserName, block: &[u8]) -> Result<Meter, BlockError> {
             enrollment: w.one()?.parse().ok()?,
             floors: Vec::new(),
             used: Vec::new(),
-            opened: 0,
+            opened: Uses::default(),
         })
     })?;
     if let Some(repeated) = &mut repeated {
@@ -209,7 +216,7 @@ pub fn parse_meter(user: &UserName, block: &[u8]) -> Result<Meter, BlockError> {
         while let Some(id) = lines.may("used", |w| w.one()?.parse().ok())? {
             repeated.used.push(id);
         }
-        repeated.opened = lines.may("opened", Words::small)?.unwrap_or(0);
+        repeated.opened = lines.may("opened", Words::uses)?.unwrap_or_default();
     }
     let mut texts = Texts::default();
     while let Some(code) = lines.may("text", text_line)? {
@@ -340,6 +347,12 @@ impl<'a> Words<'a> {
 
     fn small(&mut self) -> Option<u8> {
         self.number()?.try_into().ok()
+    }
+
+    fn uses(&mut self) -> Option<Uses> {
+        let counted = self.small()?;
+        let given_back = if self.0.is_empty() { 0 } else { self.small()? };
+        Some(Uses { counted, given_back })
     }
 
     fn signed(&mut self, most: i64) -> Option<i64> {
@@ -504,7 +517,7 @@ mod tests {
         state.once = Once {
             used: vec![code(1).id()],
             next: Some(NextCode { of: code(1).id(), code: code(2) }),
-            opened: 1,
+            opened: Uses { counted: 1, given_back: 0 },
         };
         state
     }
@@ -536,7 +549,7 @@ mod tests {
                 enrollment: EnrollmentId::fresh([9; 8]),
                 floors: vec![(AuthenticatorName::new("phone").unwrap(), Step(5))],
                 used: vec![code(1).id(), code(2).id()],
-                opened: 2,
+                opened: Uses { counted: 2, given_back: 1 },
             }),
             events: EventQueue::default(),
             texts: Texts {
@@ -647,7 +660,7 @@ mod tests {
                 enrollment: state.enrollment,
                 floors: (0..4).map(|n| (long(n), Step(u64::MAX))).collect(),
                 used: state.once.used.clone(),
-                opened: 3,
+                opened: Uses { counted: 12, given_back: 9 },
             }),
             texts: full_meter().texts,
             ..full_meter()

@@ -135,9 +135,23 @@ impl House {
         typed: &[&str],
     ) -> T {
         let answers: Vec<Answer> = typed.iter().map(|t| Answer::read(t.as_bytes())).collect();
-        let codebook = Codebook::of(&self.view.found, &answers, &RULES, self.now);
+        self.try_answers(decide, &answers)
+    }
+
+    /// A password with a code behind it.
+    pub fn enter_combined(&mut self, text: &str) -> Verdict {
+        let answers = [Answer::read_combined(text.as_bytes())];
+        self.try_answers(&|view, attempt| evaluate(&RULES, view, attempt), &answers)
+    }
+
+    fn try_answers<T>(
+        &mut self,
+        decide: &dyn Fn(&View, &Attempt<'_>) -> Change<T>,
+        answers: &[Answer],
+    ) -> T {
+        let codebook = Codebook::of(&self.view.found, answers, &RULES, self.now);
         let attempt = Attempt {
-            answers: &answers,
+            answers,
             codebook: &codebook,
             first: self.first.as_ref(),
             origin: &self.origin,

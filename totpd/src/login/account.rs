@@ -14,8 +14,9 @@ use totp_core::evaluate::{By, Rules, next_is_due};
 use totp_core::event::EventKind;
 use totp_core::policy::{Policy, RecoveryMode};
 use totp_core::record::EnrollmentId;
-use totp_core::store::{Found, StateRead, Store as _};
+use totp_core::store::{Committed, Found, StateRead, Store as _, View};
 use totp_core::time::UnixTime;
+use totp_core::upkeep::give_use_back;
 use totp_store::installation::Installation;
 use totp_store::notices::Shown;
 use totp_store::permanent::{self, PermanentRecord, Recorded};
@@ -222,6 +223,7 @@ impl Phase<'_> {
                     dialogue.kept(codes::keep(&mut self, shown, enrolling.enrollment()));
                 }
                 Next::Remember => dialogue.remembered(self.remember(enrolling.enrollment())),
+                Next::GiveUseBack => self.give_use_back(),
                 Next::Notices => self.show_notices(&notices),
                 Next::Done(End::Ignore) => return ReturnCode::Ignore,
                 Next::Done(End::Enrolled) => return ReturnCode::Success,
@@ -270,6 +272,22 @@ impl Phase<'_> {
                 self.host.log(Priority::Error, &fault.to_string());
                 false
             }
+        }
+    }
+
+    /// Nothing was shown, and nobody could answer: auth's count of the enrollment code is taken back. Where that fails the login is
+    /// denied all the same, and counted.
+    fn give_use_back(&self) {
+        let Passed::ToEnroll(enrollment) = self.how else { return };
+        let decide = |view: &View| give_use_back(view, *enrollment);
+        match self.store.transact(self.mark.kept(), &decide).map(Committed::into_outcome) {
+            Ok(true) => {
+                let line =
+                    format!("the enrollment code of {} is as good as before", self.mark.user);
+                self.host.log(Priority::Info, &line);
+            }
+            Ok(false) => {}
+            Err(fault) => self.host.log(Priority::Error, &fault.to_string()),
         }
     }
 

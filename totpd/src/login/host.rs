@@ -74,17 +74,30 @@ pub(crate) struct HostError {
 }
 
 /// What a user typed: wiped on drop, not printable, not copied.
-pub(crate) struct Typed(Zeroizing<Vec<u8>>);
+pub(crate) struct Typed {
+    bytes: Zeroizing<Vec<u8>>,
+    is_authtok: bool,
+}
 
 impl Typed {
     /// Takes the bytes over.
     pub(crate) fn new(bytes: Vec<u8>) -> Self {
-        Self(Zeroizing::new(bytes))
+        Self { bytes: Zeroizing::new(bytes), is_authtok: false }
+    }
+
+    /// The same of an answer; `is_authtok`: it equals the password that an earlier module was given.
+    pub(crate) fn answer(bytes: Vec<u8>, is_authtok: bool) -> Self {
+        Self { is_authtok, ..Self::new(bytes) }
+    }
+
+    /// Whether it equals the password that an earlier module was given.
+    pub(crate) fn is_authtok(&self) -> bool {
+        self.is_authtok
     }
 
     /// The bytes, as typed.
     pub(crate) fn as_bytes(&self) -> &[u8] {
-        &self.0
+        &self.bytes
     }
 }
 

@@ -1,8 +1,8 @@
 //! One login that is asked: drives the dialogue of totp-core, writes its lines to the log, ends it.
 
-use totp_core::answer::{Answer, Word};
+use totp_core::answer::Word;
 use totp_core::dialogue::account::Remark;
-use totp_core::dialogue::login::{End, Login, Next, REFUSED};
+use totp_core::dialogue::login::{End, NOTHING_TYPED, Next, REFUSED, Source};
 use totp_core::evaluate::{Accepted, By, Reason, Refusal, Verdict};
 use totp_core::log;
 use totp_core::name::UserName;
@@ -15,7 +15,7 @@ use totp_store::{clock, host_name};
 
 use super::arguments::{Arguments, FirstPass};
 use super::facts::Facts;
-use super::first_answer::{self, NoBeginning};
+use super::first_answer::{self, Beginning, Combined, NoBeginning};
 use super::host::{Echo, Host, NoReply, Priority, ReturnCode, Typed};
 use super::judge::{Judge, Judged};
 use super::mark::{Mark, Outcome, Passed};
@@ -56,14 +56,7 @@ impl<'a, S: Store> Trial<'a, S> {
         // How many digits a code has where nothing else tells where a password ends.
         let digits = self.site.config().totp.digits().count();
         let beginning = first_answer::begin(self.host, self.arguments, authtok, digits);
-        if let Ok(login) = &beginning
-            && let Next::Done(End::Refused) = login.next()
-        {
-            // use_first_pass, and no code came with the password: refused without an evaluation.
-            let line = log::reason_alone(self.user, Reason::Wrong, None);
-            self.host.log(Priority::Notice, &self.named(line));
-        }
-        let end = beginning.map_err(Broken::from).and_then(|login| self.converse(login));
+        let end = beginning.map_err(Broken::from).and_then(|beginning| self.converse(beginning));
         match end {
             Ok((end, wants_new)) => self.end(&end, wants_new, typed),
             Err(broken) => Decision::refused(self.broken(broken, typed)),
@@ -71,20 +64,25 @@ impl<'a, S: Store> Trial<'a, S> {
     }
 
     /// How it ends, and whether `new` was typed.
-    fn converse(&mut self, mut login: Login) -> Result<(End, bool), Broken> {
+    fn converse(&mut self, beginning: Beginning) -> Result<(End, bool), Broken> {
+        let Beginning { mut login, combined } = beginning;
         let mut refused = None;
+        let mut answered = Moment::now();
         loop {
             match login.next() {
                 Next::Ask(prompt) => {
                     let answer = self.host.ask(&prompt, Echo::of(self.arguments.echo))?;
-                    login.reply(answer.as_bytes());
+                    answered = Moment::now();
+                    // With a code behind it the password is an answer, and the same one again is told by itself.
+                    let is_password = answer.is_authtok() && combined.is_none();
+                    let source = if is_password { Source::Password } else { Source::Typed };
+                    login.reply(answer.as_bytes(), source);
                 }
                 Next::Word(word) => {
                     self.text_message(word)?;
                     login.done();
                 }
                 Next::Judge { answers, first, pretend } => {
-                    let nothing_typed = answers.last().is_some_and(Answer::is_empty);
                     let turn = self.turn()?;
                     if !self.host.is_there() {
                         return Err(Broken::NoReply);
@@ -97,9 +95,9 @@ impl<'a, S: Store> Trial<'a, S> {
                         judged.verdict = Verdict::Refused(earlier);
                     }
                     if let Verdict::Refused(refusal) = &mut judged.verdict {
-                        // Programs that have nobody to ask answer so: that is no guess.
-                        if nothing_typed && refusal.reason == Reason::Wrong {
-                            refusal.reason = Reason::NoReply;
+                        if login.source() == Source::Password {
+                            refusal.reason = Reason::PasswordTyped;
+                            refusal.authenticator = None;
                         }
                         refused = Some(refusal.clone());
                     }
@@ -110,7 +108,31 @@ impl<'a, S: Store> Trial<'a, S> {
                     }
                     login.judged(judged.verdict);
                 }
-                Next::Done(end) => return Ok((end, login.wants_new())),
+                Next::Done(end) => {
+                    self.settle(&end, combined.as_ref(), &answered)?;
+                    return Ok((end, login.wants_new()));
+                }
+            }
+        }
+    }
+
+    /// What is to be done before the end is told: the password goes to the modules behind, and an empty answer to the log.
+    fn settle(
+        &mut self,
+        end: &End,
+        combined: Option<&Combined>,
+        answered: &Moment,
+    ) -> Result<(), Broken> {
+        match (end, combined) {
+            (End::Accepted(accepted), Some(combined)) => combined
+                .forward(self.host, accepted.characters())
+                .map_err(|error| Broken::Host(error.to_string())),
+            (End::Accepted(_), None) | (End::Refused, _) => Ok(()),
+            (End::Unanswered, _) => {
+                let line = log::reason_alone(self.user, Reason::NoReply, None);
+                self.host.log(Priority::Notice, &self.named(line));
+                answered.wait_for_a_whole_millisecond();
+                Ok(())
             }
         }
     }
@@ -199,6 +221,10 @@ impl<'a, S: Store> Trial<'a, S> {
             let remark = Remark::NotHere(self.facts.display(&self.site.config().policy(service)));
             self.host.log(Priority::Warning, &remark.line(self.user.as_str(), service));
         }
+        if refusal.reason == Reason::PasswordTyped {
+            let Facts { service, tty, .. } = self.facts;
+            self.host.log(Priority::Warning, &log::password_typed(self.user, service, tty));
+        }
         self.refused_one = true;
         self.host.log(Priority::Notice, &self.named(log::reason(self.user, refusal)));
     }
@@ -207,7 +233,7 @@ impl<'a, S: Store> Trial<'a, S> {
         log::with_name(line, self.user, self.judge.user)
     }
 
-    fn end(self, end: &End, wants_new: bool, typed: &[u8]) -> Decision {
+    fn end(mut self, end: &End, wants_new: bool, typed: &[u8]) -> Decision {
         match end {
             End::Accepted(accepted) => {
                 let (by, enrollment) = (accepted.by().clone(), accepted.enrollment());
@@ -222,12 +248,25 @@ impl<'a, S: Store> Trial<'a, S> {
                 Decision::marked(ReturnCode::Success, mark)
             }
             End::Refused => {
-                if self.arguments.first_pass != FirstPass::Only {
-                    self.host.tell(REFUSED);
-                }
+                self.say(REFUSED);
                 self.host.log_in_any_case(Priority::Notice, &self.facts.failure(typed));
                 Decision::refused(ReturnCode::AuthErr)
             }
+            End::Unanswered => {
+                self.say(NOTHING_TYPED);
+                // No guess: where there was none before it, log readers have nothing to count.
+                if self.refused_one {
+                    self.host.log_in_any_case(Priority::Notice, &self.facts.failure(typed));
+                }
+                Decision::refused(ReturnCode::AuthErr)
+            }
+        }
+    }
+
+    /// The last words, where the line does not have to be silent.
+    fn say(&mut self, text: &str) {
+        if self.arguments.first_pass != FirstPass::Only {
+            self.host.tell(text);
         }
     }
 

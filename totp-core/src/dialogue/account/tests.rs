@@ -84,6 +84,7 @@ impl World {
                     account.remembered(self.remembered);
                     "remember".into()
                 }
+                Next::GiveUseBack => "give back".into(),
                 Next::Notices => "notices".into(),
                 Next::Done(end) => return (seen, end),
             });
@@ -143,7 +144,16 @@ fn an_open_enrollment_is_completed_codes_noted_and_the_login_goes_on() {
 #[test]
 fn where_nobody_answers_no_secret_is_made_and_nobody_gets_in() {
     let (seen, end) = run(Passed::ToEnroll, &[]);
-    assert_eq!((seen, end), ([BEGIN, "CannotAsk"].map(String::from).to_vec(), End::Denied));
+    let expected = [BEGIN, "CannotAsk", "give back"].map(String::from).to_vec();
+    assert_eq!((seen, end), (expected, End::Denied));
+}
+
+#[test]
+fn once_the_user_has_answered_no_use_of_the_code_is_given_back() {
+    for answers in [&["n"][..], &[""], &["", "123456"]] {
+        let (seen, end) = run(Passed::ToEnroll, answers);
+        assert!(end == End::Denied && !seen.contains(&"give back".into()), "{seen:?}");
+    }
 }
 
 #[test]
