@@ -2,7 +2,7 @@
 //!
 //! What stands around them is Debian 12's own: `@include common-auth` ends at a wrong password.
 
-use pam_totp_tests::{House, PASSWORD, Pam, Phone, Sshd, Terminal, manual, readme};
+use pam_totp_tests::{House, PASSWORD, Pam, Phone, Sshd, Terminal, guide, manual, readme};
 
 use crate::{CODE, LAST, NEXT};
 
@@ -240,6 +240,29 @@ fn where_the_readme_says_so_a_wrong_password_is_asked_for_a_code_exactly_as_a_ri
     let mut client = sshd.connect("alice");
     client.expect("Password: ").type_line(PASSWORD).expect(CODE).type_line(&phone.in_steps(1));
     is_in(client, "alice");
+}
+
+#[test]
+fn where_the_guide_has_one_field_both_of_sshds_methods_take_password_and_code_in_it() {
+    let house = House::build();
+    set_up(&house, &guide().block("## Services that take one password", "pam_totp.so"));
+    let phone = house.enroll("alice");
+    let lines = "UsePAM yes\nKbdInteractiveAuthentication yes\nPasswordAuthentication yes\n";
+    for (method, steps) in [("password", 0), ("keyboard-interactive", 1)] {
+        let sshd = Sshd::start_as_written(&house, lines, method);
+        let connect = |answer: &str| {
+            let mut client = sshd.connect("alice");
+            client.expect("assword").expect(": ").type_line(answer);
+            client
+        };
+        let right = format!("{PASSWORD}{}", phone.in_steps(steps));
+        is_in(connect(&right), "alice");
+        // Where there is another prompt, it is left at the end of the terminal.
+        let mut again = connect(&right);
+        let _ = house.syslog().expect("reason=replay");
+        assert_ne!(again.expect_or_end(&["in as alice", "Permission denied", ": "]), Some(0));
+        house.syslog().clear();
+    }
 }
 
 #[test]

@@ -186,7 +186,9 @@ impl FileStore {
     /// Where the directory can't be read.
     pub fn everybody(&self, now: UnixTime) -> Result<Vec<Listed>, Fault> {
         self.memory.sweep(now);
-        self.directories()?.records.all(now)
+        let directories = self.directories()?;
+        directories.uids.sweep(now);
+        directories.records.all(now)
     }
 
     fn directories(&self) -> Result<&Directories, Fault> {
