@@ -108,8 +108,7 @@ mod tests {
         };
         let (host, logins) = (Script::default(), Logins::default());
         let mut facts = Facts::of(&request);
-        let person =
-            Person::identify(b"bin", &config, "sshd", &facts.rhost).expect("an answer");
+        let person = Person::identify(b"bin", &config, "sshd", &facts.rhost).expect("an answer");
         let found = Standing::of(&host, &request, &person, &config, &logins, &mut facts);
         let said = host.said.borrow().clone();
         (found, facts, said, logins.services.include(uid))

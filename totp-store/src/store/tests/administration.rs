@@ -203,16 +203,17 @@ fn an_enrollment_broken_off_before_its_record_leaves_the_old_one_whole() {
 
 #[test]
 fn every_change_takes_away_what_killed_ones_left() {
+    const LEFT: &str = ".new-0011223344556677";
+    let all = |house: &House| {
+        [house.lib("users").join(LEFT), house.lib("uids").join(LEFT), house.run(LEFT)]
+    };
     let leftovers = |house: &House| {
-        for path in [house.lib("users/.new-0011223344556677"), house.run(".new-0011223344556677")] {
+        for path in all(house) {
             let file = fs::File::create(&path).unwrap();
             file.set_modified(std::time::UNIX_EPOCH).unwrap();
         }
     };
-    let none_left = |house: &House| {
-        !house.lib("users/.new-0011223344556677").exists()
-            && !house.run(".new-0011223344556677").exists()
-    };
+    let none_left = |house: &House| all(house).iter().all(|path| !path.exists());
     let house = House::with_alice();
     leftovers(&house);
     house.enroll("bob", 2, Expected::Absent);
