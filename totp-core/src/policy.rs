@@ -23,7 +23,7 @@ use crate::reading;
 use crate::time::{Date, Period};
 
 pub use self::lists::{List, NamedList, Section};
-pub use self::places::{Display, Outputs};
+pub use self::places::{Display, Messages, Outputs, is_sshd, messages};
 pub use self::values::{
     AbsolutePath, AlgorithmKey, Argument, Chance, DateKey, Limited, Network, Who,
 };
