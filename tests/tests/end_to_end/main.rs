@@ -30,6 +30,7 @@
 //! | `later_hooks` | account and setcred behind a refusal, without auth, and without a daemon |
 //! | `long_lived` | that hundreds of logins use nothing up in a program, and change nothing about it |
 //! | `names` | accounts with odd names |
+//! | `notices` | login notices: shown to the user, and in no command's output |
 //! | `notifications` | that people are told by mail, whatever fails meanwhile |
 //! | `text_messages` | that a text message arrives, and what becomes of one that can't |
 //! | `remembered` | that a remembered key isn't asked for a code, and nothing else is let off |
@@ -80,6 +81,7 @@ mod misfortune;
 mod name_service;
 mod names;
 mod names_in_policy;
+mod notices;
 mod notifications;
 mod observer;
 mod policies;
