@@ -227,7 +227,7 @@ fn many_writers_and_readers_lose_nothing() {
             .map(|w| {
                 let notices = &notices;
                 scope.spawn(move || {
-                    (0..50).for_each(|n| add(notices, w * 50 + n, &because(&format!("{w}-{n}"))));
+                    (0..15).for_each(|n| add(notices, w * 15 + n, &because(&format!("{w}-{n}"))));
                 })
             })
             .collect();
@@ -242,7 +242,7 @@ fn many_writers_and_readers_lose_nothing() {
     seen.extend(reasons(&look(&notices, NOW)));
     seen.sort();
     seen.dedup();
-    assert_eq!(seen.len(), 200);
+    assert_eq!(seen.len(), 60, "as many as have room at once");
 }
 
 /// alice, who logs in at sshd.
