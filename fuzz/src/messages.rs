@@ -9,7 +9,7 @@ pub fn to_module(data: &[u8]) {
     assert!(ToModule::decode(&data[..data.len() - 1]).is_err());
     assert!(ToModule::decode(&[data, &[0]].concat()).is_err());
     match message {
-        ToModule::Ask { text, .. } | ToModule::Tell { text } | ToModule::Log { text, .. } => {
+        ToModule::Ask { text, .. } | ToModule::Tell { text, .. } | ToModule::Log { text, .. } => {
             assert!(text.to_bytes().len() <= limits::TEXT);
         }
         ToModule::SetAuthtok { text } => assert!(text.to_bytes().len() <= limits::AUTHTOK),

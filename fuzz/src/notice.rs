@@ -1,16 +1,23 @@
-//! What a user is shown at the next login: any bytes as the file in `notices/`.
+//! What a user is shown at logins: any bytes as the file in `notices/`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use totp_core::event::EventKind;
 use totp_core::name::UserName;
+use totp_core::time::{DAY, UnixTime};
 use totp_store::files::Owner;
-use totp_store::outbox::Outbox;
+use totp_store::notices::Waiting;
+use totp_store::outbox::{About, Outbox};
+use totp_store::permanent::Details;
 
 use crate::scratch;
 
-/// Only printable lines reach a terminal; what is added is shown, what was shown is gone, and what came in between stays.
+const NOW: UnixTime = UnixTime(1_800_000_000);
+
+/// Only printable lines reach a terminal, in a message of PAM's; what is added is shown, what was read is gone, what a program
+/// took is gone a week later, and what came in between stays.
 pub fn check(data: &[u8]) {
     let directory = installation();
     let path = directory.join("notices/alice");
@@ -18,26 +25,55 @@ pub fn check(data: &[u8]) {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     let outbox = Outbox::open(&directory, Owner::this_process()).expect("an installation");
     let (notices, alice) = (outbox.notices(), UserName::new("alice").unwrap());
-    let Ok(shown) = notices.look(&alice) else {
+    let Ok(first) = notices.look(&alice, NOW) else {
         assert!(data.len() > 65_536, "a file of a sane size can be read");
         return fs::remove_file(&path).unwrap();
     };
-    let printable = |line: &String| line.bytes().all(|b| b.is_ascii_graphic() || b == b' ');
-    assert!(shown.lines.iter().all(printable), "{shown:?}");
-    let added = String::from_utf8_lossy(data).into_owned();
-    notices.add(&alice, &added).expect("there is room");
-    let both = notices.look(&alice).expect("it was just written");
-    assert!(both.lines.iter().all(printable));
-    assert_eq!(both.lines[..shown.lines.len()], shown.lines);
-    let one_more = both.lines.len() == shown.lines.len() + 1;
-    assert!(one_more != (both.more == shown.more.saturating_add(1)), "shown, or counted");
-    notices.remove(&alice, &shown).expect("it can be written");
-    let rest = notices.look(&alice).expect("it was just written");
-    assert_eq!(rest.lines, both.lines[shown.lines.len()..]);
-    notices.remove(&alice, &rest).expect("it can be written");
-    let nothing = notices.look(&alice).expect("nothing, or what is remembered of what was shown");
-    assert!(nothing.lines.is_empty() && nothing.more == 0, "{nothing:?}");
+    printable(&first);
+    let added = about(&String::from_utf8_lossy(data));
+    notices.add_event(&added, &"z".repeat(64)).expect("there is room");
+    let look = || notices.look(&alice, NOW).expect("it was just written");
+    let both = look();
+    printable(&both);
+    let is_last =
+        both.notices.last().is_some_and(|last| last.event().is_some_and(|e| e.by == added.by));
+    assert!(is_last || both.more == first.more.saturating_add(1), "shown, or counted");
+    notices.mark_read(&alice, &first).expect("it can be written");
+    let rest = look();
+    assert!(rest.notices.iter().all(|notice| !first.notices.contains(notice)));
+    assert_eq!(rest.notices.last(), both.notices.last().filter(|_| is_last));
+    notices.show(&alice, &rest, NOW).expect("it can be written");
+    let shown = look();
+    assert_eq!((shown.notices.len(), shown.more), (rest.notices.len(), rest.more));
+    let later = NOW.plus(7 * DAY);
+    assert!(notices.look(&alice, later).expect("as before").is_empty());
+    notices.show(&alice, &Waiting::default(), later).expect("it can be written");
+    assert!(look().is_empty(), "forgotten");
     let _ = fs::remove_file(&path);
+}
+
+fn printable(waiting: &Waiting) {
+    let printable = |line: &str| line.bytes().all(|b| b.is_ascii_graphic() || b == b' ');
+    assert!(waiting.notices.iter().all(|one| printable(&one.sentence())), "{waiting:?}");
+    let line = waiting.summary(&UserName::new("alice").unwrap());
+    assert_eq!(line.is_none(), waiting.is_empty());
+    assert!(line.is_none_or(|line| printable(&line) && line.len() <= 511));
+}
+
+fn about(reason: &str) -> About {
+    About {
+        seq: 1,
+        time: NOW,
+        event: EventKind::Reset,
+        user: "alice".to_owned(),
+        by: Some("fuzz".to_owned()),
+        from: None,
+        host: None,
+        service: None,
+        reason: Some(reason.to_owned()),
+        details: Details::default(),
+        of: None,
+    }
 }
 
 fn installation() -> PathBuf {

@@ -12,13 +12,16 @@ use core::ffi::{CStr, c_int};
 use totp_wire::{Hook, Later, Outgoing, ReturnCode, ToDaemon, ToModule, limits, sockets};
 
 use crate::ffi::{
-    Channel, Handle, Level, Memory, Milliseconds, Moment, NotReceived, Reply, Style, Words, pam,
+    Channel, Handle, Memory, Milliseconds, Moment, NotReceived, Reply, Style, Words, pam,
     start_once, system,
 };
 use crate::words::{self, Own};
 
 /// What is kept until the daemon has decided, and where it never does. No mark of the daemon's reads so: it means *refused*.
 const UNDECIDED: &[u8] = b"!";
+
+/// What sshd calls its terminal, whatever its service is called.
+const SSH: &CStr = c"ssh";
 
 /// How long the daemon may take for its first message.
 const HERE: Milliseconds = Milliseconds(3_000);
@@ -33,6 +36,9 @@ const FIRST_REPLY: Milliseconds = Milliseconds(25_000);
 /// How long all waits of one call together may take, but for those for the user.
 const PATIENCE: Milliseconds = Milliseconds(32_000);
 
+/// The same of a session, whose user waits for nothing but login notices.
+const PATIENCE_OF_A_SESSION: Milliseconds = Milliseconds(5_000);
+
 /// Runs one hook.
 pub(crate) fn run(handle: &mut Handle, hook: Hook, flags: u32, arguments: Words<'_>) -> c_int {
     // Without a mark auth did not run, and there is nothing to do.
@@ -41,7 +47,11 @@ pub(crate) fn run(handle: &mut Handle, hook: Hook, flags: u32, arguments: Words<
         Hook::Auth => {}
         Hook::Account if !later.account => return pam::IGNORE,
         Hook::Setcred if !later.setcred => return pam::SUCCESS,
-        Hook::Account | Hook::Setcred => {}
+        // Elsewhere account has shown what a session would. cron, at and the like never depend on the daemon.
+        Hook::Session if handle.item(pam::TTY) != Some(SSH) || handle.item(pam::USER).is_none() => {
+            return pam::IGNORE;
+        }
+        Hook::Account | Hook::Setcred | Hook::Session => {}
     }
     // What an earlier call in this handle came to is void from here on, whatever becomes of this one.
     if hook == Hook::Auth && !handle.keep(UNDECIDED, void(false)) {
@@ -49,10 +59,13 @@ pub(crate) fn run(handle: &mut Handle, hook: Hook, flags: u32, arguments: Words<
     }
     // Both buffers are memory of its own, and not on a stack of the host's that may be small.
     let Some(mut memory) = Memory::new() else {
-        handle.log(Level::Error, c"out of memory; login denied%s", c"");
+        handle.log_failure(hook, c"out of memory%s; %s", c"");
         return pam::SYSTEM_ERR;
     };
-    let brought = if hook == Hook::Auth { None } else { handle.kept(&mut memory) };
+    let brought = match hook {
+        Hook::Auth | Hook::Session => None,
+        Hook::Account | Hook::Setcred => handle.kept(&mut memory),
+    };
     // An enrollment that is due stays due where this call fails.
     if hook == Hook::Account && !handle.keep(UNDECIDED, void(later.setcred)) {
         return pam::SYSTEM_ERR;
@@ -60,11 +73,7 @@ pub(crate) fn run(handle: &mut Handle, hook: Hook, flags: u32, arguments: Words<
     let own = match words::own(arguments.clone()) {
         Ok(own) => own,
         Err(words::NotAbsolute(word)) => {
-            handle.log(
-                Level::Error,
-                c"argument \"%s\": the path must begin with /; login denied",
-                word,
-            );
+            handle.log_failure(hook, c"argument \"%s\": the path must begin with /; %s", word);
             return pam::SERVICE_ERR;
         }
     };
@@ -72,7 +81,7 @@ pub(crate) fn run(handle: &mut Handle, hook: Hook, flags: u32, arguments: Words<
         pam::SUCCESS => {}
         pam::CONV_ERR => return pam::CONV_ERR,
         _ => {
-            handle.log(Level::Error, c"no user name; login denied%s", c"");
+            handle.log_failure(hook, c"no user name%s; %s", c"");
             return pam::SYSTEM_ERR;
         }
     }
@@ -114,7 +123,8 @@ enum End {
 fn converse(handle: &mut Handle, memory: &mut Memory, call: &Call<'_>) -> Option<c_int> {
     let is_root = system::effective_uid() == 0;
     let path = call.own.socket.unwrap_or(if is_root { sockets::ROOT } else { sockets::USER });
-    let mut relay = Relay { handle, memory, call, typed: None, answered: false, left: PATIENCE };
+    let left = if call.hook == Hook::Session { PATIENCE_OF_A_SESSION } else { PATIENCE };
+    let mut relay = Relay { handle, memory, call, typed: None, answered: false, left };
     for _ in 0..2 {
         let end = match Channel::connect(path, HERE) {
             Some(channel) => relay.with(&channel, HERE, FIRST_REPLY),
@@ -125,22 +135,23 @@ fn converse(handle: &mut Handle, memory: &mut Memory, call: &Call<'_>) -> Option
             End::Lost => return relay.lost(),
             End::Died => {}
             End::Busy if !is_root => {
-                let line = c"totpd at %s has too many conversations of this user; login denied";
-                relay.handle.log(Level::Error, line, path);
+                let line = c"totpd at %s has too many conversations of this user; %s";
+                relay.handle.log_failure(call.hook, line, path);
                 return None;
             }
             End::NotThere | End::Busy => break,
         }
     }
     if !is_root {
-        relay.handle.log(Level::Error, c"totpd does not answer at %s; login denied (systemctl status totpd.socket totpd-user.socket totpd)", path);
+        let line = c"totpd does not answer at %s; %s (systemctl status totpd.socket totpd-user.socket totpd)";
+        relay.handle.log_failure(call.hook, line, path);
         return None;
     }
     let program = call.own.once;
     let channel = match start_once(program) {
         Ok(channel) => channel,
         Err(failed) => {
-            relay.handle.log_failed_start(failed, path);
+            relay.handle.log_failed_start(call.hook, failed, path);
             return None;
         }
     };
@@ -164,11 +175,8 @@ struct Relay<'r, 'a> {
 
 impl Relay<'_, '_> {
     fn lost(&mut self) -> Option<c_int> {
-        self.handle.log(
-            Level::Error,
-            c"the conversation with totpd ended early; login denied%s",
-            c"",
-        );
+        let line = c"the conversation with totpd ended early%s; %s";
+        self.handle.log_failure(self.call.hook, line, c"");
         None
     }
 
@@ -210,13 +218,13 @@ impl Relay<'_, '_> {
                     self.memory.wipe(length);
                     self.answer(channel, typed)
                 }
-                ToModule::Tell { text } => {
-                    let taken = self.handle.tell(text);
+                ToModule::Tell { style, text } => {
+                    let taken = self.handle.tell(pam_style(style), text);
                     self.memory.wipe(length);
                     self.send(channel, &ToDaemon::Shown { taken })
                 }
                 ToModule::Log { priority, text } => {
-                    self.handle.log(Level::Of(priority), c"%s", text);
+                    self.handle.log(priority, c"%s", text);
                     Step::On
                 }
                 ToModule::SetAuthtok { text } => {
@@ -229,7 +237,8 @@ impl Relay<'_, '_> {
                     Step::On
                 }
                 ToModule::Done { code, later, mark } => {
-                    let kept = self.handle.keep(mark, later);
+                    // A session leaves nothing: what an earlier hook has left is for account and setcred.
+                    let kept = self.call.hook == Hook::Session || self.handle.keep(mark, later);
                     let code = if kept { pam_code(code) } else { pam::SYSTEM_ERR };
                     self.memory.wipe(length);
                     return End::Decided(code);
@@ -341,6 +350,13 @@ impl<'a> Iterator for Others<'a> {
 
     fn next(&mut self) -> Option<&'a CStr> {
         self.0.by_ref().find(|word| !words::is_own(word))
+    }
+}
+
+fn pam_style(style: totp_wire::Style) -> Style {
+    match style {
+        totp_wire::Style::Info => Style::Info,
+        totp_wire::Style::Error => Style::Error,
     }
 }
 

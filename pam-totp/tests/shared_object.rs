@@ -33,10 +33,11 @@ fn output_of(program: &str, arguments: &[&str]) -> String {
 }
 
 #[test]
-fn it_exports_three_hooks_and_nothing_else() {
+fn it_exports_five_hooks_and_nothing_else() {
     let symbols = output_of("nm", &["-D", "--defined-only", "--format=just-symbols"]);
     let symbols: Vec<&str> = symbols.lines().collect();
-    assert_eq!(symbols, ["pam_sm_acct_mgmt", "pam_sm_authenticate", "pam_sm_setcred"]);
+    let hooks = ["acct_mgmt", "authenticate", "close_session", "open_session", "setcred"];
+    assert_eq!(symbols, hooks.map(|hook| format!("pam_sm_{hook}")));
 }
 
 #[test]

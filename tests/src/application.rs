@@ -324,6 +324,11 @@ impl Login<'_> {
         self.call("cred 2", [] as [Answer; 0])
     }
 
+    /// `pam_open_session`.
+    pub fn open_session(&mut self) -> Outcome {
+        self.call("open 0", [] as [Answer; 0])
+    }
+
     /// Any call with any flags, such as `auth 32769` (`PAM_SILENT | PAM_DISALLOW_NULL_AUTHTOK`).
     pub fn call<A: Into<Answer>>(
         &mut self,

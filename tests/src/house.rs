@@ -505,7 +505,8 @@ impl House {
         let module = format!("pam_totp.so {}", plan.arguments);
         let rest = format!(
             "account required pam_unix.so\naccount required {module}\n\
-             session required pam_permit.so\npassword required pam_deny.so\n"
+             session required pam_permit.so\nsession optional {module}\n\
+             password required pam_deny.so\n"
         );
         let both = format!("auth required pam_unix.so nodelay\nauth required {module}\n{rest}");
         for service in ["sshd", "sudo", "su", "su-l", "login", "both"] {

@@ -160,6 +160,15 @@ impl<'a> Sshd<'a> {
         command.output().expect("setsid (util-linux) is needed")
     }
 
+    /// A shell on a terminal at the other end: `ssh -tt`.
+    #[must_use]
+    pub fn shell(&self, user: &str) -> Terminal {
+        let mut arguments = self.options(user, Client::default());
+        arguments.extend(["-tt", "127.0.0.1"].map(String::from));
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        self.house.terminal("ssh", &arguments)
+    }
+
     /// What a shell is to be told for the same.
     #[must_use]
     pub fn command_line(&self, user: &str) -> String {
@@ -169,6 +178,14 @@ impl<'a> Sshd<'a> {
     }
 
     fn arguments(&self, user: &str, client: Client<'_>) -> Vec<String> {
+        let mut arguments = self.options(user, client);
+        arguments.extend(["127.0.0.1", "echo in as $(id -un)"].map(String::from));
+        arguments
+    }
+
+    /// Options that ssh, sftp and scp take.
+    #[must_use]
+    pub fn options(&self, user: &str, client: Client<'_>) -> Vec<String> {
         let options = [
             format!("PreferredAuthentications={}", self.methods),
             format!("NumberOfPasswordPrompts={}", client.tries),
@@ -177,12 +194,12 @@ impl<'a> Sshd<'a> {
             "IdentitiesOnly=yes".to_string(),
             "StrictHostKeyChecking=yes".to_string(),
             "UserKnownHostsFile=/run/known_hosts".to_string(),
+            format!("User={user}"),
         ];
-        let mut arguments = ["-F", "none", "-i", "/run/key", "-l", user].map(String::from).to_vec();
+        let mut arguments = ["-F", "none", "-i", "/run/key"].map(String::from).to_vec();
         for option in options {
             arguments.extend(["-o".to_string(), option]);
         }
-        arguments.extend(["127.0.0.1", "echo in as $(id -un)"].map(String::from));
         arguments
     }
 
@@ -247,7 +264,8 @@ fn configuration(port: u16, first_factor: FirstFactor) -> String {
 fn surroundings(port: u16) -> String {
     format!(
         "ListenAddress 127.0.0.1\nPort {port}\nHostKey /etc/ssh/host_key\nPidFile none\nUseDNS no\n\
-         PrintMotd no\nMaxStartups 1000\nAuthorizedKeysFile .ssh/authorized_keys\nLogLevel DEBUG1\n"
+         PrintMotd no\nMaxStartups 1000\nAuthorizedKeysFile .ssh/authorized_keys\nLogLevel DEBUG1\n\
+         Subsystem sftp internal-sftp\n"
     )
 }
 

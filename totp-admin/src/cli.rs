@@ -154,6 +154,13 @@ pub enum Command {
     /// users. Looks a day in either direction. A wrong pair is paid for from the guess budget, and recorded (`verified`).
     /// Users can do the same at a login, with three codes in a row.
     Resync(Resync),
+    /// Show what a user is shown at logins, and mark it as read
+    ///
+    /// A login notice is shown at each login, until seven days after a program first took it or until --read. --read needs no
+    /// code, also for one's own, and is no line of the permanent record, which has each of these events; the system's log says
+    /// who did it. The JSON has `user`, `more` (how many had no room), `read`, and in `notices` for each of them `text`, `time`,
+    /// `event`, `by`, `from`, `service`, `reason` and `first_shown`; null is unknown.
+    Notices(Notices),
     /// List or forget the devices with which users are not asked for some days
     ///
     /// Only where the configuration says so (`[remember]`). For those days a key alone logs in.
@@ -466,6 +473,17 @@ pub struct Resync {
     /// Refused, with words that do not repeat it.
     #[arg(value_name = "CODE", num_args = 0.., hide = true)]
     pub code: Vec<String>,
+}
+
+/// `notices`.
+#[derive(Args, Debug)]
+pub struct Notices {
+    /// The user, as the system calls the account
+    #[arg(value_name = "USER", value_hint = ValueHint::Username, value_parser = NonEmptyStringValueParser::new())]
+    pub user: String,
+    /// Show them at no further login
+    #[arg(long)]
+    pub read: bool,
 }
 
 /// `remembered`.

@@ -11,6 +11,7 @@ mod init;
 mod list;
 mod log;
 mod man;
+mod notices;
 mod outbox;
 mod recovery_codes;
 mod remembered;
@@ -53,6 +54,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Verify(args) => verify::run(&ui, &site()?, &args),
         Command::Unlock(args) => unlock::run(&ui, &site()?, &args),
         Command::Resync(args) => resync::run(&ui, &site()?, &args),
+        Command::Notices(args) => notices::run(&ui, &site()?, &args),
         Command::Remembered(command) => remembered::run(&ui, &site()?, &command),
         Command::Config(what) => config::run(&ui, &cli.global, &what),
         Command::Outbox(what) => outbox::run(&ui, &site()?, &what),

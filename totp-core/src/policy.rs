@@ -25,7 +25,7 @@ use crate::time::{Date, Period};
 
 pub use self::callers::{CallerName, CallersKeys};
 pub use self::lists::{List, NamedList, Section};
-pub use self::places::{Display, Outputs};
+pub use self::places::{Display, Messages, Outputs, is_sshd, messages};
 pub use self::values::{
     AbsolutePath, AlgorithmKey, Argument, Chance, DateKey, Limited, Network, Who,
 };

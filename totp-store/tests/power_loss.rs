@@ -20,8 +20,9 @@ use totp_core::store::{Found, Store as _};
 use totp_core::time::{DAY, UnixTime};
 use totp_store::Wait;
 use totp_store::files::Owner;
+use totp_store::notices::Notice;
 use totp_store::outbox::{About, Message, Outbox, OutboxError};
-use totp_store::permanent::{Entry, PermanentRecord};
+use totp_store::permanent::{Details, Entry, PermanentRecord};
 use totp_store::remembered::Remembered;
 use totp_store::store::{Expected, FileStore};
 use zeroize::Zeroizing;
@@ -82,8 +83,27 @@ impl House {
         self.record().append(&entry, NOW, Wait::No).unwrap();
     }
 
+    /// A notice with this reason, whose line in the audit log has this hash.
+    fn notice(&self, reason: &str, hash: char) {
+        let about = About {
+            seq: 1,
+            time: NOW,
+            event: EventKind::Reset,
+            user: "bob".to_owned(),
+            by: None,
+            from: None,
+            host: None,
+            service: None,
+            reason: Some(reason.to_owned()),
+            details: Details::default(),
+            of: None,
+        };
+        self.outbox().notices().add_event(&about, &hash.to_string().repeat(64)).unwrap();
+    }
+
     fn notices(&self) -> Vec<String> {
-        self.outbox().notices().look(&bob()).unwrap().lines
+        let waiting = self.outbox().notices().look(&bob(), NOW).unwrap();
+        waiting.notices.iter().map(Notice::sentence).collect()
     }
 }
 
@@ -211,24 +231,24 @@ fn of_mail_and_cursor_any_part_may_be_lost_and_everybody_is_told_once() {
 fn of_notices_any_part_may_be_lost_and_the_next_one_is_shown() {
     let house = House::new();
     let outbox = house.outbox();
-    outbox.notices().add(&bob(), "the first").unwrap();
+    house.notice("the first", '1');
     let before = fs::read(house.path("notices/bob")).unwrap();
-    outbox.notices().add(&bob(), "the second").unwrap();
+    house.notice("the second", '2');
     let after = fs::read(house.path("notices/bob")).unwrap();
-    let shown = outbox.notices().look(&bob()).unwrap();
+    let shown = outbox.notices().look(&bob(), NOW).unwrap();
     for part in torn(&after) {
         // Over what was there, or where nothing of it was.
         for below in [before.as_slice(), &[]] {
             let rest = below.get(part.len()..).unwrap_or_default();
             house.leave("notices/bob", &[part.as_slice(), rest].concat());
-            outbox.notices().add(&bob(), "the third").unwrap();
+            house.notice("the third", '3');
             let lines = house.notices();
-            assert!(lines.last().is_some_and(|line| line.ends_with("the third")), "{lines:?}");
+            assert!(lines.last().is_some_and(|line| line.ends_with("(the third)")), "{lines:?}");
             let printable = |line: &String| line.bytes().all(|byte| matches!(byte, b' '..=b'~'));
             assert!(lines.iter().all(printable), "{lines:?}");
-            // Removing what another program showed before takes nothing else away.
-            outbox.notices().remove(&bob(), &shown).unwrap();
-            assert!(house.notices().iter().any(|line| line.ends_with("the third")));
+            // Reading what another program showed before takes nothing else away.
+            outbox.notices().mark_read(&bob(), &shown).unwrap();
+            assert!(house.notices().iter().any(|line| line.ends_with("(the third)")));
         }
     }
 }

@@ -20,6 +20,8 @@ pub enum Hook {
     Account,
     /// `pam_sm_setcred`
     Setcred,
+    /// `pam_sm_open_session`
+    Session,
 }
 
 impl Hook {
@@ -28,6 +30,7 @@ impl Hook {
             Self::Auth => 1,
             Self::Account => 2,
             Self::Setcred => 3,
+            Self::Session => 4,
         }
     }
 
@@ -36,6 +39,7 @@ impl Hook {
             1 => Ok(Self::Auth),
             2 => Ok(Self::Account),
             3 => Ok(Self::Setcred),
+            4 => Ok(Self::Session),
             _ => Err(Malformed),
         }
     }

@@ -29,4 +29,4 @@ pub mod to_module;
 pub use hello::{Field, Hello, Hook, Outgoing, Words};
 pub use packet::Malformed;
 pub use to_daemon::ToDaemon;
-pub use to_module::{Later, Priority, ReturnCode, ToModule};
+pub use to_module::{Later, Priority, ReturnCode, Style, ToModule};

@@ -27,6 +27,8 @@ pub enum ToModule<'a> {
     },
     /// Show a line, and say whether it was taken ([`crate::ToDaemon::Shown`]).
     Tell {
+        /// How it is meant.
+        style: Style,
         /// The line.
         text: &'a CStr,
     },
@@ -56,6 +58,16 @@ pub enum ToModule<'a> {
         /// What they are to bring along; empty if nothing.
         mark: &'a [u8],
     },
+}
+
+/// How a line is meant. Programs that have no place of their own for it write the one kind to standard output, and the other to
+/// standard error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// `PAM_TEXT_INFO`
+    Info,
+    /// `PAM_ERROR_MSG`
+    Error,
 }
 
 /// What a hook returns to libpam.
@@ -203,8 +215,9 @@ impl<'a> ToModule<'a> {
                 to.flag(echo);
                 to.text(text, limits::TEXT);
             }
-            Self::Tell { text } => {
+            Self::Tell { style, text } => {
                 to.u8(TELL);
+                to.flag(style == Style::Error);
                 to.text(text, limits::TEXT);
             }
             Self::Log { priority, text } => {
@@ -240,7 +253,10 @@ impl<'a> ToModule<'a> {
             HERE => Self::Here { lowest: from.u16()?, highest: from.u16()? },
             BUSY => Self::Busy,
             ASK => Self::Ask { echo: from.flag()?, text: from.text(limits::TEXT)? },
-            TELL => Self::Tell { text: from.text(limits::TEXT)? },
+            TELL => Self::Tell {
+                style: if from.flag()? { Style::Error } else { Style::Info },
+                text: from.text(limits::TEXT)?,
+            },
             LOG => Self::Log {
                 priority: Priority::from_level(from.u8()?)?,
                 text: from.text(limits::TEXT)?,

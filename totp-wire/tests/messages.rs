@@ -13,7 +13,9 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use totp_wire::hello::First;
-use totp_wire::{Field, Hook, Later, Outgoing, Priority, ReturnCode, ToDaemon, ToModule, limits};
+use totp_wire::{
+    Field, Hook, Later, Outgoing, Priority, ReturnCode, Style, ToDaemon, ToModule, limits,
+};
 
 fn text(most: usize) -> impl Strategy<Value = CString> {
     vec(1_u8..=255, 0..most).prop_map(|bytes| CString::new(bytes).expect("no NUL"))
@@ -95,7 +97,8 @@ proptest! {
             ToModule::FIRST,
             ToModule::Busy,
             ToModule::Ask { echo, text },
-            ToModule::Tell { text },
+            ToModule::Tell { style: Style::Info, text },
+            ToModule::Tell { style: Style::Error, text },
             ToModule::Log { priority: PRIORITIES[priority], text },
             ToModule::SetAuthtok { text: c"secret" },
             ToModule::FailDelay { microseconds },
@@ -206,10 +209,33 @@ fn the_largest_hello_is_a_packet() {
 }
 
 #[test]
+fn each_hook_comes_back_and_no_other_number_is_a_hook() {
+    let arguments = [];
+    for hook in [Hook::Auth, Hook::Account, Hook::Setcred, Hook::Session] {
+        let sent = Outgoing { hook, ..hello(&arguments, None) };
+        let mut packet = encoded(|buffer| sent.encode(buffer));
+        assert_eq!(decoded(&packet).hook, hook);
+        for number in [0, 5, 255] {
+            packet[3] = number;
+            assert!(First::decode(&packet).is_err(), "{number}");
+        }
+    }
+}
+
+#[test]
+fn a_line_is_meant_in_one_of_two_ways() {
+    let mut packet =
+        encoded(|buffer| ToModule::Tell { style: Style::Error, text: c"abc" }.encode(buffer));
+    packet[1] = 2;
+    assert!(ToModule::decode(&packet).is_err());
+}
+
+#[test]
 fn a_nul_inside_a_text_is_malformed() {
-    let packet = encoded(|buffer| ToModule::Tell { text: c"abc" }.encode(buffer));
+    let packet =
+        encoded(|buffer| ToModule::Tell { style: Style::Info, text: c"abc" }.encode(buffer));
     let mut broken = packet.clone();
-    broken[4] = 0;
+    broken[5] = 0;
     assert!(ToModule::decode(&packet).is_ok() && ToModule::decode(&broken).is_err());
 }
 

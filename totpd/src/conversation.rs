@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::connection::{Connection, Gone};
 use crate::journal;
-use crate::login::host::{Echo, Host, HostError, NoReply, Priority, ReturnCode, Typed};
+use crate::login::host::{Echo, Host, HostError, NoReply, Priority, ReturnCode, Style, Typed};
 use crate::request::Caller;
 use crate::text::{Message, log_line};
 
@@ -87,9 +87,9 @@ impl Host for Conversation {
         self.prompt(&Message::lines(prompt), Echo::On)
     }
 
-    fn tell(&mut self, text: &str) -> bool {
+    fn tell(&mut self, style: Style, text: &str) -> bool {
         let text = Message::new(text);
-        let shown = self.say(&ToModule::Tell { text: text.as_c_str() }).and_then(|()| {
+        let shown = self.say(&ToModule::Tell { style, text: text.as_c_str() }).and_then(|()| {
             self.hear(|answer| match answer {
                 ToDaemon::Shown { taken } => Some(taken),
                 ToDaemon::Answer { .. } | ToDaemon::NoReply | ToDaemon::Set { .. } => None,

@@ -10,6 +10,9 @@ use totp_core::policy::Outputs;
 use totp_wire::{Field, Hello, Hook};
 use zeroize::Zeroizing;
 
+/// `PAM_SILENT`
+const SILENT: u32 = 0x8000;
+
 /// Stands for a text that was too long to be sent: no address and no name of anything.
 const TOO_LONG: &str = "?";
 
@@ -17,6 +20,8 @@ const TOO_LONG: &str = "?";
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) hook: Hook,
+    /// PAM's flag that the program wants no messages.
+    pub(crate) is_silent: bool,
     pub(crate) caller: Caller,
     /// `PAM_USER`, as typed; empty where it is longer than any name.
     pub(crate) user: Vec<u8>,
@@ -106,6 +111,7 @@ impl Request {
         };
         Self {
             hook: hello.hook,
+            is_silent: hello.flags & SILENT != 0,
             caller,
             user: bytes(hello.user).unwrap_or_default(),
             service: match hello.service {
@@ -160,6 +166,7 @@ pub(crate) mod tests {
     pub(crate) fn sshd() -> Request {
         Request {
             hook: Hook::Auth,
+            is_silent: false,
             caller: Caller::Root { real_uid: 0 },
             user: b"alice".to_vec(),
             service: Some("sshd".to_owned()),
@@ -203,6 +210,12 @@ pub(crate) mod tests {
         assert_eq!(request.caller, Caller::Root { real_uid: 1000 });
         assert_eq!(request.rhost, "192.0.2.1");
         assert!(request.ssh_auth_info.is_some());
+    }
+
+    #[test]
+    fn of_the_flags_that_for_silence_is_read() {
+        let of = |flags| Request::new(&Hello { flags, ..hello() }, 0).is_silent;
+        assert_eq!([0, 1, 0x8000, 0x8001, 0x7fff].map(of), [false, false, true, true, false]);
     }
 
     #[test]

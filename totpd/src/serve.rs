@@ -56,6 +56,7 @@ fn converse(connection: Connection, request: Request, logins: &Logins) {
         Hook::Auth => "auth",
         Hook::Account => "account",
         Hook::Setcred => "setcred",
+        Hook::Session => "session",
     };
     let prefix = prefix(request.service.as_deref().unwrap_or_default(), hook);
     let mut conversation = Conversation::new(connection, request.caller, prefix);

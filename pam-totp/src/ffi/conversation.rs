@@ -14,6 +14,8 @@ pub(crate) enum Style {
     Hidden = 1,
     /// A prompt whose answer is shown.
     Shown = 2,
+    /// A line that says what went wrong. Programs write it to standard error.
+    Error = 3,
     /// A line.
     Info = 4,
 }

@@ -1,7 +1,7 @@
-//! The symbols libpam looks up, and no others: three thin shells around one function.
+//! The symbols libpam looks up, and no others: thin shells around one function.
 //!
-//! libpam answers for a hook that is missing (session, password) with an error of its own, so a line in the wrong place of
-//! `/etc/pam.d` shows.
+//! libpam answers for a hook that is missing (password) with an error of its own, so a line in the wrong place of `/etc/pam.d`
+//! shows.
 
 use core::ffi::{CStr, c_char, c_int};
 use core::marker::PhantomData;
@@ -59,6 +59,38 @@ pub unsafe extern "C" fn pam_sm_setcred(
 ) -> c_int {
     // SAFETY: the caller's promise is the one `enter` asks for.
     unsafe { enter(pamh, Hook::Setcred, flags, argc, argv) }
+}
+
+/// Called by `pam_open_session`: shows login notices where sshd opens the session. Never fails a login.
+///
+/// # Safety
+///
+/// As [`pam_sm_authenticate`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pam_sm_open_session(
+    pamh: *mut PamHandle,
+    flags: c_int,
+    argc: c_int,
+    argv: *const *const c_char,
+) -> c_int {
+    // SAFETY: the caller's promise is the one `enter` asks for.
+    unsafe { enter(pamh, Hook::Session, flags, argc, argv) };
+    pam::IGNORE
+}
+
+/// Called by `pam_close_session`: there is nothing to close. The same answer as when it was opened, which libpam expects.
+///
+/// # Safety
+///
+/// Nothing that it is given is read.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pam_sm_close_session(
+    _: *mut PamHandle,
+    _: c_int,
+    _: c_int,
+    _: *const *const c_char,
+) -> c_int {
+    pam::IGNORE
 }
 
 /// Checks what libpam gave, and relays.
@@ -133,6 +165,19 @@ mod tests {
         // SAFETY: null pointers and no arguments are within what the functions accept.
         let code = unsafe { pam_sm_authenticate(ptr::null_mut(), 0, 0, ptr::null()) };
         assert_eq!(code, pam::SYSTEM_ERR);
+    }
+
+    #[test]
+    fn a_session_is_never_refused() {
+        // SAFETY: null pointers and no arguments are within what the functions accept.
+        let codes = unsafe {
+            [
+                pam_sm_open_session(ptr::null_mut(), 0, 0, ptr::null()),
+                pam_sm_open_session(ptr::null_mut(), 0, -1, ptr::null()),
+                pam_sm_close_session(ptr::null_mut(), 0, 0, ptr::null()),
+            ]
+        };
+        assert_eq!(codes, [pam::IGNORE; 3]);
     }
 
     #[test]

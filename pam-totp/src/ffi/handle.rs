@@ -3,7 +3,7 @@
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::ptr;
 
-use totp_wire::{Later, Priority, limits};
+use totp_wire::{Hook, Later, Priority, limits};
 
 use super::conversation::{Reply, Style, converse};
 use super::memory::Memory;
@@ -21,15 +21,6 @@ pub(crate) struct Handle(*mut PamHandle);
 struct Kept {
     later: Later,
     length: usize,
-}
-
-/// How urgent a line is.
-#[derive(Clone, Copy)]
-pub(crate) enum Level {
-    /// An administrator has to do something: the module's own lines.
-    Error,
-    /// As the daemon says.
-    Of(Priority),
 }
 
 impl Handle {
@@ -83,23 +74,29 @@ impl Handle {
         unsafe { pam::pam_fail_delay(self.0, microseconds) };
     }
 
+    /// Says that a hook fails, and what becomes of the login. `format` has exactly two `%s`: for `text`, and for that.
+    pub(crate) fn log_failure(&self, hook: Hook, format: &'static CStr, text: &CStr) {
+        let level = c_int::from(Priority::Error.level());
+        let (text, outcome) = (text.as_ptr(), outcome(hook).as_ptr());
+        // SAFETY: a valid handle (`new`); a format of this crate's for the two C strings that follow.
+        unsafe { pam::pam_syslog(self.0, level, format.as_ptr(), text, outcome) };
+    }
+
     /// Writes a line to the system's log. `format` has exactly one `%s`.
-    pub(crate) fn log(&self, level: Level, format: &'static CStr, text: &CStr) {
-        let level = match level {
-            Level::Error => c_int::from(Priority::Error.level()),
-            Level::Of(priority) => c_int::from(priority.level()),
-        };
+    pub(crate) fn log(&self, priority: Priority, format: &'static CStr, text: &CStr) {
+        let level = c_int::from(priority.level());
         // SAFETY: a valid handle (`new`); a format of this crate's for the one C string that follows.
         unsafe { pam::pam_syslog(self.0, level, format.as_ptr(), text.as_ptr()) };
     }
 
     /// Says why no helper was started, where `socket` does not answer.
-    pub(crate) fn log_failed_start(&self, failed: Failed, socket: &CStr) {
+    pub(crate) fn log_failed_start(&self, hook: Hook, failed: Failed, socket: &CStr) {
         let level = c_int::from(Priority::Error.level());
         let (what, program) = (failed.what.as_ptr(), failed.program.as_ptr());
-        // SAFETY: a valid handle (`new`); the format takes three C strings and an integer.
+        // SAFETY: a valid handle (`new`); the format takes three C strings, an integer and one more C string.
         unsafe {
-            let format = c"totpd does not answer at %s, and %s --once is not started: %s (error %d); login denied";
+            let format =
+                c"totpd does not answer at %s, and %s --once is not started: %s (error %d); %s";
             pam::pam_syslog(
                 self.0,
                 level,
@@ -108,6 +105,7 @@ impl Handle {
                 program,
                 what,
                 failed.errno,
+                outcome(hook).as_ptr(),
             );
         }
     }
@@ -119,9 +117,9 @@ impl Handle {
     }
 
     /// Shows a line, and says whether the program took it.
-    pub(crate) fn tell(&mut self, text: &CStr) -> bool {
+    pub(crate) fn tell(&mut self, style: Style, text: &CStr) -> bool {
         // SAFETY: a valid handle (`new`).
-        unsafe { converse(self.0, Style::Info, text) }.is_some()
+        unsafe { converse(self.0, style, text) }.is_some()
     }
 
     /// Keeps a mark in the handle, in the place of an earlier one; an empty mark is none.
@@ -182,6 +180,14 @@ impl Handle {
         // SAFETY: a valid handle (`new`), and room for a pointer.
         let status = unsafe { pam::pam_get_data(self.0, NOTE.as_ptr(), &raw mut kept) };
         if status == pam::SUCCESS { kept.cast() } else { ptr::null() }
+    }
+}
+
+/// What becomes of a login whose hook fails. A session only shows login notices: no login depends on it.
+fn outcome(hook: Hook) -> &'static CStr {
+    match hook {
+        Hook::Auth | Hook::Account | Hook::Setcred => c"login denied",
+        Hook::Session => c"login notices are not shown",
     }
 }
 

@@ -22,7 +22,7 @@ pub(crate) mod system;
 pub(crate) use channel::{Channel, NotReceived};
 pub(crate) use conversation::{Reply, Style};
 pub(crate) use entry::Words;
-pub(crate) use handle::{Handle, Level};
+pub(crate) use handle::Handle;
 pub(crate) use memory::Memory;
 pub(crate) use once::start as start_once;
 pub(crate) use system::{Milliseconds, Moment};

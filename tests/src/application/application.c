@@ -4,7 +4,7 @@
  *
  *   start SERVICE USER      pam_start             item rhost|tty|ruser|user VALUE   pam_set_item
  *   putenv NAME=VALUE       pam_putenv
- *   auth|acct|cred FLAGS    the calls             end                          pam_end
+ *   auth|acct|cred|open|close FLAGS   the calls   end                          pam_end
  *   gate PATH               from now on, before a call and after each answer, waits while somebody else holds flock on PATH
  *   identity NAME           openlog, setlocale    log TEXT                     a line of the program's own to syslog
  *   manner                  says its locale       wipe                         forgets what it was told and has said
@@ -228,6 +228,10 @@ int main(void)
             last = pam_acct_mgmt(pam, atoi(first));
         } else if (!strcmp(word, "cred")) {
             last = pam_setcred(pam, atoi(first));
+        } else if (!strcmp(word, "open")) {
+            last = pam_open_session(pam, atoi(first));
+        } else if (!strcmp(word, "close")) {
+            last = pam_close_session(pam, atoi(first));
         } else if (!strcmp(word, "end")) {
             last = pam_end(pam, last);
             pam = NULL;

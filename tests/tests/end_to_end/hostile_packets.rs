@@ -49,8 +49,8 @@ fn replaced(packet: &[u8], at: usize, by: &[u8]) -> Vec<u8> {
 
 /// Hellos that are none. In a whole one the hook is byte 3, `stdout_is_terminal` 22, the user's name begins at 24 with whether
 /// it is there, its length at 25, and its text at 27.
-fn malformed_hellos() -> Vec<Vec<u8>> {
-    let whole = hello(Hook::Auth, "alice");
+fn malformed_hellos(hook: Hook) -> Vec<Vec<u8>> {
+    let whole = hello(hook, "alice");
     assert_eq!(&whole[24..33], b"\x01\x05\x00alice\0");
     let long_name = [&1025_u16.to_le_bytes()[..], &[b'a'; 1025], b"\0"].concat();
     let mut all: Vec<Vec<u8>> = (0..whole.len()).map(|end| whole[..end].to_vec()).collect();
@@ -58,7 +58,7 @@ fn malformed_hellos() -> Vec<Vec<u8>> {
         replaced(&whole, 0, &[0x01]),
         replaced(&whole, 0, &[0x82]),
         replaced(&whole, 3, &[0]),
-        replaced(&whole, 3, &[4]),
+        replaced(&whole, 3, &[5]),
         replaced(&whole, 13, &[1]),
         replaced(&whole, 22, &[2]),
         replaced(&whole, 24, &[3]),
@@ -77,7 +77,8 @@ fn a_hello_that_is_none_ends_the_connection_and_no_other() {
     let phone = house.enroll("alice");
     let other = at_the_prompt(&house);
     for socket in [ROOT_SOCKET, USER_SOCKET] {
-        for packet in malformed_hellos() {
+        let of_session = malformed_hellos(Hook::Session);
+        for packet in malformed_hellos(Hook::Auth).into_iter().chain(of_session) {
             let module = connect(&house, socket);
             assert!(module.send(&packet));
             assert!(module.is_over(), "an answer to {packet:x?}");

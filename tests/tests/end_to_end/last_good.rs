@@ -64,8 +64,9 @@ fn administrators_are_told_at_login_and_others_are_not() {
         let mut application = house.application();
         let mut login = application.login("code", user);
         assert_eq!(login.authenticate([code]).code, Pam::Success);
-        let account = login.account();
-        account.messages().iter().any(|line| line.contains("last good configuration"))
+        assert_eq!(login.account().messages(), [] as [&str; 0]);
+        let session = login.open_session();
+        session.messages().iter().any(|line| line.contains("last good configuration"))
     };
     assert!(told("root", &root.now()));
     assert!(!told("alice", &phone.now()));

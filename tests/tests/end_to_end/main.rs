@@ -32,6 +32,7 @@
 //! | `lockers` | screen lockers, which run as their user: the real i3lock and xscreensaver |
 //! | `long_lived` | that hundreds of logins use nothing up in a program, and change nothing about it |
 //! | `names` | accounts with odd names |
+//! | `notices` | login notices: shown to the user, and in no command's output |
 //! | `notifications` | that people are told by mail, whatever fails meanwhile |
 //! | `polkit` | polkit's helper where it can write nothing |
 //! | `text_messages` | that a text message arrives, and what becomes of one that can't |
@@ -87,6 +88,7 @@ mod misfortune;
 mod name_service;
 mod names;
 mod names_in_policy;
+mod notices;
 mod notifications;
 mod observer;
 mod one_password;

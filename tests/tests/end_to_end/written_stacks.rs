@@ -29,9 +29,20 @@ const NOT_TOLD: &str = "## A wrong password that isn't told";
 /// A house with this block of the README as sshd's stack. alice is enrolled.
 fn house(heading: &str) -> (House, Phone) {
     let house = House::build();
-    set_up(&house, &readme().block(heading, "pam_totp.so"));
+    let stack = match heading {
+        FIRST_STEPS => first_steps(),
+        heading => readme().block(heading, "pam_totp.so"),
+    };
+    set_up(&house, &stack);
     let phone = house.enroll("alice");
     (house, phone)
+}
+
+/// The lines of the first steps, of which those for sudo are for ssh as well.
+fn first_steps() -> String {
+    let readme = readme();
+    readme.block(FIRST_STEPS, "account required pam_totp.so")
+        + &readme.block(FIRST_STEPS, "session optional pam_totp.so")
 }
 
 fn set_up(house: &House, stack: &str) {
@@ -86,6 +97,12 @@ fn the_manual_has_the_stacks_that_the_readme_has() {
     {
         assert_eq!(manual.block(section, "UsePAM"), readme.block(heading, "UsePAM"));
     }
+    let session = "session optional pam_totp.so";
+    let section = ".SS Password and code over ssh";
+    assert_eq!(manual.block(section, session), readme.block(FIRST_STEPS, session));
+    for heading in [KEY_CODE, KEY_PASSWORD_CODE, NOT_TOLD] {
+        assert!(readme.block(heading, session).contains("pam_totp.so"));
+    }
     let asks_always =
         manual.block(".SS Password and code over ssh", "auth    required pam_unix.so");
     assert!(readme.block(NOT_TOLD, "pam_totp.so").starts_with(&asks_always));
@@ -107,7 +124,7 @@ fn no_page_lets_pam_permit_stand_in_for_a_factor() {
 #[test]
 fn where_users_log_in_with_passwords_a_key_alone_does_not_log_in() {
     let house = House::build();
-    set_up(&house, &readme().block(FIRST_STEPS, "pam_totp.so"));
+    set_up(&house, &first_steps());
     let _phone = house.enroll("alice");
     let lines = readme().block(FIRST_STEPS, "UsePAM");
     let sshd = Sshd::start_as_written(&house, &lines, "publickey");
@@ -268,7 +285,7 @@ fn where_the_guide_has_one_field_both_of_sshds_methods_take_password_and_code_in
 #[test]
 fn a_code_above_common_auth_is_asked_for_before_any_password() {
     let (house, phone) = house(FIRST_STEPS);
-    let written = readme().block(FIRST_STEPS, "pam_totp.so");
+    let written = first_steps();
     let (first, second) = ("@include common-auth", "auth    required pam_totp.so nullok");
     let turned = written.replace(&format!("{first}\n{second}"), &format!("{second}\n{first}"));
     assert_ne!(turned, written);

@@ -12,6 +12,7 @@ mod enroll;
 mod init;
 mod last_config;
 mod looking;
+mod notices;
 mod openings;
 mod outbox;
 mod permanent_record;

@@ -1,5 +1,5 @@
-//! The dialogue behind a login that has passed: enrollment where it is due or wanted, the next recovery code, what happened
-//! since the last login, and the question whether to remember the device.
+//! The dialogue behind a login that has passed: enrollment where it is due or wanted, the next recovery code, login notices, and
+//! the question whether to remember the device.
 //!
 //! ```text
 //!   open enrollment ──ask──► offer ─► set up ─► install ─► codes ─► notices ─► success
@@ -139,7 +139,7 @@ pub enum Next {
     Remember,
     /// Give back the use of the enrollment code, if this login was let in by one: the program takes no answers.
     GiveUseBack,
-    /// Show what happened since the last login.
+    /// Show login notices.
     Notices,
     /// It is over.
     Done(End),

@@ -1,5 +1,6 @@
 //! `enroll_in`: where secrets are shown. A program that shows PAM's prompts and messages anywhere but on the user's own
-//! screen, such as in a log or in the output of a command, would publish a key.
+//! screen, such as in a log or in the output of a command, would publish a key. And where messages are shown, which are no
+//! secrets, but must not get into the output of a command.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -12,6 +13,14 @@ const BY_PROTOCOL: [&str; 1] = ["sshd"];
 
 /// Programs that show prompts on the terminal on which they run, or on standard error.
 const ON_TERMINAL: [&str; 5] = ["login", "su", "su-l", "sudo", "sudo-i"];
+
+/// Display managers, which carry messages to a screen of their own. Not cockpit, which writes them to the journal, and not
+/// polkit-1, whose window closes at once: no user reads them there.
+const ON_SCREEN: [&str; 5] =
+    ["gdm-fingerprint", "gdm-password", "gdm-smartcard", "lightdm", "sddm"];
+
+/// What sshd calls its terminal, whatever its service is called.
+const SSH: &str = "ssh";
 
 /// The default of `enroll_in`.
 pub(super) fn usual() -> Vec<String> {
@@ -37,6 +46,35 @@ pub enum Display {
     NotListed,
     /// Standard output or standard error of a program that writes there is not a terminal.
     Redirected,
+}
+
+/// How a message reaches the user who logs in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Messages {
+    /// The program carries it.
+    ByProtocol,
+    /// Standard error is a terminal. Standard output may be anything: the output of a command that the program runs.
+    OnTerminal,
+    /// It may get into a file, a log or a variable.
+    Nowhere,
+}
+
+/// Whether the program is sshd, by what it calls its terminal.
+#[must_use]
+pub fn is_sshd(tty: &str) -> bool {
+    tty == SSH
+}
+
+/// How messages of `service` reach the user.
+pub fn messages(service: &str, tty: &str, outputs: Outputs) -> Messages {
+    if is_sshd(tty) || BY_PROTOCOL.contains(&service) || ON_SCREEN.contains(&service) {
+        Messages::ByProtocol
+    } else if outputs.stderr_is_terminal {
+        Messages::OnTerminal
+    } else {
+        Messages::Nowhere
+    }
 }
 
 impl Policy {
@@ -65,6 +103,26 @@ mod tests {
 
     fn display(config: &str, service: &str, outputs: Outputs) -> Display {
         Config::parse(config).unwrap().policy(service).display(service, outputs)
+    }
+
+    #[test]
+    fn a_message_is_carried_by_the_program_or_goes_to_a_terminal_on_standard_error() {
+        let stdout = Outputs { stdout_is_terminal: false, ..TERMINALS };
+        let stderr = Outputs { stderr_is_terminal: false, ..TERMINALS };
+        for service in ["su", "sudo", "doas", "login", "cockpit", "polkit-1", ""] {
+            for (outputs, how) in [
+                (TERMINALS, Messages::OnTerminal),
+                (stdout, Messages::OnTerminal),
+                (stderr, Messages::Nowhere),
+                (NEITHER, Messages::Nowhere),
+            ] {
+                assert_eq!(messages(service, "/dev/pts/0", outputs), how, "{service}");
+            }
+        }
+        for (service, tty) in [("sshd", ""), ("gdm-password", ":0"), ("other-sshd", "ssh")] {
+            assert_eq!(messages(service, tty, NEITHER), Messages::ByProtocol, "{service}");
+        }
+        assert!(is_sshd("ssh") && !is_sshd("") && !is_sshd("ssh2"));
     }
 
     #[test]

@@ -30,6 +30,7 @@ pub(crate) use enqueue::{CURSOR, first_cursor};
 pub use mail::{About, Mail, Recipient};
 pub use message::Message;
 pub use text::NotOfThisFormat;
+pub(crate) use text::{Words, field};
 pub use told::{Audience, audience, recipients};
 
 use crate::entropy;

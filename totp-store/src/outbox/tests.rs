@@ -65,7 +65,7 @@ impl House {
 
     fn notices(&self) -> usize {
         let bob = UserName::new("bob").unwrap();
-        self.outbox.notices().look(&bob).unwrap().lines.len()
+        self.outbox.notices().look(&bob, UnixTime(0)).unwrap().notices.len()
     }
 }
 

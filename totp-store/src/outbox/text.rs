@@ -12,7 +12,7 @@ const NONE: &str = "-";
 pub struct NotOfThisFormat(pub usize);
 
 /// A text, or none, as one word.
-pub(super) fn field(text: Option<&str>) -> String {
+pub(crate) fn field(text: Option<&str>) -> String {
     match text {
         None | Some("") => NONE.to_owned(),
         Some(NONE) => "%2D".to_owned(),
@@ -38,10 +38,18 @@ pub(super) fn line(text: &mut String, words: &[&str]) {
 }
 
 /// The words of one line, taken from the front.
-pub(super) struct Words<'a>(&'a str);
+pub(crate) struct Words<'a>(&'a str);
 
 impl<'a> Words<'a> {
-    pub(super) fn one(&mut self) -> Option<&'a str> {
+    pub(crate) fn of(line: &'a str) -> Self {
+        Self(line)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn one(&mut self) -> Option<&'a str> {
         let (first, rest) = self.0.split_once(' ').unwrap_or((self.0, ""));
         self.0 = rest;
         (!first.is_empty()).then_some(first)
@@ -54,12 +62,12 @@ impl<'a> Words<'a> {
         (number.to_string() == text).then_some(number)
     }
 
-    pub(super) fn parsed<T: std::str::FromStr>(&mut self) -> Option<T> {
+    pub(crate) fn parsed<T: std::str::FromStr>(&mut self) -> Option<T> {
         self.one()?.parse().ok()
     }
 
     /// What [`field`] wrote.
-    pub(super) fn text(&mut self) -> Option<Option<String>> {
+    pub(crate) fn text(&mut self) -> Option<Option<String>> {
         unfield(self.one()?)
     }
 }

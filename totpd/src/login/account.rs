@@ -12,17 +12,16 @@ use totp_core::dialogue::account::{self, Account, Codes, End, Next, Remark, Sett
 use totp_core::dialogue::enrollment::Note;
 use totp_core::evaluate::{By, Rules, next_is_due};
 use totp_core::event::EventKind;
-use totp_core::policy::{Policy, RecoveryMode};
+use totp_core::policy::{Display, Messages, Policy, RecoveryMode};
 use totp_core::record::EnrollmentId;
 use totp_core::store::{Committed, Found, StateRead, Store as _, View};
 use totp_core::time::UnixTime;
 use totp_core::upkeep::give_use_back;
 use totp_store::installation::Installation;
-use totp_store::notices::Shown;
 use totp_store::permanent::{self, PermanentRecord, Recorded};
 use totp_store::recorded::{Means, Recorder};
 use totp_store::store::FileStore;
-use totp_store::{accounts, clock, waits};
+use totp_store::{clock, waits};
 
 use self::codes::Shown as ShownCodes;
 use self::enrolling::Enrolling;
@@ -32,7 +31,7 @@ use super::host::{Echo, Host, Priority, ReturnCode, Typed};
 use super::mark::{self, Found as FoundMark, Mark, Outcome, Passed};
 use super::remembered::Device;
 use super::telling::Telling;
-use super::{Decision, Logins, person};
+use super::{Decision, Logins, notices, person};
 use crate::request::Request;
 
 const DUE: &str =
@@ -77,11 +76,13 @@ fn manage_marked(host: &mut dyn Host, request: &Request, logins: &Logins) -> Dec
         Err(code) => return Decision::refused(code),
     }
     let how = match &mark.outcome {
-        Outcome::Passed { how, .. } => how,
+        Outcome::Passed(how) => how,
         Outcome::Due => return due(host, *mark),
-        Outcome::NotChallenged | Outcome::Settled => {
+        Outcome::NotChallenged => {
+            notices::show_unchallenged(host, request, &arguments, logins, &mark);
             return Decision::marked(ReturnCode::Ignore, settled(*mark));
         }
+        Outcome::Settled => return Decision::marked(ReturnCode::Ignore, settled(*mark)),
     };
     let site = match installation(host, &arguments, logins) {
         Ok(site) => site,
@@ -177,10 +178,6 @@ struct Phase<'a> {
 
 impl Phase<'_> {
     fn run(mut self) -> ReturnCode {
-        let notices = match &self.mark.outcome {
-            Outcome::Passed { notices: Some(before), .. } => before.clone(),
-            _ => self.telling().notices(self.mark.kept()),
-        };
         let settings = Settings {
             window: self.rules.window,
             codes: self.kind_of_codes(),
@@ -203,8 +200,8 @@ impl Phase<'_> {
                     let typed = self.ask(&question);
                     dialogue.reply(typed.as_ref().map(Typed::as_bytes), clock::now());
                 }
-                Next::Tell(text) => drop(self.host.tell(&text)),
-                Next::Explain(note) => drop(self.host.tell(&explained(&note))),
+                Next::Tell(text) => self.tell(&text),
+                Next::Explain(note) => self.tell(&explained(&note)),
                 Next::Log(remark) => self.log(remark),
                 Next::Offer => dialogue.offered(enrolling.offer(&mut self)),
                 Next::AskWithKey { ascii, question } => {
@@ -224,7 +221,7 @@ impl Phase<'_> {
                 }
                 Next::Remember => dialogue.remembered(self.remember(enrolling.enrollment())),
                 Next::GiveUseBack => self.give_use_back(),
-                Next::Notices => self.show_notices(&notices),
+                Next::Notices => self.show_notices(),
                 Next::Done(End::Ignore) => return ReturnCode::Ignore,
                 Next::Done(End::Enrolled) => return ReturnCode::Success,
                 Next::Done(End::Denied) => return ReturnCode::PermDenied,
@@ -327,34 +324,16 @@ impl Phase<'_> {
         made.is_ok()
     }
 
-    fn show_notices(&mut self, notices: &Shown) {
-        if let Some(warning) = self.site.warning().filter(|_| self.is_an_administrators()) {
-            self.host.tell(&format!("pam-totp: {warning}"));
-        }
-        if notices.lines.is_empty() && notices.more == 0 {
-            return;
-        }
-        let mut taken = true;
-        for line in &notices.lines {
-            taken &= self.host.tell(&format!("Since your last login: {line}"));
-        }
-        if notices.more > 0 {
-            taken &= self.host.tell(&format!("And {} more since your last login.", notices.more));
-        }
-        // What a program throws away is there at the next login.
-        if taken {
-            self.telling().shown(self.mark.kept(), notices);
-        }
+    fn show_notices(&mut self) {
+        notices::of_mark(self.site, self.facts, self.mark).show(self.host);
     }
 
-    /// Whether this is a login of root, or of a member of a group that usually may become root.
-    fn is_an_administrators(&self) -> bool {
-        let Some(uid) = self.mark.uid else { return false };
-        uid == 0
-            || accounts::account_of(uid)
-                .ok()
-                .flatten()
-                .is_some_and(|account| accounts::is_an_administrator(&account).unwrap_or_default())
+    /// A message. Where it might get into a command's output it is not shown, unless secrets would be.
+    fn tell(&mut self, text: &str) {
+        let is_private = self.facts.display(self.policy) == Display::Private;
+        if is_private || self.facts.messages() != Messages::Nowhere {
+            self.host.tell(self.facts.style(), text);
+        }
     }
 
     fn telling(&self) -> Telling<'_> {

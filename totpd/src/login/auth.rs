@@ -118,13 +118,12 @@ fn run(
     let account = Claim { uid: person.uid(), by_name: kept == *person.user() };
     let judge = Judge { store: &store, rules, user: &kept, account, origin, place, against };
     let record = site.audit_log();
-    let (user, notices, refused_one) = (person.user(), None, false);
+    let (user, refused_one) = (person.user(), false);
     let (facts, site, record) = (&facts, &site, &record);
     let authtok =
         request.authtok.take().map(|mut password| Typed::new(std::mem::take(&mut *password)));
     let turns = &logins.turns;
-    let trial =
-        Trial { host, arguments, facts, site, record, judge, turns, user, notices, refused_one };
+    let trial = Trial { host, arguments, facts, site, record, judge, turns, user, refused_one };
     Ok(trial.run(&typed, authtok))
 }
 
@@ -141,11 +140,10 @@ fn where_keys_are_private(asked: Asked, display: Display) -> Asked {
 
 /// Leaves to account what is to be done there.
 fn not_asked(person: &Person, kept: UserName, skip: Skip, code: ReturnCode) -> Decision {
-    let passed = |how| Outcome::Passed { how, notices: None };
     let outcome = match skip {
-        Skip::ToEnroll(enrollment) => passed(Passed::ToEnroll(enrollment)),
-        Skip::MayEnroll { days } => passed(Passed::MayEnroll { days }),
-        Skip::Remembered(_) => passed(Passed::Remembered),
+        Skip::ToEnroll(enrollment) => Outcome::Passed(Passed::ToEnroll(enrollment)),
+        Skip::MayEnroll { days } => Outcome::Passed(Passed::MayEnroll { days }),
+        Skip::Remembered(_) => Outcome::Passed(Passed::Remembered),
         Skip::Disabled | Skip::Exempt | Skip::ExemptNetwork | Skip::NotRequired => {
             Outcome::NotChallenged
         }

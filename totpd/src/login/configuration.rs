@@ -1,5 +1,7 @@
 //! The line in `/etc/pam.d` and the configuration, the same for all hooks. Where they can't be used, logins are denied.
 
+use std::path::Path;
+
 use totp_store::files::Owner;
 use totp_store::installation::Installation;
 
@@ -20,6 +22,11 @@ pub(crate) fn arguments(host: &dyn Host, request: &Request) -> Result<Arguments,
     Ok(if request.caller.is_root() { parsed } else { parsed.of_a_user() })
 }
 
+/// The configuration that is named; `None` is the usual one.
+pub(crate) fn named<'a>(arguments: &'a Arguments, logins: &'a Logins) -> Option<&'a Path> {
+    arguments.config.as_deref().or(logins.config.as_deref())
+}
+
 /// Reads `config.toml`, and opens nothing yet. Where the file can't be used, the last one that could is in force, and the log says
 /// so at each login; where there is none, the log says why.
 pub(crate) fn installation(
@@ -27,8 +34,7 @@ pub(crate) fn installation(
     arguments: &Arguments,
     logins: &Logins,
 ) -> Result<Installation, ReturnCode> {
-    let named = arguments.config.as_deref().or(logins.config.as_deref());
-    let opened = Installation::open(named, Owner::ROOT).map_err(|error| {
+    let opened = Installation::open(named(arguments, logins), Owner::ROOT).map_err(|error| {
         host.log(Priority::Error, &format!("{error}; until then all logins are denied"));
         ReturnCode::ServiceErr
     })?;

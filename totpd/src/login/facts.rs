@@ -3,9 +3,10 @@
 use totp_core::event::Place;
 use totp_core::log::Failure;
 use totp_core::origin::Origin;
-use totp_core::policy::{Display, Outputs, Policy};
+use totp_core::policy::{Display, Messages, Outputs, Policy, is_sshd, messages};
 use totp_core::remembered::Fingerprint;
 
+use super::host::Style;
 use super::ssh_auth_info;
 use crate::request::Request;
 
@@ -74,6 +75,24 @@ impl Facts {
     /// The remote host for the log and for people, whoever says so.
     pub(crate) fn shown_rhost(&self) -> &str {
         self.word.as_ref().map_or(&self.rhost, |word| &word.rhost)
+    }
+
+    /// Whether the program is sshd.
+    pub(crate) fn is_sshd(&self) -> bool {
+        is_sshd(&self.tty)
+    }
+
+    /// How messages reach the user.
+    pub(crate) fn messages(&self) -> Messages {
+        messages(&self.service, &self.tty, self.outputs)
+    }
+
+    /// How a message is meant. Programs write `PAM_TEXT_INFO` to standard output, where it gets into what a command writes.
+    pub(crate) fn style(&self) -> Style {
+        match self.messages() {
+            Messages::ByProtocol => Style::Info,
+            Messages::OnTerminal | Messages::Nowhere => Style::Error,
+        }
     }
 
     /// As people are told; what a program alone says, as its word.

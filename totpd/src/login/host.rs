@@ -8,7 +8,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-pub(crate) use totp_wire::{Priority, ReturnCode};
+pub(crate) use totp_wire::{Priority, ReturnCode, Style};
 
 /// The program that a user logs in at, by way of its module.
 pub(crate) trait Host {
@@ -21,7 +21,7 @@ pub(crate) trait Host {
 
     /// Shows one line, cut as a prompt is, and says whether the program took it. A program that cannot show it is no reason to
     /// refuse a login.
-    fn tell(&mut self, text: &str) -> bool;
+    fn tell(&mut self, style: Style, text: &str) -> bool;
 
     /// Writes one line to the system's log. Whatever is not printable ASCII is escaped. Text from outside must be escaped
     /// where it is put in already: only there is it known where it ends.

@@ -38,6 +38,31 @@ pub(crate) fn look(store: &FileStore, policy: &Policy, facts: &Facts) -> Result<
     Ok(Kept::Under(facts.user.clone(), found))
 }
 
+/// Under which name the notices of this account are kept; `None` where what is kept may be another user's.
+///
+/// # Errors
+/// Anything but a proven answer.
+pub(crate) fn whose(
+    store: &FileStore,
+    user: &UserName,
+    uid: Option<u32>,
+) -> Result<Option<UserName>, Fault> {
+    let found = store.look(user)?;
+    if let (Found::Absent, Some(uid)) = (&found, uid) {
+        return Ok(match store.by_uid(user, uid)? {
+            ByUid::Nothing => Some(user.clone()),
+            ByUid::One(name, Found::Enrolled(_)) => Some(name),
+            ByUid::One(..) | ByUid::Several(_) | ByUid::Disabled(_) => None,
+        });
+    }
+    let decided = match &found {
+        Found::Disabled(tombstone) => tombstone.decision.uid,
+        found => found.enrolled_uid(),
+    };
+    let is_anothers = decided.is_some() && decided != uid;
+    Ok((!is_anothers).then(|| user.clone()))
+}
+
 fn by_uid(store: &FileStore, policy: &Policy, user: &UserName, uid: u32) -> Result<Kept, Fault> {
     Ok(match store.by_uid(user, uid)? {
         // What a marker denies it denies by every name. What it lets pass it does not: the uid may be another user's now.

@@ -13,7 +13,6 @@ use totp_core::record::EnrollmentId;
 use totp_core::remembered::Fingerprint;
 use totp_core::time::UnixTime;
 use totp_store::clock;
-use totp_store::notices::Shown;
 use totp_wire::Later;
 
 use crate::request::Brought;
@@ -43,12 +42,7 @@ pub(crate) enum Outcome {
     /// Not challenged, and nothing to be done about it later.
     NotChallenged,
     /// Passed: account has something to do.
-    Passed {
-        /// How.
-        how: Passed,
-        /// What the user was to be shown before this login left something to be told itself.
-        notices: Option<Shown>,
-    },
+    Passed(Passed),
     /// Account has run, and has not made the enrollment that is due.
     Due,
     /// Account has run, and nothing is left to be done.
@@ -94,7 +88,7 @@ pub(crate) enum Found {
 impl Mark {
     /// Whether access is denied until the user has enrolled.
     pub(crate) fn enrollment_is_due(&self) -> bool {
-        matches!(self.outcome, Outcome::Due | Outcome::Passed { how: Passed::ToEnroll(_), .. })
+        matches!(self.outcome, Outcome::Due | Outcome::Passed(Passed::ToEnroll(_)))
     }
 
     /// The name under which everything about the user is kept.
@@ -182,14 +176,8 @@ struct Kept {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 enum KeptOutcome {
     NotChallenged,
-    Code {
-        by: KeptBy,
-        enrollment: String,
-        wants_new: bool,
-        key: Option<String>,
-        notices: Option<(String, u64)>,
-    },
-    ToEnroll(String, Option<(String, u64)>),
+    Code { by: KeptBy, enrollment: String, wants_new: bool, key: Option<String> },
+    ToEnroll(String),
     MayEnroll(u64),
     Remembered,
     Due,
@@ -208,55 +196,41 @@ enum KeptBy {
 
 impl KeptOutcome {
     fn of(outcome: &Outcome) -> Self {
-        let kept = |notices: &Option<Shown>| notices.as_ref().map(Shown::to_parts);
         match outcome {
             Outcome::NotChallenged => Self::NotChallenged,
             Outcome::Due => Self::Due,
             Outcome::Settled => Self::Settled,
-            Outcome::Passed { how: Passed::Code { by, enrollment, wants_new, key }, notices } => {
-                Self::Code {
-                    by: KeptBy::of(by),
-                    enrollment: enrollment.to_string(),
-                    wants_new: *wants_new,
-                    key: key.map(|key| key.to_string()),
-                    notices: kept(notices),
-                }
-            }
-            Outcome::Passed { how: Passed::ToEnroll(enrollment), notices } => {
-                Self::ToEnroll(enrollment.to_string(), kept(notices))
-            }
-            Outcome::Passed { how: Passed::MayEnroll { days }, .. } => Self::MayEnroll(*days),
-            Outcome::Passed { how: Passed::Remembered, .. } => Self::Remembered,
+            Outcome::Passed(Passed::Code { by, enrollment, wants_new, key }) => Self::Code {
+                by: KeptBy::of(by),
+                enrollment: enrollment.to_string(),
+                wants_new: *wants_new,
+                key: key.map(|key| key.to_string()),
+            },
+            Outcome::Passed(Passed::ToEnroll(enrollment)) => Self::ToEnroll(enrollment.to_string()),
+            Outcome::Passed(Passed::MayEnroll { days }) => Self::MayEnroll(*days),
+            Outcome::Passed(Passed::Remembered) => Self::Remembered,
         }
     }
 
     fn outcome(self) -> Option<Outcome> {
-        let shown = |notices: Option<(String, u64)>| {
-            notices.map(|(raw, more)| Shown::from_parts(raw, more))
-        };
-        let passed = |how| Outcome::Passed { how, notices: None };
         Some(match self {
             Self::NotChallenged => Outcome::NotChallenged,
             Self::Due => Outcome::Due,
             Self::Settled => Outcome::Settled,
-            Self::Code { by, enrollment, wants_new, key, notices } => Outcome::Passed {
-                how: Passed::Code {
-                    by: by.by()?,
-                    enrollment: enrollment.parse().ok()?,
-                    wants_new,
-                    key: match key {
-                        None => None,
-                        Some(key) => Some(key.parse().ok()?),
-                    },
+            Self::Code { by, enrollment, wants_new, key } => Outcome::Passed(Passed::Code {
+                by: by.by()?,
+                enrollment: enrollment.parse().ok()?,
+                wants_new,
+                key: match key {
+                    None => None,
+                    Some(key) => Some(key.parse().ok()?),
                 },
-                notices: shown(notices),
-            },
-            Self::ToEnroll(enrollment, notices) => Outcome::Passed {
-                how: Passed::ToEnroll(enrollment.parse().ok()?),
-                notices: shown(notices),
-            },
-            Self::MayEnroll(days) => passed(Passed::MayEnroll { days }),
-            Self::Remembered => passed(Passed::Remembered),
+            }),
+            Self::ToEnroll(enrollment) => {
+                Outcome::Passed(Passed::ToEnroll(enrollment.parse().ok()?))
+            }
+            Self::MayEnroll(days) => Outcome::Passed(Passed::MayEnroll { days }),
+            Self::Remembered => Outcome::Passed(Passed::Remembered),
         })
     }
 }
@@ -305,7 +279,7 @@ mod tests {
     }
 
     fn passed(how: Passed) -> Mark {
-        mark(Outcome::Passed { how, notices: None })
+        mark(Outcome::Passed(how))
     }
 
     fn to_enroll() -> Mark {
@@ -325,14 +299,13 @@ mod tests {
             By::Text,
             By::Enrollment,
         ];
-        let code = by.into_iter().map(|by| Outcome::Passed {
-            how: Passed::Code {
+        let code = by.into_iter().map(|by| {
+            Outcome::Passed(Passed::Code {
                 by,
                 enrollment: EnrollmentId::fresh([1; 8]),
                 wants_new: true,
                 key: Some(Fingerprint([9; 32])),
-            },
-            notices: Some(Shown::from_parts("- a line\n- another\n".to_owned(), 2)),
+            })
         });
         let others = [Outcome::NotChallenged, Outcome::Due, Outcome::Settled];
         let mut all: Vec<Mark> = code.chain(others).map(mark).collect();

@@ -1,4 +1,4 @@
-//! A login: the auth, account and setcred hooks, decided. What a login is asked, and whether an answer is right, is decided in
+//! A login: the auth, account, setcred and session hooks, decided. What a login is asked, and whether an answer is right, is decided in
 //! `totp-core`; what is kept is kept by `totp-store`; here the two meet the user.
 //!
 //! | file | contents |
@@ -11,7 +11,8 @@
 //! | [`person`] | who the user is, by the name service |
 //! | [`kept`] | what is kept about the user: by the account's name, or else by its uid |
 //! | [`auth`] | the auth hook: whether this login is challenged |
-//! | [`mark`], [`account`] | what auth leaves, and the hooks behind it: enrollment, codes, notices |
+//! | [`mark`], [`account`] | what auth leaves, and the hooks behind it: enrollment, codes |
+//! | [`notices`] | login notices, in account or in the session |
 //! | [`remembered`] | remembered devices |
 //! | [`trial`] | one login that is challenged: its dialogue, its end, its lines in the log |
 //! | [`first_factor`] | the public key that the line may require |
@@ -34,6 +35,7 @@ pub(crate) mod host;
 mod judge;
 mod kept;
 mod mark;
+mod notices;
 mod pam_stack;
 mod person;
 mod remembered;
@@ -106,6 +108,7 @@ pub(crate) fn decide(host: &mut dyn Host, mut request: Request, logins: &Logins)
         Hook::Auth => auth::authenticate(host, &mut request, logins),
         Hook::Account => account::manage(host, &request, logins),
         Hook::Setcred => account::set_credentials(host, &request),
+        Hook::Session => notices::open_session(host, &request, logins),
     };
     // Nothing that a program of a user's own keeps for us is believed later, but a refusal.
     if request.caller.is_root() || decision.is_refusal() {

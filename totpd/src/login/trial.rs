@@ -9,7 +9,6 @@ use totp_core::name::UserName;
 use totp_core::store::{Durability, Fault, Store};
 use totp_store::clock::Moment;
 use totp_store::installation::Installation;
-use totp_store::notices::Shown;
 use totp_store::permanent::PermanentRecord;
 use totp_store::{clock, host_name};
 
@@ -34,8 +33,6 @@ pub(crate) struct Trial<'a, S> {
     pub(crate) turns: &'a Turns,
     /// The account's name, or that of a user without one. The judge's is the one under which the enrollment is kept.
     pub(crate) user: &'a UserName,
-    /// What the user was to be shown before this login left something to be told itself.
-    pub(crate) notices: Option<Shown>,
     /// Whether an answer was refused: then the dialogue is a failed login however it ends, unless a later answer is right.
     pub(crate) refused_one: bool,
 }
@@ -208,8 +205,6 @@ impl<'a, S: Store> Trial<'a, S> {
         }
         if accepted.has_events() {
             let telling = Telling { host: self.host, site: self.site };
-            // Of this login itself the user is told at the next one: it may not be the user's.
-            self.notices = Some(telling.notices(user));
             events::move_events(telling, store, self.record, user);
         }
     }
@@ -241,7 +236,7 @@ impl<'a, S: Store> Trial<'a, S> {
                     By::Enrollment => Passed::ToEnroll(enrollment),
                     by => Passed::Code { by, enrollment, wants_new, key: self.facts.key },
                 };
-                let outcome = Outcome::Passed { how, notices: self.notices };
+                let outcome = Outcome::Passed(how);
                 let (user, uid, made) = (self.user.clone(), self.judge.account.uid, clock::now());
                 let enrolled_as = Some(self.judge.user).filter(|kept| *kept != self.user).cloned();
                 let mark = Mark { user, uid, enrolled_as, made, outcome };
@@ -266,7 +261,7 @@ impl<'a, S: Store> Trial<'a, S> {
     /// The last words, where the line does not have to be silent.
     fn say(&mut self, text: &str) {
         if self.arguments.first_pass != FirstPass::Only {
-            self.host.tell(text);
+            self.host.tell(self.facts.style(), text);
         }
     }
 

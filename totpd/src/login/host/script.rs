@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 
-use super::{Echo, Host, HostError, NoReply, Priority, Typed};
+use super::{Echo, Host, HostError, NoReply, Priority, Style, Typed};
 
 /// Answers still to be given, and what was said and logged so far.
 #[derive(Default)]
@@ -38,8 +38,8 @@ impl Host for Script {
         self.ask(prompt, Echo::On)
     }
 
-    fn tell(&mut self, text: &str) -> bool {
-        self.note(format!("tell: {text}"));
+    fn tell(&mut self, style: Style, text: &str) -> bool {
+        self.note(format!("tell({style:?}): {text}"));
         true
     }
 
