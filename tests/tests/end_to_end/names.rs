@@ -99,7 +99,8 @@ fn names_that_are_no_accounts_are_answered_like_a_wrong_code_whatever_they_look_
         let answers = [answer, &junk[0]].map(|text| pam_totp_tests::Answer::Say(text.to_vec()));
         let outcome = login.authenticate(answers);
         assert_eq!(outcome.code, Pam::AuthErr, "{name:?}");
-        assert_eq!(outcome.prompts(), [CODE, NEXT], "{name:?}");
+        let prompts = if answer.is_empty() { vec![CODE] } else { vec![CODE, NEXT] };
+        assert_eq!(outcome.prompts(), prompts, "{name:?}");
     }
     for line in house.syslog().lines() {
         assert!(line.is_ascii() && !line.chars().any(char::is_control), "{line:?}");

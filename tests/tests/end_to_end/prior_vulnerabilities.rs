@@ -351,7 +351,9 @@ fn answers_of_every_length_are_refused_and_valgrind_finds_no_error() {
     for length in [0, 2, 5, 7, 8, 15, 16, 17, 18, 19, 44, 511, 512, 513, 1024, 4095, 4096] {
         let answers = ["z", "9"].map(|letter| letter.repeat(length));
         let outcome = application.login("code", "alice").authenticate(&answers);
-        assert_eq!((outcome.code, outcome.prompts()), (Pam::AuthErr, vec![CODE, NEXT]), "{length}");
+        // An empty one is no answer.
+        let prompts = if length == 0 { vec![CODE] } else { vec![CODE, NEXT] };
+        assert_eq!((outcome.code, outcome.prompts()), (Pam::AuthErr, prompts), "{length}");
     }
     // Longer ones never leave the program, whoever is asked: as if there were none.
     for (user, length) in [("alice", 4097), ("alice", 20_000), ("bob", 4097), ("mallory", 4097)] {
