@@ -177,7 +177,7 @@ fn the_place_that_a_service_names_exempts_no_user() {
 }
 
 #[test]
-fn a_service_loosens_nothing_by_its_arguments_and_brings_no_key() {
+fn a_service_loosens_nothing_by_its_arguments() {
     let house = house();
     fs::write(house.path("/etc/pam-totp/loose.toml"), "[policy]\nexempt = [\"dave\"]\n").unwrap();
     for arguments in ["nullok", "config=/etc/pam-totp/loose.toml"] {
