@@ -3,7 +3,7 @@
 use std::fs::{self, Permissions};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::{PermissionsExt as _, chown};
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
@@ -177,7 +177,7 @@ fn the_place_that_a_service_names_exempts_no_user() {
 }
 
 #[test]
-fn a_service_loosens_nothing_by_its_arguments_and_brings_no_key() {
+fn a_service_loosens_nothing_by_its_arguments() {
     let house = house();
     fs::write(house.path("/etc/pam-totp/loose.toml"), "[policy]\nexempt = [\"dave\"]\n").unwrap();
     for arguments in ["nullok", "config=/etc/pam-totp/loose.toml"] {
@@ -388,8 +388,10 @@ const LOOPS: &str = r#"
 "#;
 
 fn starts(house: &House, script: &str, count: &str) -> Child {
-    let mut command = house.command_as("bob", "perl");
-    command.args(["-e", script, USER_SOCKET, count]).stdin(Stdio::piped());
+    // Other tests measure times beside this one.
+    let nice = rounds(19, 0).to_string();
+    let mut command = house.command_as("bob", "nice");
+    command.args(["-n", &nice, "perl", "-e", script, USER_SOCKET, count]).stdin(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -397,51 +399,76 @@ fn starts(house: &House, script: &str, count: &str) -> Child {
     child
 }
 
+/// Unlocks as a screen locker does, but without its deadline: however busy the machine is, what is told is what the daemon says.
+const UNLOCKS: &str = r#"
+    use Socket;
+    my ($path, $hello, $answer) = @ARGV;
+    socket(my $s, AF_UNIX, SOCK_SEQPACKET, 0) or die $!;
+    connect($s, pack_sockaddr_un($path)) or die $!;
+    my @heard;
+    recv($s, $heard[0], 65536, 0);
+    send($s, pack("H*", $hello), 0);
+    recv($s, $heard[1], 65536, 0);
+    send($s, pack("H*", $answer), 0);
+    recv($s, $heard[2], 65536, 0);
+    print unpack("H*", join("", map { substr($_, 0, 1) } @heard) . substr($heard[2], 1, 1)), "\n";
+"#;
+
 /// A user who logs in again and again: their state is put back before each time, in which the code is new.
 struct Again<'a> {
     house: &'a House,
     user: &'a str,
     phone: Phone,
     state: Vec<u8>,
-    application: Application,
+    longest: Duration,
 }
 
 impl<'a> Again<'a> {
-    fn new(house: &'a House, user: &'a str, mut application: Application) -> Self {
+    fn new(house: &'a House, user: &'a str) -> Self {
         let phone = house.enroll(user);
-        let earlier = application.login("code", user).authenticate([&phone.in_steps(-1)]);
-        assert_eq!(earlier.code, Pam::Success);
+        assert_eq!(root_asks(house, user, &[&phone.in_steps(-1)]).code, Pam::Success);
         let state = fs::read(Self::path(house, user)).unwrap();
-        Self { house, user, phone, state, application }
+        Self { house, user, phone, state, longest: Duration::ZERO }
     }
 
-    fn path(house: &House, user: &str) -> impl AsRef<Path> {
+    fn path(house: &House, user: &str) -> PathBuf {
         house.path(format!("/var/lib/pam-totp/state/{user}"))
     }
 
-    fn logs_in(&mut self, longest: &mut Duration) {
+    /// Has `log_in` log in with a code that is new.
+    fn again(&mut self, log_in: impl FnOnce(&House, &str)) {
         fs::write(Self::path(self.house, self.user), &self.state).unwrap();
         let code = self.phone.now();
         let begun = Instant::now();
-        let outcome = self.application.login("code", self.user).authenticate([&code, &code]);
-        *longest = (*longest).max(begun.elapsed());
-        assert_eq!(outcome.code, Pam::Success, "{}: {outcome:?}", self.user);
-        assert!(!outcome.heard.is_empty());
+        log_in(self.house, &code);
+        self.longest = self.longest.max(begun.elapsed());
     }
 }
 
 #[test]
 fn a_users_thousand_connections_and_twenty_loops_keep_no_other_user_and_no_program_of_root_out() {
     let house = house();
-    let mut carol = Again::new(&house, "carol", house.application_as("carol"));
-    let mut alice = Again::new(&house, "alice", house.application());
+    let (mut carol, mut alice) = (Again::new(&house, "carol"), Again::new(&house, "alice"));
+    let mut application = house.application();
     let mut floods = vec![starts(&house, IDLE, "1000"), starts(&house, LOOPS, "20")];
-    let (mut unlock, mut login) = (Duration::ZERO, Duration::ZERO);
+    let carols = hex(&hello(Hook::Auth, "carol"));
     for _ in 0..rounds(100, 1000) {
-        carol.logs_in(&mut unlock);
-        alice.logs_in(&mut login);
+        carol.again(|house, code| {
+            let answer = hex(&answer(code));
+            let arguments = ["-e", UNLOCKS, USER_SOCKET, &carols, &answer];
+            let output = house.command_as("carol", "perl").args(arguments).output().unwrap();
+            // Here, a prompt, and the decision: PAM_SUCCESS. Never busy.
+            assert_eq!(String::from_utf8_lossy(&output.stdout), "01030800\n");
+        });
+        alice.again(|_, code| {
+            let outcome = application.login("code", "alice").authenticate([code, code]);
+            assert_eq!(outcome.code, Pam::Success, "{outcome:?}");
+        });
     }
-    tell(&format!("the longest unlock: {unlock:?}; the longest login: {login:?}"));
+    tell(&format!(
+        "the longest unlock: {:?}; the longest login: {:?}",
+        carol.longest, alice.longest
+    ));
     for flood in &mut floods {
         drop(flood.stdin.take());
         flood.wait().unwrap();
