@@ -12,7 +12,7 @@ use rustix::net::{SocketFlags, accept_with};
 use totp_wire::ToModule;
 
 use super::Shared;
-use super::shares::Share;
+use super::shares::{Admitted, Share};
 use crate::connection::Connection;
 use crate::journal;
 use crate::serve::serve;
@@ -79,8 +79,11 @@ impl Pool {
                 }
             };
             self.fails.store(false, Ordering::Relaxed);
+            let mut connection = Connection::new(socket);
+            // A caller over its share is told so by a thread that still counts as waiting: no flood makes threads.
+            let Some((uid, of_user)) = self.admit(&mut connection) else { continue };
             let others_wait = self.begin();
-            self.attend(Connection::new(socket), others_wait);
+            self.attend(connection, uid, of_user, others_wait);
             if !self.end() {
                 return;
             }
@@ -122,17 +125,34 @@ impl Pool {
         true
     }
 
-    fn attend(&self, mut connection: Connection, others_wait: bool) {
+    /// The uid of the caller, and its share where it is not root: that is known before it has said anything.
+    fn admit(&self, connection: &mut Connection) -> Option<(u32, Option<Admitted>)> {
+        let uid = connection.peer_uid().ok()?;
+        if uid == 0 {
+            return Some((uid, None));
+        }
+        let is_service = self.shared.logins.services.include(uid);
+        let admitted = self.shared.shares.admit(Share::of_user(uid, is_service));
+        if admitted.is_none() {
+            let _ = connection.send(&ToModule::Busy);
+        }
+        admitted.map(|admitted| (uid, Some(admitted)))
+    }
+
+    fn attend(
+        &self,
+        mut connection: Connection,
+        uid: u32,
+        of_user: Option<Admitted>,
+        others_wait: bool,
+    ) {
         let shared = &self.shared;
         let Some(_entered) = shared.open.enter(connection.socket()) else { return };
-        let Ok(uid) = connection.peer_uid() else { return };
-        // A caller that is not root is known before it has said anything.
-        let is_service = uid != 0 && shared.logins.services.include(uid);
-        let of_user = (uid != 0).then(|| shared.shares.admit(Share::of_user(uid, is_service)));
-        if !others_wait || matches!(of_user, Some(None)) {
+        if !others_wait {
             let _ = connection.send(&ToModule::Busy);
             return;
         }
+        let is_service = of_user.as_ref().is_some_and(Admitted::is_of_a_service);
         serve(connection, uid, &shared.logins, |request| match Share::of(request, is_service) {
             Some(share) => shared.shares.admit(share).map(Some),
             None => Some(None),

@@ -88,6 +88,13 @@ impl Shares {
     }
 }
 
+impl Admitted {
+    /// Whether it is a service's, and its clients have shares of their own.
+    pub(crate) fn is_of_a_service(&self) -> bool {
+        matches!(self.share, Share::Service(_))
+    }
+}
+
 impl Drop for Admitted {
     fn drop(&mut self) {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
