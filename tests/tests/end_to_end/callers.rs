@@ -116,12 +116,21 @@ fn two_names_of_one_uid_are_one_service_with_both_lists() {
 }
 
 #[test]
-fn a_service_asks_about_its_own_account_as_any_program_does() {
-    let house = house();
-    let phone = house.enroll("web");
-    assert_eq!(asks(&house, "web", "web", &[&phone.now()]).code, Pam::Success);
-    let line = house.syslog().expect("accepted totp for web");
-    assert!(line.contains("from local ") && !line.contains("caller="), "{line}");
+fn a_service_asks_about_its_own_account_as_about_any_other() {
+    for (list, code) in [("\"alice\"", Pam::AuthErr), ("\"web\"", Pam::Success)] {
+        let house = house_with(&format!("[callers]\nallow = {{ web = [{list}] }}\n"));
+        let phone = house.enroll("web");
+        let typed = phone.now();
+        assert_eq!(asks(&house, "web", "web", &[&typed, &typed]).code, code, "{list}");
+        let line =
+            if code == Pam::Success { format!("from {SAID} ") } else { format!("rhost={SAID} ") };
+        let _ = house.syslog().expect(&line);
+        // Its client names that user, who is to be challenged as all others are.
+        let stack = "auth required pam_totp.so nodelay nullok\naccount required pam_permit.so\n";
+        house.stack("code", stack);
+        house.run("totp-admin", &["remove", "web", "--yes"]);
+        assert_eq!(asks(&house, "web", "web", &[&typed, &typed]).code, Pam::AuthErr, "{list}");
+    }
 }
 
 #[test]

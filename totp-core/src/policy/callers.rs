@@ -1,4 +1,4 @@
-//! `[callers]`: service accounts whose programs ask about users besides their own account.
+//! `[callers]`: service accounts whose programs ask about other users.
 
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;

@@ -1,5 +1,6 @@
-//! What the program that calls may ask about: root's about any user; any other about the account that it runs as, and about the
-//! users that `[callers]` allows it.
+//! What the program that calls may ask about: root's about any user; one of a service account that `[callers]` names about the
+//! users of its list; any other about the account that it runs as. A service that asks about its own account asks for a client,
+//! who may be anybody: that account is one of its list, or none.
 
 use totp_core::coverage::Unresolved;
 use totp_core::evaluate::Reason;
@@ -21,7 +22,7 @@ use crate::request::{Caller, Request};
 pub(crate) enum Standing {
     /// A program of root.
     Root,
-    /// A program that runs as the user.
+    /// A program that runs as the user, and is no service.
     Own,
     /// A program of a service account that `[callers]` allows this user.
     Allowed,
@@ -47,12 +48,13 @@ impl Standing {
         facts: &mut Facts,
     ) -> Self {
         let Caller::User { uid } = request.caller else { return Self::Root };
-        if person.uid() == Some(uid) {
-            return Self::Own;
-        }
+        let is_own = person.uid() == Some(uid);
         let Allowance { named, covers, unresolved } =
             coverage::allowance(config, uid, person.account());
         logins.services.note(uid, named.is_some());
+        if is_own && named.is_none() {
+            return Self::Own;
+        }
         if !covers {
             unresolved.iter().for_each(|one| log(host, one));
         }
@@ -95,6 +97,7 @@ mod tests {
     use crate::request::tests::sshd;
 
     const DAEMON: u32 = 1;
+    const BIN: u32 = 2;
 
     /// How a program of this uid stands to `bin`, its facts, what the log says, and whether it is a service.
     fn standing(allow: &str, uid: u32) -> (Standing, Facts, Vec<String>, bool) {
@@ -140,8 +143,16 @@ mod tests {
     #[test]
     fn root_needs_no_list_and_a_users_own_program_has_none() {
         assert_eq!(standing("{}", 0).0, Standing::Root);
-        let (found, facts, ..) = standing("{ bin = [\"bin\"] }", 2);
+        let (found, facts, ..) = standing("{ daemon = [\"bin\"] }", BIN);
         assert_eq!((found, facts.word), (Standing::Own, None));
+    }
+
+    #[test]
+    fn a_service_asks_about_its_own_account_where_that_is_on_its_list_and_as_about_any_other() {
+        let (found, facts, ..) = standing("{ bin = [\"bin\"] }", BIN);
+        assert_eq!((found, facts.shown_rhost()), (Standing::Allowed, "203.0.113.7"));
+        let (found, facts, ..) = standing("{ bin = [\"games\"] }", BIN);
+        assert_eq!((found, facts.shown_rhost()), (Standing::Stranger, "203.0.113.7"));
     }
 
     #[test]
