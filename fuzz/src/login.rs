@@ -12,7 +12,7 @@ mod proof;
 
 use totp_core::answer::Answer;
 use totp_core::budget::{Spending, YearlyChance};
-use totp_core::dialogue::login::{End, Login, Next, Settings, Source};
+use totp_core::dialogue::login::{End, Login, Next, Settings};
 use totp_core::evaluate::{Attempt, By, First, Reason, Rules, Usual, Verdict, evaluate};
 use totp_core::event::Place;
 use totp_core::origin::Origin;
@@ -75,7 +75,7 @@ impl Visitor {
             match login.next() {
                 Next::Ask(_) => {
                     let text = self.person.answer(choices, self.now, self.last_right.as_deref());
-                    login.reply(text.as_bytes(), Source::Typed);
+                    login.reply(text.as_bytes());
                     if matches!(login.next(), Next::Judge { .. }) {
                         typed.push(text);
                     }

@@ -100,7 +100,7 @@ fn the_password_goes_to_the_next_module_as_what_was_accepted_has_it() {
 }
 
 #[test]
-fn an_earlier_password_with_a_code_is_the_only_answer_and_one_without_leaves_one_prompt() {
+fn behind_an_earlier_password_there_is_one_prompt_where_no_code_in_it_is_right() {
     let house = House::build();
     let phone = house.enroll("alice");
     house.stack(
@@ -109,11 +109,14 @@ fn an_earlier_password_with_a_code_is_the_only_answer_and_one_without_leaves_one
          auth required pam_unix.so use_first_pass nodelay\naccount required pam_permit.so\n",
     );
     let with = |code: String| format!("{PASSWORD}{code}");
-    let (wrong, right) = (with(phone.wrong(0)), with(phone.now()));
-    let outcome = log_in(&house, "tried", "alice", &[&wrong, &phone.now()]);
-    assert_eq!((outcome.code, outcome.prompts()), (Pam::AuthErr, vec!["Password: "]));
+    let (wrong, right) = (with(phone.wrong(0)), with(phone.in_steps(-1)));
     let outcome = log_in(&house, "tried", "alice", &[&right]);
     assert_eq!((outcome.code, outcome.prompts()), (Pam::Success, vec!["Password: "]));
+    // A password may end as a code does.
+    for (answer, code) in [(phone.wrong(1), Pam::AuthErr), (phone.now(), Pam::Success)] {
+        let outcome = log_in(&house, "tried", "alice", &[&wrong, &answer, &answer]);
+        assert_eq!((outcome.code, outcome.prompts()), (code, vec!["Password: ", NEXT]));
+    }
     for (answer, code) in [(phone.wrong(1), Pam::AuthErr), (phone.in_steps(1), Pam::Success)] {
         let outcome = log_in(&house, "tried", "alice", &[PASSWORD, &answer, &answer]);
         assert_eq!((outcome.code, outcome.prompts()), (code, vec!["Password: ", CODE]));
@@ -176,20 +179,46 @@ fn over_ssh_the_password_method_leaves_one_reason_and_what_to_set() {
 }
 
 #[test]
-fn a_password_in_place_of_a_code_is_answered_alike_for_all_and_pays_if_it_looks_like_one() {
+fn over_ssh_a_code_as_long_as_the_password_does_not_tell_whom_sshd_refuses() {
+    let house = House::build();
+    let _ = house.enroll("alice");
+    house.stack(
+        "sshd",
+        "auth required pam_unix.so nodelay\nauth required pam_totp.so nodelay\naccount required pam_permit.so\n",
+    );
+    let lines = "UsePAM yes\nKbdInteractiveAuthentication yes\nPasswordAuthentication no\n\
+                 AuthenticationMethods keyboard-interactive\nDenyUsers bob";
+    let sshd = Sshd::start_as_written(&house, lines, "keyboard-interactive");
+    // sshd gives modules junk of the same length for every answer of bob's.
+    for (password, code, next) in
+        [("abcdef", "123456", NEXT), ("abc", "xyz", "After sms"), ("a", "b", "Type one of")]
+    {
+        for user in ["alice", "bob", "nobody-here"] {
+            let mut terminal = sshd.connect(user);
+            terminal.expect("Password: ").type_line(password).expect(CODE).type_line(code);
+            let _ = terminal.expect(next);
+        }
+    }
+}
+
+#[test]
+fn a_password_in_place_of_a_code_is_an_answer_like_any_other_and_is_named_in_the_log() {
     let house = House::build();
     let _ = house.enroll("alice");
     let before = spent(&house, "alice");
-    for (user, password) in
-        [("alice", "12345678"), ("alice", "123456"), ("bob", "123456"), ("nobody-here", "123456")]
-    {
+    for (user, password, reason) in [
+        ("alice", "12345678", "password-typed"),
+        ("alice", "123456", "password-typed"),
+        ("bob", "123456", "not-enrolled"),
+        ("nobody-here", "123456", "no-account"),
+    ] {
         house.syslog().clear();
         let mut application = house.application();
         let mut login = application.login("both", user);
         let outcome = login.item("tty", "").authenticate([password, password, password]);
         assert_ne!(outcome.code, Pam::Success);
-        assert_eq!(outcome.prompts(), ["Password: ", CODE]);
-        assert_eq!((reasons(&house), failures(&house)), (vec!["password-typed".to_string()], 1));
+        assert_eq!(outcome.prompts(), ["Password: ", CODE, NEXT]);
+        assert_eq!((reasons(&house), failures(&house)), (vec![reason.to_string()], 1));
         let _ = house.syslog().expect("forward_pass above the module that checks the password");
         if password.len() == 8 {
             assert_eq!(spent(&house, "alice"), before);

@@ -55,7 +55,8 @@ const MOST_WORDS: u8 = 3;
 pub struct Settings {
     /// The first prompt.
     pub prompt: String,
-    /// Whether there is a second chance (not with `prompts=1`, `use_first_pass` or `forward_pass`).
+    /// Whether there is a second chance (not with `prompts=1` or `use_first_pass`, nor where the line has asked once for password and
+    /// code).
     pub second_chance: bool,
 }
 
@@ -99,15 +100,6 @@ pub enum End {
     Unanswered,
 }
 
-/// How the program came by an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// Not known: a user typed it, as far as can be seen.
-    Typed,
-    /// It is the password that an earlier module was given.
-    Password,
-}
-
 /// One login's dialogue.
 pub struct Login {
     settings: Settings,
@@ -116,8 +108,6 @@ pub struct Login {
     first_typed: Zeroizing<Vec<u8>>,
     /// Whether the first answer begins with a password.
     is_combined: bool,
-    /// How the program came by the last answer.
-    source: Source,
     first: Option<First>,
     words: u8,
     shown: Shown,
@@ -155,7 +145,6 @@ impl Login {
             answers: Vec::with_capacity(2),
             first_typed: Zeroizing::new(Vec::new()),
             is_combined: false,
-            source: Source::Typed,
             first: None,
             words: 0,
             shown: Shown::Prompt,
@@ -198,12 +187,6 @@ impl Login {
         self.wants_new
     }
 
-    /// How the program came by the answer that is evaluated, or was evaluated last.
-    #[must_use]
-    pub fn source(&self) -> Source {
-        self.source
-    }
-
     /// What [`Next::Word`] asked for is done.
     pub fn done(&mut self) {
         if matches!(self.shown, Shown::Due(_)) {
@@ -212,14 +195,11 @@ impl Login {
     }
 
     /// The answer to what [`Next::Ask`] asked.
-    pub fn reply(&mut self, typed: &[u8], source: Source) {
+    pub fn reply(&mut self, typed: &[u8]) {
         let answer = Answer::read(typed);
-        self.source = source;
-        self.shown = match (&answer, source) {
-            // A password is no word, however short it is.
-            (_, Source::Password) => Shown::Prompt,
-            (Answer::Help, _) if self.words < MOST_WORDS => Shown::Help,
-            (Answer::Word(word), _) if self.words < MOST_WORDS => Shown::Due(*word),
+        self.shown = match &answer {
+            Answer::Help if self.words < MOST_WORDS => Shown::Help,
+            Answer::Word(word) if self.words < MOST_WORDS => Shown::Due(*word),
             _ => Shown::Prompt,
         };
         if self.shown != Shown::Prompt {
@@ -263,16 +243,12 @@ impl Login {
                 Stage::JudgeFirst | Stage::JudgeAgain { pretend: false },
                 Verdict::Accepted(accepted),
             ) => Stage::Done(End::Accepted(accepted)),
-            (Stage::JudgeFirst, Verdict::Refused(refusal)) if self.has_second_chance() => {
+            (Stage::JudgeFirst, Verdict::Refused(refusal)) if self.settings.second_chance => {
                 self.first = Some(refusal.first());
                 Stage::AskAgain
             }
             _ => Stage::Done(End::Refused),
         };
-    }
-
-    fn has_second_chance(&self) -> bool {
-        self.settings.second_chance && self.source == Source::Typed
     }
 }
 
@@ -307,11 +283,11 @@ mod tests {
     fn everyone_gets_a_second_chance_and_no_third() {
         let mut login = Login::new(Settings::default());
         assert_eq!(asked(&login), PROMPT);
-        login.reply(b"123456", Source::Typed);
+        login.reply(b"123456");
         assert_eq!(judging(&login), (1, false));
         login.judged(refused());
         assert_eq!(asked(&login), AGAIN);
-        login.reply(b"654321", Source::Typed);
+        login.reply(b"654321");
         assert_eq!(judging(&login), (2, true));
         login.judged(refused());
         assert!(is_refused(&login));
@@ -320,9 +296,9 @@ mod tests {
     #[test]
     fn the_same_answer_again_is_only_pretended_to_be_evaluated() {
         let mut login = Login::new(Settings::default());
-        login.reply(b"123456", Source::Typed);
+        login.reply(b"123456");
         login.judged(refused());
-        login.reply(b" 123456\n", Source::Typed);
+        login.reply(b" 123456\n");
         assert!(matches!(login.next(), Next::Judge { pretend: true, .. }));
         login.judged(refused());
         assert!(is_refused(&login));
@@ -331,7 +307,7 @@ mod tests {
     #[test]
     fn without_a_second_chance_the_first_refusal_is_the_end() {
         let mut login = Login::new(Settings { second_chance: false, ..Settings::default() });
-        login.reply(b"123456", Source::Typed);
+        login.reply(b"123456");
         login.judged(refused());
         assert!(is_refused(&login));
     }
@@ -340,10 +316,10 @@ mod tests {
     fn help_repeats_the_prompt_three_times_and_is_then_an_answer() {
         let mut login = Login::new(Settings::default());
         for _ in 0..3 {
-            login.reply(b"?", Source::Typed);
+            login.reply(b"?");
             assert_eq!(asked(&login), HELP);
         }
-        login.reply(b"?", Source::Typed);
+        login.reply(b"?");
         assert_eq!(judging(&login), (1, false));
     }
 
@@ -351,21 +327,21 @@ mod tests {
     fn a_word_is_done_once_and_then_repeats_the_prompt() {
         let mut login = Login::new(Settings::default());
         for (typed, word) in [("sms", Word::Sms), ("NEW", Word::New), ("abc", Word::Other)] {
-            login.reply(typed.as_bytes(), Source::Typed);
+            login.reply(typed.as_bytes());
             assert!(matches!(login.next(), Next::Word(done) if done == word));
             login.done();
             assert_eq!(asked(&login), WORDS);
         }
-        login.reply(b"sms", Source::Typed);
+        login.reply(b"sms");
         assert_eq!(judging(&login), (1, false));
     }
 
     #[test]
     fn the_wish_for_a_new_phone_is_remembered_until_the_end() {
         let mut login = Login::new(Settings::default());
-        login.reply(b"new", Source::Typed);
+        login.reply(b"new");
         login.done();
-        login.reply(b"123456", Source::Typed);
+        login.reply(b"123456");
         assert!(login.wants_new());
         assert!(!Login::new(Settings::default()).wants_new());
     }
@@ -385,7 +361,7 @@ mod tests {
         for (again, same) in [(&b"a,123456"[..], true), (b"123456", true), (b"a,234567", false)] {
             let mut login = Login::with_first_answer(Settings::default(), b"a,123456");
             login.judged(refused());
-            login.reply(again, Source::Typed);
+            login.reply(again);
             assert!(matches!(login.next(), Next::Judge { pretend, .. } if pretend == same));
         }
     }
@@ -393,25 +369,14 @@ mod tests {
     #[test]
     fn an_empty_answer_is_the_end_at_either_prompt_and_is_not_evaluated() {
         let mut first = Login::new(Settings::default());
-        first.reply(b"", Source::Typed);
+        first.reply(b"");
         let mut second = Login::new(Settings::default());
-        second.reply(b"123456", Source::Typed);
+        second.reply(b"123456");
         second.judged(refused());
-        second.reply(b"", Source::Password);
+        second.reply(b"");
         let combined = Login::with_first_answer(Settings::default(), b"");
         for login in [first, second, combined] {
             assert!(matches!(login.next(), Next::Done(End::Unanswered)));
-        }
-    }
-
-    #[test]
-    fn the_accounts_password_is_evaluated_once_and_is_no_word() {
-        for password in [&b"secret"[..], b"123456", b"new", b"x"] {
-            let mut login = Login::new(Settings::default());
-            login.reply(password, Source::Password);
-            assert_eq!((judging(&login), login.wants_new()), ((1, false), false));
-            login.judged(refused());
-            assert!(is_refused(&login) && login.source() == Source::Password);
         }
     }
 
@@ -420,7 +385,7 @@ mod tests {
         let mut login = Login::new(Settings::default());
         login.judged(refused());
         assert!(is_refused(&login));
-        login.reply(b"123456", Source::Typed);
+        login.reply(b"123456");
         assert!(is_refused(&login));
     }
 

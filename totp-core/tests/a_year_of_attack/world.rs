@@ -4,7 +4,7 @@ use totp_core::answer::Answer;
 use totp_core::budget::YearlyChance;
 use totp_core::contact::Contact;
 use totp_core::coverage::Coverage;
-use totp_core::dialogue::login::{End, Login, Next, Settings, Source};
+use totp_core::dialogue::login::{End, Login, Next, Settings};
 use totp_core::evaluate::{Attempt, First, Reason, Refusal, Rules, Verdict, evaluate};
 use totp_core::event::Place;
 use totp_core::name::{AuthenticatorName, UserName};
@@ -187,7 +187,7 @@ impl World {
         loop {
             match login.next() {
                 Next::Ask(prompt) => match type_in(self, &prompt) {
-                    Some(answer) => login.reply(answer.as_bytes(), Source::Typed),
+                    Some(answer) => login.reply(answer.as_bytes()),
                     None => return End::Refused,
                 },
                 Next::Judge { answers, first, pretend } => {

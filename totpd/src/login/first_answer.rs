@@ -69,10 +69,13 @@ pub(crate) fn begin(
     digits: u8,
 ) -> Result<Beginning, NoBeginning> {
     let only = arguments.first_pass == FirstPass::Only;
+    // An earlier module has asked for it: the password may end as a code does, and ours is still to be asked for.
+    let is_earlier = arguments.first_pass == FirstPass::Tried
+        && authtok.as_ref().is_some_and(|password| has_code(password.as_bytes()));
     let settings = Settings {
         prompt: arguments.prompt.clone().unwrap_or_else(|| PROMPT.to_owned()),
         // A program with one password field answers each prompt with that.
-        second_chance: !(arguments.one_prompt || only || arguments.forward_pass),
+        second_chance: !(arguments.one_prompt || only || arguments.forward_pass && !is_earlier),
     };
     let Some(text) = combined(host, arguments, authtok)? else {
         return Ok(Beginning { login: Login::new(settings), combined: None });

@@ -2,7 +2,7 @@
 
 use totp_core::answer::Word;
 use totp_core::dialogue::account::Remark;
-use totp_core::dialogue::login::{End, NOTHING_TYPED, Next, REFUSED, Source};
+use totp_core::dialogue::login::{End, NOTHING_TYPED, Next, REFUSED};
 use totp_core::evaluate::{Accepted, By, Reason, Refusal, Verdict};
 use totp_core::log;
 use totp_core::name::UserName;
@@ -19,7 +19,7 @@ use super::host::{Echo, Host, NoReply, Priority, ReturnCode, Typed};
 use super::judge::{Judge, Judged};
 use super::mark::{Mark, Outcome, Passed};
 use super::telling::Telling;
-use super::turns::{Turn, Turns};
+use super::turns::{Lane, Turn, Turns};
 use super::{Decision, events, pam_stack, text_message};
 
 /// A login that is asked.
@@ -64,6 +64,9 @@ impl<'a, S: Store> Trial<'a, S> {
     fn converse(&mut self, beginning: Beginning) -> Result<(End, bool), Broken> {
         let Beginning { mut login, combined } = beginning;
         let mut refused = None;
+        // Said in the log alone. sshd gives us junk of the same length for password and code of a user whom it refuses: what is
+        // asked next would tell that user from others.
+        let mut is_password = false;
         let mut answered = Moment::now();
         loop {
             match login.next() {
@@ -71,9 +74,8 @@ impl<'a, S: Store> Trial<'a, S> {
                     let answer = self.host.ask(&prompt, Echo::of(self.arguments.echo))?;
                     answered = Moment::now();
                     // With a code behind it the password is an answer, and the same one again is told by itself.
-                    let is_password = answer.is_authtok() && combined.is_none();
-                    let source = if is_password { Source::Password } else { Source::Typed };
-                    login.reply(answer.as_bytes(), source);
+                    is_password = answer.is_authtok() && combined.is_none();
+                    login.reply(answer.as_bytes());
                 }
                 Next::Word(word) => {
                     self.text_message(word)?;
@@ -92,13 +94,18 @@ impl<'a, S: Store> Trial<'a, S> {
                         judged.verdict = Verdict::Refused(earlier);
                     }
                     if let Verdict::Refused(refusal) = &mut judged.verdict {
-                        if login.source() == Source::Password {
-                            refusal.reason = Reason::PasswordTyped;
-                            refusal.authenticator = None;
-                        }
                         refused = Some(refusal.clone());
+                        if is_password && !pretend {
+                            self.hint();
+                            if refusal.reason == Reason::Wrong {
+                                refusal.reason = Reason::PasswordTyped;
+                            }
+                        }
                     }
-                    self.note(&judged);
+                    // The same answer again has its line already.
+                    if !pretend {
+                        self.note(&judged);
+                    }
                     if let Verdict::Refused(_) = judged.verdict {
                         // Whatever it took to find out, and to write to the log.
                         judged.begun.wait_for_a_whole_millisecond();
@@ -139,7 +146,8 @@ impl<'a, S: Store> Trial<'a, S> {
         if !self.judge.against.waits_its_turn() {
             return Ok(None);
         }
-        self.turns.wait_for(self.judge.user).map(Some).map_err(Broken::Fault)
+        let lane = if self.facts.word.is_some() { Lane::Services } else { Lane::Others };
+        self.turns.wait_for(self.judge.user, lane).map(Some).map_err(Broken::Fault)
     }
 
     /// A text message, if one was asked for and there is a number to send it to; the same work if not.
@@ -216,12 +224,14 @@ impl<'a, S: Store> Trial<'a, S> {
             let remark = Remark::NotHere(self.facts.display(&self.site.config().policy(service)));
             self.host.log(Priority::Warning, &remark.line(self.user.as_str(), service));
         }
-        if refusal.reason == Reason::PasswordTyped {
-            let Facts { service, tty, .. } = self.facts;
-            self.host.log(Priority::Warning, &log::password_typed(self.user, service, tty));
-        }
         self.refused_one = true;
         self.host.log(Priority::Notice, &self.named(log::reason(self.user, refusal)));
+    }
+
+    /// What to set where a program gives the account's password for the code: whatever the answer was refused for.
+    fn hint(&self) {
+        let Facts { service, tty, .. } = self.facts;
+        self.host.log(Priority::Warning, &log::password_typed(self.user, service, tty));
     }
 
     fn named(&self, line: String) -> String {
