@@ -91,7 +91,7 @@ impl Notices {
         let name = user.file_name();
         loop {
             let file = self.open_or_create(&name)?;
-            if self.changed(&name, &file, |content| content.add(notice.clone()))? {
+            if self.changed(&name, &file, |content| content.add(notice.clone(), about.time))? {
                 return Ok(());
             }
         }

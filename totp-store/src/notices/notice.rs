@@ -1,5 +1,6 @@
 //! One login notice, and its line in the file.
 
+use totp_core::event::EventKind;
 use totp_core::time::{DAY, UnixTime};
 use totp_core::visible::is_plain;
 
@@ -56,6 +57,11 @@ impl Notice {
             What::Event(event) => Some(event),
             What::Text(_) => None,
         }
+    }
+
+    /// The kind of its event; `None` for a line of an earlier version.
+    pub(super) fn kind(&self) -> Option<EventKind> {
+        self.event().map(|event| event.kind)
     }
 
     /// What the user is shown: printable ASCII.

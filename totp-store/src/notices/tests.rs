@@ -201,22 +201,66 @@ fn lines_of_an_earlier_version_are_read_shown_and_forgotten_like_others() {
 }
 
 #[test]
-fn what_has_no_room_is_counted_and_what_was_shown_makes_room() {
+fn what_has_no_room_is_counted_and_the_newest_stay() {
     let (temp, notices) = notices();
     for n in 0..200 {
-        add(&notices, n, &because(&"x".repeat(90)));
+        add(&notices, n, &because(&format!("{n} {}", "x".repeat(90))));
     }
     let waiting = look(&notices, NOW);
     assert_eq!(u64::try_from(waiting.notices.len()).unwrap() + waiting.more, 200);
     assert!(waiting.more > 0 && waiting.notices.len() > 30);
-    notices.show(&alice(), &waiting, NOW).unwrap();
-    add(&notices, 200, &because("late"));
-    let then = look(&notices, NOW);
-    assert_eq!((reasons(&then).last().unwrap().as_str(), then.more), ("late", waiting.more));
+    assert!(reasons(&waiting).last().unwrap().starts_with("199 "));
     assert!(fs::metadata(temp.path().join("notices/alice")).unwrap().len() < 10_000);
-    assert_eq!(reasons(&look(&notices, NOW.plus(7 * DAY))), ["late"], "the count is over as well");
-    notices.mark_read(&alice(), &then).unwrap();
+    notices.show(&alice(), &waiting, NOW).unwrap();
+    assert!(look(&notices, NOW.plus(7 * DAY)).is_empty(), "the count is over as well");
+    notices.mark_read(&alice(), &waiting).unwrap();
     assert!(look(&notices, NOW).is_empty());
+}
+
+#[test]
+fn what_is_dropped_after_it_was_shown_is_counted_and_told_anew() {
+    let (_temp, notices) = notices();
+    for n in 0..200 {
+        add(&notices, n, &because(&"x".repeat(90)));
+    }
+    let shown = look(&notices, NOW);
+    notices.show(&alice(), &shown, NOW).unwrap();
+    let later = NOW.plus(6 * DAY);
+    add(&notices, 200, &About { time: later, ..because("later") });
+    let then = look(&notices, later);
+    assert!(then.more > shown.more);
+    assert_eq!(u64::try_from(then.notices.len()).unwrap() + then.more, 201);
+    assert_eq!(look(&notices, NOW.plus(7 * DAY)).more, then.more, "not told yet");
+    // What was over is no loss, nor is it counted with what is lost later.
+    notices.show(&alice(), &then, later).unwrap();
+    let long_after = NOW.plus(14 * DAY);
+    add(&notices, 201, &About { time: long_after, ..because("late") });
+    let then = look(&notices, NOW);
+    assert_eq!((reasons(&then), then.more), (vec!["late".to_owned()], 0));
+}
+
+#[test]
+fn a_flood_of_one_kind_leaves_the_others_in_the_file_and_in_the_line() {
+    let (_temp, notices) = notices();
+    let others = [EventKind::RecoveryCodeUsed, EventKind::Enrolled, EventKind::CodeAlreadyUsed];
+    let at = |n: u64, event: About| About { time: NOW.plus(n), ..event };
+    for (n, kind) in (0..).zip(others) {
+        add(&notices, n, &at(n, about(kind, None)));
+    }
+    notices.show(&alice(), &look(&notices, NOW), NOW).unwrap();
+    for n in 10..310 {
+        add(&notices, n, &at(n, about(EventKind::EnrollmentOffered, None)));
+    }
+    let waiting = look(&notices, NOW.plus(400));
+    let kinds: Vec<EventKind> = waiting.notices.iter().map(|one| one.kind().unwrap()).collect();
+    assert_eq!(kinds[..3], others);
+    assert!(kinds[3..].iter().all(|kind| *kind == EventKind::EnrollmentOffered));
+    assert_eq!(u64::try_from(kinds.len()).unwrap() + waiting.more, 303);
+    let line = waiting.summary(&alice()).unwrap();
+    let at = |text: &str| line.find(text).unwrap_or_else(|| panic!("{text}: {line}"));
+    assert!(at("A CODE OF YOURS") < at("a new key for"), "{line}");
+    assert!(at("a new key for") < at("second factor switched on"), "{line}");
+    assert!(at("second factor switched on") < at("recovery code used"), "{line}");
 }
 
 #[test]
