@@ -1,13 +1,16 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
+use proptest::prelude::*;
 use tempfile::TempDir;
+use totp_core::event::{Place, QueuedEvent};
 use totp_core::time::DAY;
 use totp_core::visible::is_plain;
 
 use super::*;
 use crate::files::Owner;
-use crate::permanent::Details;
+use crate::outbox::Mail;
+use crate::permanent::{Details, Entry, Recorded};
 
 const NOW: UnixTime = UnixTime(1_800_000_000);
 
@@ -369,6 +372,26 @@ fn what_has_no_room_in_a_message_is_counted_with_the_command_that_lists_it() {
         let waiting =
             Waiting { notices: look(&notices, NOW).notices.into_iter().take(n).collect(), more: 0 };
         assert!(waiting.summary(&alice()).unwrap().len() <= 511);
+    }
+}
+
+proptest! {
+    #[test]
+    fn who_says_where_a_login_came_from_is_never_cut(caller in "[a-z0-9._-]{1,32}", rhost in r#"[\\ %="aé]{0,90}|(?s).{0,90}"#) {
+        let place = Place::on_the_word_of(&caller, &"s".repeat(40), &rhost);
+        let (kind, detail) = (EventKind::NotDone, "x".repeat(128));
+        let event = QueuedEvent { id: 1, time: NOW, kind, place, detail };
+        let entry = Entry::of_login(&alice(), &event, None);
+        let recorded = Recorded { seq: 1, hash: hash(1), syslog: String::new() };
+        let about = About::of_entry(&entry, &recorded).unwrap();
+        let says = format!(" (says {caller})");
+        prop_assert!(sentence(&about).contains(&says), "{}", sentence(&about));
+        let waiting = Waiting { notices: vec![Notice::new(Event::of(&about), &hash(1))], more: 0 };
+        let line = waiting.summary(&alice()).unwrap();
+        prop_assert!(line.contains(&says), "{}", line);
+        let mail = Mail::new(about, hash(1), Vec::new(), NOW).print();
+        let from = Mail::parse(&mail).unwrap().about.from.unwrap();
+        prop_assert!(from.ends_with(&says), "{}", from);
     }
 }
 
