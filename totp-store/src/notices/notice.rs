@@ -11,6 +11,9 @@ use crate::outbox::{Words, field};
 /// that the user has read it.
 const SHOWN_FOR: u64 = 7 * DAY;
 
+/// For so long one that alarms is shown: an owner may be away while a program takes notices each hour.
+const ALARM_SHOWN_FOR: u64 = 30 * DAY;
+
 /// Stands before a line that is no line of the audit log.
 const NO_KEY: &str = "-";
 
@@ -96,7 +99,8 @@ impl Notice {
     }
 
     pub(super) fn is_over(&self, now: UnixTime) -> bool {
-        is_over(self.first_shown, now)
+        let lasts = if self.kind().is_some_and(alarms) { ALARM_SHOWN_FOR } else { SHOWN_FOR };
+        has_passed(lasts, self.first_shown, now)
     }
 
     /// Notes that a program took it; says whether that is news.
@@ -136,9 +140,26 @@ impl Notice {
     }
 }
 
-/// Whether what was first shown then is over.
+/// Whether a count that was first shown then is over.
 pub(super) fn is_over(first_shown: Option<UnixTime>, now: UnixTime) -> bool {
-    first_shown.is_some_and(|first| now.since(first) >= SHOWN_FOR)
+    has_passed(SHOWN_FOR, first_shown, now)
+}
+
+fn has_passed(time: u64, first_shown: Option<UnixTime>, now: UnixTime) -> bool {
+    first_shown.is_some_and(|first| now.since(first) >= time)
+}
+
+/// Whether it is what a thief does, or needs. Not that a second factor was switched on: that befalls each user once, and an owner
+/// whose authenticator was replaced learns of it at the next code.
+fn alarms(kind: EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::CodeAlreadyUsed
+            | EventKind::RecoveryCodeUsed
+            | EventKind::BypassCodeUsed
+            | EventKind::Disabled
+            | EventKind::Reset
+    )
 }
 
 fn parsed(words: &mut Words<'_>) -> Option<Notice> {

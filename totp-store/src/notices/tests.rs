@@ -98,6 +98,28 @@ fn what_a_program_took_is_shown_for_seven_days_more() {
 }
 
 #[test]
+fn what_alarms_is_shown_for_thirty_days() {
+    let (_temp, notices) = notices();
+    let kinds = [
+        EventKind::CodeAlreadyUsed,
+        EventKind::RecoveryCodeUsed,
+        EventKind::BypassCodeUsed,
+        EventKind::Disabled,
+        EventKind::Reset,
+    ];
+    for (n, kind) in (0..).zip(kinds) {
+        add(&notices, n, &about(kind, None));
+    }
+    add(&notices, 10, &because("no alarm"));
+    notices.show(&alice(), &look(&notices, NOW), NOW).unwrap();
+    let last = NOW.plus(30 * DAY).minus(1);
+    let left = look(&notices, last);
+    assert_eq!(left.notices.iter().map(|one| one.kind().unwrap()).collect::<Vec<_>>(), kinds);
+    notices.show(&alice(), &left, last).unwrap();
+    assert!(look(&notices, NOW.plus(30 * DAY)).is_empty(), "counted from the first time");
+}
+
+#[test]
 fn what_is_over_is_forgotten_at_the_next_showing_and_not_added_again() {
     let (temp, notices) = notices();
     add(&notices, 1, &because("one"));
