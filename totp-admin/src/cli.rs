@@ -156,8 +156,9 @@ pub enum Command {
     Resync(Resync),
     /// Show what a user is shown at logins, and mark it as read
     ///
-    /// A login notice is shown at each login, until seven days after a program first took it or until --read. --read needs no
-    /// code, also for one's own, and is no line of the permanent record, which has each of these events; the system's log says
+    /// A login notice is shown at each login, until seven days after a program first took it (30 days for a code already used, a
+    /// recovery or bypass code used, disabled and reset) or until --read. That a program took it does not mean that the user saw
+    /// it: set an address (contact), so that mail tells a user who does not log in on a terminal. --read needs no code, also for one's own, and is no line of the permanent record, which has each of these events; the system's log says
     /// who did it. The JSON has `user`, `more` (how many had no room), `read`, and in `notices` for each of them `text`, `time`,
     /// `event`, `by`, `from`, `service`, `reason` and `first_shown`; null is unknown.
     Notices(Notices),

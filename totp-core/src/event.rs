@@ -6,7 +6,7 @@ use alloc::string::String;
 use core::fmt;
 use core::str::FromStr;
 
-use crate::name::{unword, word};
+use crate::name::{escaped, unword, word};
 use crate::time::UnixTime;
 
 /// What can happen; the words are those of the permanent record.
@@ -131,6 +131,15 @@ impl FromStr for EventKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownEvent;
 
+/// Bytes of a remote host, as a [`word`].
+const FROM: usize = 64;
+
+/// Bytes of a service account's name, each as long as it can get. An IPv4 address has room beside it.
+const CALLER: usize = 32;
+
+/// Stands behind a name that was cut.
+const CUT: &str = "...";
+
 /// Where a login came from, as events and the state remember it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Place {
@@ -144,16 +153,17 @@ impl Place {
     /// Takes what PAM says, cut to what the state has room for.
     #[must_use]
     pub fn new(service: &str, from: &str) -> Self {
-        Self { service: cut(service, 32), from: cut(from, 64) }
+        Self { service: cut(service, 32), from: cut(from, FROM) }
     }
 
-    /// The same where a program that is not root says so: `198.51.100.7 (says postgres)`. Who says so is never what is cut.
+    /// The same where a program that is not root says so: `198.51.100.7 (says postgres)`. Who says so is never what is cut, here
+    /// or where it is shown escaped.
     #[must_use]
     pub fn on_the_word_of(caller: &str, service: &str, from: &str) -> Self {
-        let said = format!(" (says {})", cut(caller, 16));
-        let room = 64_usize.saturating_sub(word(&said, 64).len());
+        let said = format!(" (says {})", cut_name(caller));
+        let room = FROM.saturating_sub(cost(&said));
         let from = if from.is_empty() { "here" } else { from };
-        Self::new(service, &format!("{}{said}", cut(from, room)))
+        Self::new(service, &format!("{}{said}", cut_to_show(from, room)))
     }
 }
 
@@ -166,6 +176,39 @@ pub fn detail(text: &str) -> String {
 /// At most `most` bytes once encoded as a [`word`], whole characters.
 fn cut(text: &str, most: usize) -> String {
     unword(&word(text, most)).unwrap_or_default()
+}
+
+/// The name, or its beginning with a mark that it goes on.
+fn cut_name(name: &str) -> String {
+    if cost(name) <= CALLER {
+        return String::from(name);
+    }
+    let mut cut = cut_to_show(name, CALLER.saturating_sub(CUT.len()));
+    cut.push_str(CUT);
+    cut
+}
+
+/// The beginning that has at most `most` bytes however it is written, whole characters.
+fn cut_to_show(text: &str, most: usize) -> String {
+    let mut room = most;
+    let fits = |c: &char| match room.checked_sub(cost(c.encode_utf8(&mut [0; 4]))) {
+        Some(left) => {
+            room = left;
+            true
+        }
+        None => false,
+    };
+    text.chars().take_while(fits).collect()
+}
+
+/// Bytes of a text as a [`word`] or [`escaped`], each character as the longer of the two.
+fn cost(text: &str) -> usize {
+    let longer = |c: char| {
+        let mut bytes = [0; 4];
+        let one = &*c.encode_utf8(&mut bytes);
+        word(one, usize::MAX).len().max(escaped(one).len())
+    };
+    text.chars().map(longer).fold(0, usize::saturating_add)
 }
 
 /// Something that happened at a login and is not in the permanent record yet.
@@ -246,6 +289,8 @@ impl EventQueue {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn event(id: u64) -> QueuedEvent {
@@ -285,7 +330,27 @@ mod tests {
         assert_eq!(from("freerad", ""), "here (says freerad)");
         for rhost in ["h".repeat(100), " ".repeat(100), "192.0.2.7 (says root)".repeat(4)] {
             assert!(from("www-data", &rhost).ends_with(" (says www-data)"), "{rhost}");
-            assert!(word(&from(&"c".repeat(40), &rhost), 1000).len() <= 64);
+        }
+        assert_eq!(from("h", &"h".repeat(100)).len(), 60);
+        // Names of this length differ at their ends: that it is not whole is seen.
+        let long = format!("{} (says {}...)", "h".repeat(20), "c".repeat(29));
+        assert_eq!(from(&"c".repeat(33), &"h".repeat(100)), long);
+    }
+
+    proptest! {
+        #[test]
+        fn who_says_so_is_whole_whatever_is_said(caller in "[a-z0-9._-]{1,32}", rhost in r#"[\\ %="aé]{0,90}|(?s).{0,90}"#) {
+            let from = Place::on_the_word_of(&caller, "vpn", &rhost).from;
+            let end = format!(" (says {caller})");
+            prop_assert!(from.ends_with(&end) && escaped(&from).ends_with(&end), "{}", from);
+            prop_assert!(word(&from, 1000).len() <= 64 && escaped(&from).len() <= 60, "{}", from);
+        }
+
+        #[test]
+        fn any_name_of_who_says_so_is_whole_or_marked_as_cut(caller in r#"[\\ %="aé]{1,40}|(?s).{1,40}"#, rhost in "(?s).{0,90}") {
+            let from = Place::on_the_word_of(&caller, "vpn", &rhost).from;
+            prop_assert!(from.ends_with(&format!(" (says {caller})")) || from.ends_with("...)"), "{}", from);
+            prop_assert!(word(&from, 1000).len() <= 64 && escaped(&from).len() <= 60, "{}", from);
         }
     }
 

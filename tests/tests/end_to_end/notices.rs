@@ -25,6 +25,11 @@ fn file(house: &House, user: &str) -> String {
     fs::read_to_string(house.path(NOTICES).join(user)).unwrap_or_default()
 }
 
+/// When a program first took the first notice, as the file has it; `-` for none yet.
+fn first_shown(house: &House, user: &str) -> String {
+    file(house, user).split(' ').nth(2).unwrap().to_owned()
+}
+
 /// Logs in to a shell, leaves it, and gives what was on the screen.
 fn at_a_shell(sshd: &Sshd<'_>, user: &str) -> String {
     let mut shell = sshd.shell(user);
@@ -56,7 +61,7 @@ fn a_login_over_ssh_with_a_terminal_is_told_once_and_in_one_line() {
 }
 
 #[test]
-fn what_ssh_scp_and_sftp_run_has_no_notice_in_its_output_and_does_not_use_it_up() {
+fn what_ssh_scp_and_sftp_run_has_no_notice_in_its_output_and_begins_its_seven_days() {
     let (house, _) = house();
     let sshd = Sshd::start(&house, FirstFactor::PublicKeyAlone);
     let options = sshd.options("alice", pam_totp_tests::Client::default());
@@ -73,6 +78,8 @@ fn what_ssh_scp_and_sftp_run_has_no_notice_in_its_output_and_does_not_use_it_up(
     assert_eq!(run("ssh", &[], &["127.0.0.1", "id -un"]).stdout, b"alice\n");
     run("sftp", &["-b", "/run/batch"], &["127.0.0.1"]);
     run("scp", &["-O"], &["/run/batch", "127.0.0.1:/tmp/by-scp"]);
+    // sshd took it from the module each time, and does not say what became of it.
+    assert_ne!(first_shown(&house, "alice"), "-");
     assert_eq!(heads(&at_a_shell(&sshd, "alice")), 1);
 }
 
@@ -83,9 +90,8 @@ fn it_is_shown_for_seven_days_from_the_first_time_or_until_it_was_read() {
     for _ in 0..2 {
         assert!(at_a_shell(&sshd, "alice").contains(ENROLLED));
     }
-    // As it is when that was long ago: the third word is when it was first shown.
-    let text = file(&house, "alice");
-    let first = text.split(' ').nth(2).unwrap().to_owned();
+    // As it is when that was long ago.
+    let (text, first) = (file(&house, "alice"), first_shown(&house, "alice"));
     fs::write(house.path(NOTICES).join("alice"), text.replacen(&first, "2020-01-01T00:00:00Z", 1))
         .unwrap();
     assert_eq!(heads(&at_a_shell(&sshd, "alice")), 0);

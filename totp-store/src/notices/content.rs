@@ -73,8 +73,9 @@ impl Content {
         Waiting { notices, more }
     }
 
-    /// Adds a notice; `false` where it is here, or was.
-    pub(super) fn add(&mut self, notice: Notice) -> bool {
+    /// Adds a notice at `now`; `false` where it is here, or was. Where there is no room, the oldest of the most common kind is
+    /// dropped and counted: a flood of one kind, which a thief can cause, hides no other kind.
+    pub(super) fn add(&mut self, notice: Notice, now: UnixTime) -> bool {
         let known = |key: &str| {
             self.seen.iter().any(|seen| seen == key)
                 || self.notices.iter().any(|notice| notice.key() == Some(key))
@@ -82,28 +83,27 @@ impl Content {
         if notice.key().is_some_and(known) {
             return false;
         }
-        let size = |notices: &[Notice]| notices.iter().map(|one| one.print().len()).sum::<usize>();
-        let needed = notice.print().len();
-        // What was shown makes room for what was not.
-        while size(&self.notices).saturating_add(needed) > MOST {
-            let Some(at) = self.notices.iter().position(|one| one.first_shown().is_some()) else {
-                self.more = self.more.saturating_add(1);
-                self.more_shown = None;
-                return true;
-            };
-            let over = self.notices.remove(at);
-            self.see(&over);
-        }
+        self.forget_over(now);
         self.notices.push(notice);
+        while self.size() > MOST
+            && let Some(at) = most_common(&self.notices)
+        {
+            let dropped = self.notices.remove(at);
+            self.see(&dropped);
+            self.more = self.more.saturating_add(1);
+            self.more_shown = None;
+        }
         true
+    }
+
+    /// Bytes of the notices.
+    fn size(&self) -> usize {
+        self.notices.iter().map(|one| one.print().len()).sum()
     }
 
     /// Notes that a program took these, and forgets what is over; says whether anything is new in that.
     pub(super) fn show(&mut self, shown: &Waiting, now: UnixTime) -> bool {
-        let mut changed = self.forget(|notice| notice.is_over(now));
-        if is_over(self.more_shown, now) {
-            (self.more, self.more_shown, changed) = (0, None, true);
-        }
+        let mut changed = self.forget_over(now);
         for notice in &mut self.notices {
             if shown.notices.iter().any(|one| one.is(notice)) {
                 changed |= notice.show(now);
@@ -122,6 +122,15 @@ impl Content {
         self.more = self.more.saturating_sub(counted);
         self.more_shown = self.more_shown.filter(|_| self.more > 0);
         changed || counted > 0
+    }
+
+    fn forget_over(&mut self, now: UnixTime) -> bool {
+        let forgot = self.forget(|notice| notice.is_over(now));
+        let counted = is_over(self.more_shown, now);
+        if counted {
+            (self.more, self.more_shown) = (0, None);
+        }
+        forgot || counted
     }
 
     fn forget(&mut self, is_over: impl Fn(&Notice) -> bool) -> bool {
@@ -165,6 +174,13 @@ impl Content {
         }
         text
     }
+}
+
+/// The oldest notice of the kind that most are of.
+fn most_common(notices: &[Notice]) -> Option<usize> {
+    let like = |one: &Notice| notices.iter().filter(|other| other.kind() == one.kind()).count();
+    let most = notices.iter().map(like).max()?;
+    notices.iter().position(|one| like(one) == most)
 }
 
 fn allocate(file: &File, length: u64) -> io::Result<()> {

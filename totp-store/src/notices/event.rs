@@ -6,7 +6,8 @@ use totp_core::time::UnixTime;
 
 use crate::outbox::About;
 
-/// Characters of a name, an address or a service.
+/// Characters of a name, an address or a service. An address on the word of a service account ends with who says so, and has room
+/// ([`totp_core::event::Place::on_the_word_of`]).
 const SHORT: usize = 60;
 
 /// Characters of a reason.

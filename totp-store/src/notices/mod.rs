@@ -2,8 +2,8 @@
 //! its line, and whoever goes through the audit log later adds it as well: a line is known by the hash of the log's, also for a
 //! while after it is gone.
 //!
-//! A notice stays until seven days after a program first took it, or until `totp-admin notices --read`: that a program took it
-//! does not mean that the user has read it.
+//! A notice stays until seven days after a program first took it (30 days, if it alarms), or until `totp-admin notices --read`:
+//! that a program took it does not mean that the user has read it.
 //!
 //! Not brought to stable storage: mail and the audit log have it, too.
 //!
@@ -91,7 +91,7 @@ impl Notices {
         let name = user.file_name();
         loop {
             let file = self.open_or_create(&name)?;
-            if self.changed(&name, &file, |content| content.add(notice.clone()))? {
+            if self.changed(&name, &file, |content| content.add(notice.clone(), about.time))? {
                 return Ok(());
             }
         }

@@ -1,5 +1,6 @@
 //! One login notice, and its line in the file.
 
+use totp_core::event::EventKind;
 use totp_core::time::{DAY, UnixTime};
 use totp_core::visible::is_plain;
 
@@ -9,6 +10,9 @@ use crate::outbox::{Words, field};
 /// For so long a notice is shown, counted from when a program first took it, in seconds. That a program took it does not mean
 /// that the user has read it.
 const SHOWN_FOR: u64 = 7 * DAY;
+
+/// For so long one that alarms is shown: an owner may be away while a program takes notices each hour.
+const ALARM_SHOWN_FOR: u64 = 30 * DAY;
 
 /// Stands before a line that is no line of the audit log.
 const NO_KEY: &str = "-";
@@ -58,6 +62,11 @@ impl Notice {
         }
     }
 
+    /// The kind of its event; `None` for a line of an earlier version.
+    pub(super) fn kind(&self) -> Option<EventKind> {
+        self.event().map(|event| event.kind)
+    }
+
     /// What the user is shown: printable ASCII.
     #[must_use]
     pub fn sentence(&self) -> String {
@@ -90,7 +99,8 @@ impl Notice {
     }
 
     pub(super) fn is_over(&self, now: UnixTime) -> bool {
-        is_over(self.first_shown, now)
+        let lasts = if self.kind().is_some_and(alarms) { ALARM_SHOWN_FOR } else { SHOWN_FOR };
+        has_passed(lasts, self.first_shown, now)
     }
 
     /// Notes that a program took it; says whether that is news.
@@ -130,9 +140,26 @@ impl Notice {
     }
 }
 
-/// Whether what was first shown then is over.
+/// Whether a count that was first shown then is over.
 pub(super) fn is_over(first_shown: Option<UnixTime>, now: UnixTime) -> bool {
-    first_shown.is_some_and(|first| now.since(first) >= SHOWN_FOR)
+    has_passed(SHOWN_FOR, first_shown, now)
+}
+
+fn has_passed(time: u64, first_shown: Option<UnixTime>, now: UnixTime) -> bool {
+    first_shown.is_some_and(|first| now.since(first) >= time)
+}
+
+/// Whether it is what a thief does, or needs. Not that a second factor was switched on: that befalls each user once, and an owner
+/// whose authenticator was replaced learns of it at the next code.
+fn alarms(kind: EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::CodeAlreadyUsed
+            | EventKind::RecoveryCodeUsed
+            | EventKind::BypassCodeUsed
+            | EventKind::Disabled
+            | EventKind::Reset
+    )
 }
 
 fn parsed(words: &mut Words<'_>) -> Option<Notice> {

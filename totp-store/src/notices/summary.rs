@@ -14,12 +14,11 @@ const MOST: usize = 511;
 const HEAD: &str = "pam-totp: ";
 
 impl Waiting {
-    /// The line: what alarms first, then the newest. What has no room is counted, with the command that lists it. `None` where
+    /// The line: what alarms first, then the newest of each kind, then the others. What has no room is counted, with the command that lists it. `None` where
     /// there is nothing to show.
     #[must_use]
     pub fn summary(&self, user: &UserName) -> Option<String> {
-        let mut all: Vec<&Notice> = self.notices.iter().rev().collect(); // of one minute the later first
-        all.sort_by_key(|notice| (rank(notice), Reverse(time(notice))));
+        let all = self.in_order();
         let count = |shown: usize| self.count().saturating_sub(u64::try_from(shown).unwrap_or(0));
         let mut line = HEAD.to_owned();
         for (shown, notice) in all.iter().enumerate() {
@@ -33,6 +32,19 @@ impl Waiting {
         }
         let left = count(all.len());
         (self.count() > 0).then(|| ended(line, all.len(), left, user))
+    }
+
+    /// A flood of one kind leaves room for the newest of the others.
+    fn in_order(&self) -> Vec<&Notice> {
+        let mut all: Vec<&Notice> = self.notices.iter().rev().collect(); // of one second the later first
+        all.sort_by_key(|notice| Reverse(time(notice)));
+        let newer = |at: usize, one: &Notice| {
+            all.iter().take(at).filter(|other| other.kind() == one.kind()).count()
+        };
+        let mut ranked: Vec<_> =
+            all.iter().enumerate().map(|(at, one)| ((rank(one), newer(at, one)), *one)).collect();
+        ranked.sort_by_key(|(rank, _)| *rank);
+        ranked.into_iter().map(|(_, one)| one).collect()
     }
 
     /// How many there are.
@@ -59,7 +71,7 @@ fn tail(shown: usize, left: u64, user: &UserName) -> String {
 }
 
 fn rank(notice: &Notice) -> u8 {
-    match notice.event().map(|event| event.kind) {
+    match notice.kind() {
         Some(EventKind::CodeAlreadyUsed) => 0,
         _ => 1,
     }

@@ -1,13 +1,16 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
+use proptest::prelude::*;
 use tempfile::TempDir;
+use totp_core::event::{Place, QueuedEvent};
 use totp_core::time::DAY;
 use totp_core::visible::is_plain;
 
 use super::*;
 use crate::files::Owner;
-use crate::permanent::Details;
+use crate::outbox::Mail;
+use crate::permanent::{Details, Entry, Recorded};
 
 const NOW: UnixTime = UnixTime(1_800_000_000);
 
@@ -92,6 +95,28 @@ fn what_a_program_took_is_shown_for_seven_days_more() {
     assert!(look(&notices, NOW.plus(7 * DAY)).is_empty(), "counted from the first time");
     // A clock that was set back is no reason to show less.
     assert_eq!(reasons(&look(&notices, NOW.minus(30 * DAY))), ["one"]);
+}
+
+#[test]
+fn what_alarms_is_shown_for_thirty_days() {
+    let (_temp, notices) = notices();
+    let kinds = [
+        EventKind::CodeAlreadyUsed,
+        EventKind::RecoveryCodeUsed,
+        EventKind::BypassCodeUsed,
+        EventKind::Disabled,
+        EventKind::Reset,
+    ];
+    for (n, kind) in (0..).zip(kinds) {
+        add(&notices, n, &about(kind, None));
+    }
+    add(&notices, 10, &because("no alarm"));
+    notices.show(&alice(), &look(&notices, NOW), NOW).unwrap();
+    let last = NOW.plus(30 * DAY).minus(1);
+    let left = look(&notices, last);
+    assert_eq!(left.notices.iter().map(|one| one.kind().unwrap()).collect::<Vec<_>>(), kinds);
+    notices.show(&alice(), &left, last).unwrap();
+    assert!(look(&notices, NOW.plus(30 * DAY)).is_empty(), "counted from the first time");
 }
 
 #[test]
@@ -201,22 +226,66 @@ fn lines_of_an_earlier_version_are_read_shown_and_forgotten_like_others() {
 }
 
 #[test]
-fn what_has_no_room_is_counted_and_what_was_shown_makes_room() {
+fn what_has_no_room_is_counted_and_the_newest_stay() {
     let (temp, notices) = notices();
     for n in 0..200 {
-        add(&notices, n, &because(&"x".repeat(90)));
+        add(&notices, n, &because(&format!("{n} {}", "x".repeat(90))));
     }
     let waiting = look(&notices, NOW);
     assert_eq!(u64::try_from(waiting.notices.len()).unwrap() + waiting.more, 200);
     assert!(waiting.more > 0 && waiting.notices.len() > 30);
-    notices.show(&alice(), &waiting, NOW).unwrap();
-    add(&notices, 200, &because("late"));
-    let then = look(&notices, NOW);
-    assert_eq!((reasons(&then).last().unwrap().as_str(), then.more), ("late", waiting.more));
+    assert!(reasons(&waiting).last().unwrap().starts_with("199 "));
     assert!(fs::metadata(temp.path().join("notices/alice")).unwrap().len() < 10_000);
-    assert_eq!(reasons(&look(&notices, NOW.plus(7 * DAY))), ["late"], "the count is over as well");
-    notices.mark_read(&alice(), &then).unwrap();
+    notices.show(&alice(), &waiting, NOW).unwrap();
+    assert!(look(&notices, NOW.plus(7 * DAY)).is_empty(), "the count is over as well");
+    notices.mark_read(&alice(), &waiting).unwrap();
     assert!(look(&notices, NOW).is_empty());
+}
+
+#[test]
+fn what_is_dropped_after_it_was_shown_is_counted_and_told_anew() {
+    let (_temp, notices) = notices();
+    for n in 0..200 {
+        add(&notices, n, &because(&"x".repeat(90)));
+    }
+    let shown = look(&notices, NOW);
+    notices.show(&alice(), &shown, NOW).unwrap();
+    let later = NOW.plus(6 * DAY);
+    add(&notices, 200, &About { time: later, ..because("later") });
+    let then = look(&notices, later);
+    assert!(then.more > shown.more);
+    assert_eq!(u64::try_from(then.notices.len()).unwrap() + then.more, 201);
+    assert_eq!(look(&notices, NOW.plus(7 * DAY)).more, then.more, "not told yet");
+    // What was over is no loss, nor is it counted with what is lost later.
+    notices.show(&alice(), &then, later).unwrap();
+    let long_after = NOW.plus(14 * DAY);
+    add(&notices, 201, &About { time: long_after, ..because("late") });
+    let then = look(&notices, NOW);
+    assert_eq!((reasons(&then), then.more), (vec!["late".to_owned()], 0));
+}
+
+#[test]
+fn a_flood_of_one_kind_leaves_the_others_in_the_file_and_in_the_line() {
+    let (_temp, notices) = notices();
+    let others = [EventKind::RecoveryCodeUsed, EventKind::Enrolled, EventKind::CodeAlreadyUsed];
+    let at = |n: u64, event: About| About { time: NOW.plus(n), ..event };
+    for (n, kind) in (0..).zip(others) {
+        add(&notices, n, &at(n, about(kind, None)));
+    }
+    notices.show(&alice(), &look(&notices, NOW), NOW).unwrap();
+    for n in 10..310 {
+        add(&notices, n, &at(n, about(EventKind::EnrollmentOffered, None)));
+    }
+    let waiting = look(&notices, NOW.plus(400));
+    let kinds: Vec<EventKind> = waiting.notices.iter().map(|one| one.kind().unwrap()).collect();
+    assert_eq!(kinds[..3], others);
+    assert!(kinds[3..].iter().all(|kind| *kind == EventKind::EnrollmentOffered));
+    assert_eq!(u64::try_from(kinds.len()).unwrap() + waiting.more, 303);
+    let line = waiting.summary(&alice()).unwrap();
+    let at = |text: &str| line.find(text).unwrap_or_else(|| panic!("{text}: {line}"));
+    assert!(at("A CODE OF YOURS") < at("a new key for"), "{line}");
+    assert!(at("a new key for") < at("second factor switched on"), "{line}");
+    assert!(at("second factor switched on") < at("recovery code used"), "{line}");
 }
 
 #[test]
@@ -325,6 +394,26 @@ fn what_has_no_room_in_a_message_is_counted_with_the_command_that_lists_it() {
         let waiting =
             Waiting { notices: look(&notices, NOW).notices.into_iter().take(n).collect(), more: 0 };
         assert!(waiting.summary(&alice()).unwrap().len() <= 511);
+    }
+}
+
+proptest! {
+    #[test]
+    fn who_says_where_a_login_came_from_is_never_cut(caller in "[a-z0-9._-]{1,32}", rhost in r#"[\\ %="aé]{0,90}|(?s).{0,90}"#) {
+        let place = Place::on_the_word_of(&caller, &"s".repeat(40), &rhost);
+        let (kind, detail) = (EventKind::NotDone, "x".repeat(128));
+        let event = QueuedEvent { id: 1, time: NOW, kind, place, detail };
+        let entry = Entry::of_login(&alice(), &event, None);
+        let recorded = Recorded { seq: 1, hash: hash(1), syslog: String::new() };
+        let about = About::of_entry(&entry, &recorded).unwrap();
+        let says = format!(" (says {caller})");
+        prop_assert!(sentence(&about).contains(&says), "{}", sentence(&about));
+        let waiting = Waiting { notices: vec![Notice::new(Event::of(&about), &hash(1))], more: 0 };
+        let line = waiting.summary(&alice()).unwrap();
+        prop_assert!(line.contains(&says), "{}", line);
+        let mail = Mail::new(about, hash(1), Vec::new(), NOW).print();
+        let from = Mail::parse(&mail).unwrap().about.from.unwrap();
+        prop_assert!(from.ends_with(&says), "{}", from);
     }
 }
 
