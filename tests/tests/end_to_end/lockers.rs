@@ -4,12 +4,10 @@
 use std::fs;
 
 use nix::sys::signal::Signal;
-use pam_totp_tests::{
-    Decider, Desktop, House, Locker, Outcome, PASSWORD, Pam, Phone, Plan, guide, readme,
-};
+use pam_totp_tests::{Decider, Desktop, House, Locker, Outcome, PASSWORD, Pam, Phone, Plan, guide};
 
 use crate::account_phase::opened;
-use crate::written_stacks::{COMMON_ACCOUNT, COMMON_AUTH, FIRST_STEPS};
+use crate::written_stacks::{COMMON_ACCOUNT, COMMON_AUTH, first_steps};
 use crate::{CODE, NEXT};
 
 /// Services of packages that are one line: `auth include login`.
@@ -36,8 +34,7 @@ fn one_answer() -> String {
 
 /// The README's lines for password and code.
 fn two_answers() -> String {
-    let block = readme().block(FIRST_STEPS, "pam_totp.so");
-    block.replace("auth    required pam_totp.so", "auth required pam_totp.so nodelay")
+    first_steps().replace("auth    required pam_totp.so", "auth required pam_totp.so nodelay")
 }
 
 /// Types a password that does not unlock the screen, and waits for the refusal.
