@@ -9,7 +9,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ use pam_totp_tests::{
     Application, Decider, Freezer, House, PASSWORD, Pam, Phone, Plan, Terminal, Tracer, eventually,
 };
 
-use crate::chance::{Chance, rounds, tell};
+use crate::chance::{Chance, leave_out, rounds, tell};
 use crate::{CODE, NEXT};
 
 const STATE: &str = "/var/lib/pam-totp/state/carol";
@@ -184,9 +184,7 @@ fn a_su_frozen_at_any_moment_delays_nothing_and_its_helper_is_in_no_group_of_its
         for round in 0..rounds(6, 60) {
             let mut su = scene.su("");
             let Some(freezer) = Freezer::around(su.pid) else {
-                // Past the harness, which keeps for itself what a test that passes prints.
-                let said = "left out: a frozen su, because no cgroup can be made here\n";
-                std::io::stderr().write_all(said.as_bytes()).unwrap();
+                leave_out("a frozen su", "no cgroup can be made here");
                 return;
             };
             su.terminal.type_line(PASSWORD).expect(CODE);

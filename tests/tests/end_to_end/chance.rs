@@ -6,6 +6,7 @@
 use std::collections::hash_map::RandomState;
 use std::env;
 use std::hash::{BuildHasher as _, Hasher as _};
+use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 /// How often, shortly and in full.
@@ -17,6 +18,12 @@ pub fn rounds(short: usize, full: usize) -> usize {
 #[allow(clippy::print_stdout)]
 pub fn tell(seen: &str) {
     println!("{seen}");
+}
+
+/// Says what this machine cannot try, past the harness, which keeps for itself what a test that passes prints.
+pub fn leave_out(what: &str, because: &str) {
+    let said = format!("left out: {what}, because {because}\n");
+    std::io::stderr().write_all(said.as_bytes()).unwrap();
 }
 
 /// `SplitMix64`: the same numbers for the same seed, on every machine.
