@@ -4,11 +4,13 @@ pub mod base64;
 mod cockpit;
 mod dovecot;
 mod openvpn;
+mod postgresql;
 mod vsftpd;
 
 pub use cockpit::{Cockpit, Conversed};
 pub use dovecot::Dovecot;
 pub use openvpn::OpenVpn;
+pub use postgresql::PostgreSql;
 pub use vsftpd::Vsftpd;
 
 use std::fs;
