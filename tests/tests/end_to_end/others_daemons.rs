@@ -1,5 +1,5 @@
 //! The real vsftpd, Dovecot, OpenVPN and Cockpit: a right code logs in, each try is evaluated once and is one line, and nothing
-//! that is typed is in what they write.
+//! that is typed is in what they write. Their PAM lines are those of the guide.
 
 use pam_totp_tests::{
     Cockpit, Conversed, Dovecot, House, OpenVpn, PASSWORD, Phone, Vsftpd, base64, guide,
@@ -7,7 +7,7 @@ use pam_totp_tests::{
 use serde_json::Value;
 
 use crate::chance::leave_out;
-use crate::written_stacks::{COMMON_ACCOUNT, COMMON_AUTH};
+use crate::written_stacks::{COMMON_ACCOUNT, COMMON_AUTH, first_steps};
 use crate::{CODE, NEXT, ONE_PASSWORD, failures, reasons};
 
 /// One try, with what comes of it: whether it logs in, and why not. It is evaluated once and is one line, without a secret.
@@ -62,6 +62,20 @@ fn phone(document: &Value) -> Phone {
     Phone::new(document["secret"].as_str().unwrap())
 }
 
+/// The guide's lines for programs with one field.
+fn one_field_lines(house: &House) -> String {
+    with_common_files(house, &guide().block("## Services that take one password", "pam_totp.so"))
+}
+
+/// Lines that include Debian's files, without a pause after a refusal.
+fn with_common_files(house: &House, lines: &str) -> String {
+    house.stack("common-auth", COMMON_AUTH);
+    house.stack("common-account", COMMON_ACCOUNT);
+    assert!(lines.contains("pam_totp.so nullok"), "{lines}");
+    lines.replace("pam_totp.so nullok", "pam_totp.so nodelay nullok")
+        + "session required pam_permit.so\n"
+}
+
 fn enrolled(house: &House) -> Value {
     house.admin_json(&["enroll", "alice", "--json", "--no-confirm"])
 }
@@ -85,7 +99,7 @@ fn a_secret_leaves_a_trace_in_base_64_wherever_it_stands() {
 fn vsftpd_takes_password_and_code_in_one_and_leaves_one_line_a_try() {
     let house = House::build();
     let document = enrolled(&house);
-    house.stack("vsftpd", ONE_PASSWORD);
+    house.stack("vsftpd", &one_field_lines(&house));
     let vsftpd = Vsftpd::start(&house);
     one_field(&house, &document, 0, &|text| vsftpd.login("alice", text));
     keeps_secrets(&document, &vsftpd.output(&house));
@@ -113,29 +127,13 @@ fn vsftpd_that_gives_the_password_for_the_code_is_named() {
 fn dovecot_takes_password_and_code_in_one_and_leaves_one_line_a_try() {
     let house = House::build();
     let document = enrolled(&house);
-    house.stack("dovecot", ONE_PASSWORD);
+    house.stack("dovecot", &one_field_lines(&house));
     let dovecot = Dovecot::start(&house);
     one_field(&house, &document, 0, &|text| dovecot.login("alice", text));
     keeps_secrets(&document, &dovecot.output());
 }
 
-/// Password, then code.
-const APART: &str = "auth required pam_unix.so nodelay\nauth required pam_totp.so nodelay\n\
-                     account required pam_unix.so\naccount required pam_totp.so\nsession required pam_permit.so\n";
-
 const VPN: &str = "## OpenVPN";
-
-/// The guide's lines for a server, and for its PAM service.
-fn vpn_lines(house: &House) -> (String, String) {
-    house.stack("common-auth", COMMON_AUTH);
-    house.stack("common-account", COMMON_ACCOUNT);
-    let service = guide().block(VPN, "pam_totp.so");
-    assert!(service.contains("pam_totp.so nullok"));
-    (
-        guide().block(VPN, "plugin "),
-        service.replace("pam_totp.so nullok", "pam_totp.so nodelay nullok"),
-    )
-}
 
 #[test]
 fn openvpn_takes_a_static_challenge_and_password_and_code_in_one() {
@@ -145,16 +143,15 @@ fn openvpn_takes_a_static_challenge_and_password_and_code_in_one() {
     let house = House::build();
     let document = enrolled(&house);
     let phone = phone(&document);
-    let (server, service) = vpn_lines(&house);
-    house.stack("openvpn", &service);
-    let vpn = OpenVpn::start(&house, &server);
+    house.stack("openvpn", &with_common_files(&house, &guide().block(VPN, "pam_totp.so")));
+    let vpn = OpenVpn::start(&house, &guide().block(VPN, "plugin "));
     let code = phone.in_steps(-1);
     for (code, reason) in
         [(code.clone(), None), (code, Some("replay")), (phone.wrong(0), Some("wrong"))]
     {
         is_one_line(&house, &document, reason, || vpn.login_challenged("alice", PASSWORD, &code));
     }
-    house.stack("openvpn", ONE_PASSWORD);
+    house.stack("openvpn", &one_field_lines(&house));
     one_field(&house, &document, 0, &|text| vpn.login("alice", text));
     keeps_secrets(&document, &vpn.output());
 }
@@ -164,7 +161,7 @@ fn cockpit_asks_for_the_code_in_its_conversation_and_writes_nothing_that_logs_in
     let house = House::build();
     let document = enrolled(&house);
     let phone = phone(&document);
-    house.stack("cockpit", APART);
+    house.stack("cockpit", &with_common_files(&house, &first_steps()));
     let cockpit = Cockpit::start(&house);
     let begin = || match cockpit.login("alice", PASSWORD) {
         Conversed::Asked(conversation, prompt) => {
