@@ -13,7 +13,7 @@ use pam_totp_tests::{
 use totp_wire::{Hook, ToDaemon};
 
 use crate::account_phase::opened;
-use crate::chance::{leave_out, rounds, tell};
+use crate::chance::{in_full, leave_out, rounds, tell};
 use crate::{CODE, LAST, NEXT};
 
 /// Where the application says that a login comes from.
@@ -418,7 +418,7 @@ struct Again<'a> {
     user: &'a str,
     phone: Phone,
     state: Vec<u8>,
-    longest: Duration,
+    waits: Vec<Duration>,
 }
 
 impl<'a> Again<'a> {
@@ -426,7 +426,7 @@ impl<'a> Again<'a> {
         let phone = house.enroll(user);
         assert_eq!(root_asks(house, user, &[&phone.in_steps(-1)]).code, Pam::Success);
         let state = fs::read(Self::path(house, user)).unwrap();
-        Self { house, user, phone, state, longest: Duration::ZERO }
+        Self { house, user, phone, state, waits: Vec::new() }
     }
 
     fn path(house: &House, user: &str) -> PathBuf {
@@ -439,7 +439,15 @@ impl<'a> Again<'a> {
         let code = self.phone.now();
         let begun = Instant::now();
         log_in(self.house, &code);
-        self.longest = self.longest.max(begun.elapsed());
+        self.waits.push(begun.elapsed());
+    }
+
+    /// Tells how long it took. Half of them take less than a second; a machine that runs other tests meanwhile promises nothing.
+    fn ends_in_time(mut self, what: &str) {
+        self.waits.sort_unstable();
+        let (median, longest) = (self.waits[self.waits.len() / 2], self.waits.last().unwrap());
+        tell(&format!("{what}: the median is {median:?}, the longest {longest:?}"));
+        assert!(!in_full() || median < Duration::from_secs(1), "{what}: {median:?}");
     }
 }
 
@@ -448,7 +456,9 @@ fn a_users_thousand_connections_and_twenty_loops_keep_no_other_user_and_no_progr
     let house = house();
     let (mut carol, mut alice) = (Again::new(&house, "carol"), Again::new(&house, "alice"));
     let mut application = house.application();
-    let mut floods = vec![starts(&house, IDLE, "1000"), starts(&house, LOOPS, "20")];
+    // No program has more files open than the usual limit, 1,024, leaves room for.
+    let floods = [(IDLE, "500"), (IDLE, "500"), (LOOPS, "20")];
+    let mut floods = floods.map(|(script, count)| starts(&house, script, count));
     let carols = hex(&hello(Hook::Auth, "carol"));
     for _ in 0..rounds(100, 1000) {
         carol.again(|house, code| {
@@ -463,14 +473,12 @@ fn a_users_thousand_connections_and_twenty_loops_keep_no_other_user_and_no_progr
             assert_eq!(outcome.code, Pam::Success, "{outcome:?}");
         });
     }
-    tell(&format!(
-        "the longest unlock: {:?}; the longest login: {:?}",
-        carol.longest, alice.longest
-    ));
     for flood in &mut floods {
         drop(flood.stdin.take());
         flood.wait().unwrap();
     }
+    carol.ends_in_time("an unlock");
+    alice.ends_in_time("a login of root's program");
 }
 
 #[test]

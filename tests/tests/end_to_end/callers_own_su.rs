@@ -4,8 +4,9 @@
 //!
 //! Not tried here: tracing it. A program that its own user traces is not set-uid any more, so there is nothing to delay.
 //!
-//! These are the only tests that measure time, because what is promised is a time: two seconds. Half a second is added for
-//! the programs that are started meanwhile, and on a machine with more to do than it has processors ten seconds pass.
+//! These are the only tests that measure time (but for the flood in `callers`, where all is tried), because what is promised is a
+//! time: two seconds. Half a second is added for the programs that are started meanwhile, and on a machine with more to do than it
+//! has processors ten seconds pass.
 
 use std::fmt::Write as _;
 use std::fs;

@@ -11,7 +11,12 @@ use std::time::{Duration, Instant};
 
 /// How often, shortly and in full.
 pub fn rounds(short: usize, full: usize) -> usize {
-    if env::var_os("PAM_TOTP_TORTURE").is_some() { full } else { short }
+    if in_full() { full } else { short }
+}
+
+/// Whether all is to be tried.
+pub fn in_full() -> bool {
+    env::var_os("PAM_TOTP_TORTURE").is_some()
 }
 
 /// What was seen, with `--nocapture`: the numbers of docs/reliability.md.
