@@ -121,21 +121,6 @@ pub struct Locker {
 }
 
 impl Locker {
-    /// The process.
-    #[must_use]
-    pub fn pid(&self) -> u32 {
-        self.program.id()
-    }
-
-    /// Whether the screen is still locked.
-    ///
-    /// # Panics
-    ///
-    /// If the process can't be looked for.
-    pub fn is_locked(&mut self) -> bool {
-        self.program.try_wait().unwrap().is_none()
-    }
-
     /// Waits until the screen is unlocked, which is when the program ends by itself.
     ///
     /// # Panics

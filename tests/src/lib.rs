@@ -43,7 +43,7 @@ mod tracer;
 pub use accounts::{PASSWORD, Person};
 pub use agent::Agent;
 pub use application::{Answer, Application, Heard, Login, Outcome, Pam};
-pub use daemons::{Cockpit, Conversed, Dovecot, OpenVpn, Vsftpd};
+pub use daemons::{Cockpit, Conversed, Dovecot, OpenVpn, PostgreSql, Vsftpd, base64};
 pub use desktop::{Desktop, Locker, XScreenSaver};
 pub use freezer::Freezer;
 pub use house::{Decider, House, Plan, ROOT_SOCKET, STATE, USER_SOCKET};

@@ -4,7 +4,8 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use super::{Running, base64};
+use super::Running;
+use super::base64::{decode, encode};
 use crate::{House, SOON};
 
 /// A running daemon. Its PAM service is `cockpit`.
@@ -45,13 +46,13 @@ impl Cockpit {
     /// A first step: name and password.
     #[must_use]
     pub fn login(&self, user: &str, password: &str) -> Conversed {
-        self.request(&format!("Basic {}", base64(format!("{user}:{password}").as_bytes())))
+        self.request(&format!("Basic {}", encode(format!("{user}:{password}").as_bytes())))
     }
 
     /// A further step: the answer to what was asked.
     #[must_use]
     pub fn answer(&self, conversation: &str, answer: &str) -> Conversed {
-        self.request(&format!("X-Conversation {conversation} {}", base64(answer.as_bytes())))
+        self.request(&format!("X-Conversation {conversation} {}", encode(answer.as_bytes())))
     }
 
     fn request(&self, authorization: &str) -> Conversed {
@@ -70,7 +71,7 @@ impl Cockpit {
             (Some("200"), _) => Conversed::In,
             (Some("401"), Some(wanted)) => {
                 let (id, prompt) = wanted.trim().split_once(' ').expect("a prompt");
-                Conversed::Asked(id.to_string(), prompt.to_string())
+                Conversed::Asked(id.to_string(), decode(prompt))
             }
             (Some("401" | "403"), None) => Conversed::Out,
             _ => panic!("{said}"),

@@ -1,25 +1,28 @@
 //! Other people's daemons in a house, each as it is installed: on loopback, at a free port, and ended with the test.
 
+pub mod base64;
 mod cockpit;
 mod dovecot;
 mod openvpn;
+mod postgresql;
 mod vsftpd;
 
 pub use cockpit::{Cockpit, Conversed};
 pub use dovecot::Dovecot;
 pub use openvpn::OpenVpn;
+pub use postgresql::PostgreSql;
 pub use vsftpd::Vsftpd;
 
-use std::fmt::Write as _;
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command};
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::{House, eventually};
+use crate::{House, SOON, eventually};
 
 /// A daemon that runs, and what it says.
 #[derive(Debug)]
@@ -67,6 +70,23 @@ impl Running {
         self.child.try_wait().unwrap().is_some()
     }
 
+    /// Ends it. What it has said until then.
+    pub(crate) fn ended(mut self) -> String {
+        self.end();
+        self.output()
+    }
+
+    fn end(&mut self) {
+        // What it started ends with it.
+        let _ = kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGTERM);
+        let deadline = Instant::now() + SOON;
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
     /// What it has said so far.
     pub(crate) fn output(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.output).unwrap()).into_owned()
@@ -75,13 +95,13 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // What it started ends with it.
-        let _ = kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGTERM);
-        eventually("the daemon ends", || self.has_ended().then_some(()));
+        // Nothing here may panic: a test that has failed is unwinding already.
+        self.end();
         if std::thread::panicking() {
+            let said = fs::read(&self.output).unwrap_or_default();
             #[allow(clippy::print_stderr)]
             {
-                eprintln!("--- {}:\n{}", self.output.display(), self.output());
+                eprintln!("--- {}:\n{}", self.output.display(), String::from_utf8_lossy(&said));
             }
         }
     }
@@ -97,18 +117,4 @@ fn add_account(house: &House, name: &str, id: u32) {
         let lines = fs::read_to_string(&path).unwrap();
         fs::write(&path, lines + &line).unwrap();
     }
-}
-
-/// Base 64, with padding.
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for three in bytes.chunks(3) {
-        let number = (0..3).fold(0, |n, at| (n << 8) | u32::from(*three.get(at).unwrap_or(&0)));
-        for at in 0..4 {
-            let character = ALPHABET[(number >> (18 - 6 * at) & 63) as usize];
-            let _ = write!(text, "{}", if at > three.len() { '=' } else { char::from(character) });
-        }
-    }
-    text
 }

@@ -1,11 +1,13 @@
 //! The real OpenVPN, server and client, in a network of their own: a login by its PAM plugin with password and code apart, as
 //! clients send them that were told of a static challenge.
 
+use std::cell::RefCell;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use super::{Running, base64};
+use super::Running;
+use super::base64::encode;
 use crate::{House, eventually};
 
 /// A server that runs, and the network that it and its clients are in. The PAM service is `openvpn`.
@@ -14,29 +16,40 @@ pub struct OpenVpn<'a> {
     house: &'a House,
     network: Running,
     server: Running,
+    /// What the clients have said, one after the other.
+    clients: RefCell<String>,
 }
 
-const PLUGIN: &str =
-    "openvpn-plugin-auth-pam.so \"openvpn login USERNAME password PASSWORD verification OTP\"";
+/// Where Debian has OpenVPN's plugins.
+const PLUGINS: &str = "/usr/lib/openvpn";
+
+const DEVICE: &str = "/dev/net/tun";
 
 impl<'a> OpenVpn<'a> {
-    /// Starts it.
+    /// Whether this machine has what a server needs of its kernel.
+    #[must_use]
+    pub fn has_device() -> bool {
+        // The file may be there, and the device not.
+        fs::OpenOptions::new().read(true).write(true).open(DEVICE).is_ok()
+    }
+
+    /// Starts it with these lines, of which one names the plugin as Debian has it.
     ///
     /// # Panics
     ///
     /// If it does not listen.
     #[must_use]
-    pub fn start(house: &'a House) -> Self {
+    pub fn start(house: &'a House, lines: &str) -> Self {
         make_certificate(house);
-        let plugins = plugins();
+        let lines = lines.replace(PLUGINS, plugins());
         let server = format!(
             "dev tun\nserver 10.8.0.0 255.255.255.0\nlocal 127.0.0.1\nport 1194\nproto udp\nca /run/vpn/cert\ncert /run/vpn/cert\n\
-             key /run/vpn/key\ndh none\nverify-client-cert none\nusername-as-common-name\nplugin {plugins}/{PLUGIN}\n\
+             key /run/vpn/key\ndh none\nverify-client-cert none\nusername-as-common-name\n{lines}\
              ifconfig-noexec\nroute-noexec\nverb 4\n"
         );
         fs::write(house.path("/run/vpn/server.conf"), server).unwrap();
         house.run("mkdir", &["/dev/net"]);
-        house.run("cp", &["-a", "/dev/machine/net/tun", "/dev/net/tun"]);
+        house.run("cp", &["-a", "/dev/machine/net/tun", DEVICE]);
         let mut command = house.command("unshare");
         command.args(["--net", "sh", "-c", "ip link set lo up && echo up && exec sleep infinity"]);
         let network = Running::start(house, "network", command);
@@ -47,7 +60,7 @@ impl<'a> OpenVpn<'a> {
             assert!(!server.has_ended(), "openvpn has ended: {}", server.output());
             server.output().contains("Initialization Sequence Completed").then_some(())
         });
-        Self { house, network, server }
+        Self { house, network, server, clients: RefCell::default() }
     }
 
     /// Whether a client is let in. `password` is what it sends.
@@ -65,24 +78,26 @@ impl<'a> OpenVpn<'a> {
         fs::write(house.path("/run/vpn/client.conf"), client).unwrap();
         let command = Self::inside(house, &self.network, "/run/vpn/client.conf");
         let client = Running::start(house, "openvpn-client", command);
-        eventually("the client is in, or is not", || {
+        let is_in = eventually("the client is in, or is not", || {
             let said = client.output();
             let is_in = said.contains("Initialization Sequence Completed");
             (is_in || said.contains("AUTH_FAILED")).then_some(is_in)
-        })
+        });
+        self.clients.borrow_mut().push_str(&client.ended());
+        is_in
     }
 
     /// The same with password and code apart, as after a static challenge.
     #[must_use]
     pub fn login_challenged(&self, user: &str, password: &str, code: &str) -> bool {
-        let both = [password, code].map(|text| base64(text.as_bytes()));
+        let both = [password, code].map(|text| encode(text.as_bytes()));
         self.login(user, &format!("SCRV1:{}:{}", both[0], both[1]))
     }
 
-    /// What the server has said.
+    /// What the server and its clients have said.
     #[must_use]
     pub fn output(&self) -> String {
-        self.server.output()
+        self.server.output() + &self.clients.borrow()
     }
 
     fn inside(house: &House, network: &Running, settings: &str) -> Command {
@@ -94,11 +109,11 @@ impl<'a> OpenVpn<'a> {
 }
 
 /// Where this machine has OpenVPN's plugins.
-fn plugins() -> String {
-    let candidates = ["/usr/lib/openvpn", "/usr/lib64/openvpn/plugins", "/usr/lib/openvpn/plugins"];
+fn plugins() -> &'static str {
+    let candidates = [PLUGINS, "/usr/lib64/openvpn/plugins", "/usr/lib/openvpn/plugins"];
     let has_it =
         |path: &&&str| fs::exists(format!("{path}/openvpn-plugin-auth-pam.so")).unwrap_or(false);
-    (*candidates.iter().find(has_it).expect("openvpn is needed")).to_string()
+    candidates.iter().find(has_it).expect("openvpn is needed")
 }
 
 /// One certificate, for the server and as what signs it.

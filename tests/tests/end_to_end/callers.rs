@@ -13,7 +13,7 @@ use pam_totp_tests::{
 use totp_wire::{Hook, ToDaemon};
 
 use crate::account_phase::opened;
-use crate::chance::{rounds, tell};
+use crate::chance::{in_full, leave_out, rounds, tell};
 use crate::{CODE, LAST, NEXT};
 
 /// Where the application says that a login comes from.
@@ -249,9 +249,7 @@ fn a_set_uid_program_is_the_user_that_it_runs_as_and_not_the_user_who_runs_it() 
 fn bob_has_namespaces(house: &House) -> bool {
     let output = house.command_as("bob", "unshare").args(["-U", "true"]).output().unwrap();
     if !output.status.success() {
-        // Past the harness, which keeps for itself what a test that passes prints.
-        let said = "left out: user namespaces, because none can be made here\n";
-        std::io::stderr().write_all(said.as_bytes()).unwrap();
+        leave_out("user namespaces", "none can be made here");
     }
     output.status.success()
 }
@@ -429,7 +427,7 @@ struct Again<'a> {
     user: &'a str,
     phone: Phone,
     state: Vec<u8>,
-    longest: Duration,
+    waits: Vec<Duration>,
 }
 
 impl<'a> Again<'a> {
@@ -437,7 +435,7 @@ impl<'a> Again<'a> {
         let phone = house.enroll(user);
         assert_eq!(root_asks(house, user, &[&phone.in_steps(-1)]).code, Pam::Success);
         let state = fs::read(Self::path(house, user)).unwrap();
-        Self { house, user, phone, state, longest: Duration::ZERO }
+        Self { house, user, phone, state, waits: Vec::new() }
     }
 
     fn path(house: &House, user: &str) -> PathBuf {
@@ -450,7 +448,15 @@ impl<'a> Again<'a> {
         let code = self.phone.now();
         let begun = Instant::now();
         log_in(self.house, &code);
-        self.longest = self.longest.max(begun.elapsed());
+        self.waits.push(begun.elapsed());
+    }
+
+    /// Tells how long it took. Half of them take less than a second; a machine that runs other tests meanwhile promises nothing.
+    fn ends_in_time(mut self, what: &str) {
+        self.waits.sort_unstable();
+        let (median, longest) = (self.waits[self.waits.len() / 2], self.waits.last().unwrap());
+        tell(&format!("{what}: the median is {median:?}, the longest {longest:?}"));
+        assert!(!in_full() || median < Duration::from_secs(1), "{what}: {median:?}");
     }
 }
 
@@ -459,7 +465,9 @@ fn a_users_thousand_connections_and_twenty_loops_keep_no_other_user_and_no_progr
     let house = house();
     let (mut carol, mut alice) = (Again::new(&house, "carol"), Again::new(&house, "alice"));
     let mut application = house.application();
-    let mut floods = vec![starts(&house, IDLE, "1000"), starts(&house, LOOPS, "20")];
+    // No program has more files open than the usual limit, 1,024, leaves room for.
+    let floods = [(IDLE, "500"), (IDLE, "500"), (LOOPS, "20")];
+    let mut floods = floods.map(|(script, count)| starts(&house, script, count));
     let carols = hex(&hello(Hook::Auth, "carol"));
     for _ in 0..rounds(100, 1000) {
         carol.again(|house, code| {
@@ -474,14 +482,12 @@ fn a_users_thousand_connections_and_twenty_loops_keep_no_other_user_and_no_progr
             assert_eq!(outcome.code, Pam::Success, "{outcome:?}");
         });
     }
-    tell(&format!(
-        "the longest unlock: {:?}; the longest login: {:?}",
-        carol.longest, alice.longest
-    ));
     for flood in &mut floods {
         drop(flood.stdin.take());
         flood.wait().unwrap();
     }
+    carol.ends_in_time("an unlock");
+    alice.ends_in_time("a login of root's program");
 }
 
 #[test]

@@ -4,12 +4,13 @@
 //!
 //! Not tried here: tracing it. A program that its own user traces is not set-uid any more, so there is nothing to delay.
 //!
-//! These are the only tests that measure time, because what is promised is a time: two seconds. Half a second is added for
-//! the programs that are started meanwhile, and on a machine with more to do than it has processors ten seconds pass.
+//! These are the only tests that measure time (but for the flood in `callers`, where all is tried), because what is promised is a
+//! time: two seconds. Half a second is added for the programs that are started meanwhile, and on a machine with more to do than it
+//! has processors ten seconds pass.
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,7 @@ use pam_totp_tests::{
     Application, Decider, Freezer, House, PASSWORD, Pam, Phone, Plan, Terminal, Tracer, eventually,
 };
 
-use crate::chance::{Chance, rounds, tell};
+use crate::chance::{Chance, leave_out, rounds, tell};
 use crate::{CODE, NEXT};
 
 const STATE: &str = "/var/lib/pam-totp/state/carol";
@@ -184,9 +185,7 @@ fn a_su_frozen_at_any_moment_delays_nothing_and_its_helper_is_in_no_group_of_its
         for round in 0..rounds(6, 60) {
             let mut su = scene.su("");
             let Some(freezer) = Freezer::around(su.pid) else {
-                // Past the harness, which keeps for itself what a test that passes prints.
-                let said = "left out: a frozen su, because no cgroup can be made here\n";
-                std::io::stderr().write_all(said.as_bytes()).unwrap();
+                leave_out("a frozen su", "no cgroup can be made here");
                 return;
             };
             su.terminal.type_line(PASSWORD).expect(CODE);

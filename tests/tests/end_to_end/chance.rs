@@ -6,17 +6,29 @@
 use std::collections::hash_map::RandomState;
 use std::env;
 use std::hash::{BuildHasher as _, Hasher as _};
+use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 /// How often, shortly and in full.
 pub fn rounds(short: usize, full: usize) -> usize {
-    if env::var_os("PAM_TOTP_TORTURE").is_some() { full } else { short }
+    if in_full() { full } else { short }
+}
+
+/// Whether all is to be tried.
+pub fn in_full() -> bool {
+    env::var_os("PAM_TOTP_TORTURE").is_some()
 }
 
 /// What was seen, with `--nocapture`: the numbers of docs/reliability.md.
 #[allow(clippy::print_stdout)]
 pub fn tell(seen: &str) {
     println!("{seen}");
+}
+
+/// Says what this machine cannot try, past the harness, which keeps for itself what a test that passes prints.
+pub fn leave_out(what: &str, because: &str) {
+    let said = format!("left out: {what}, because {because}\n");
+    std::io::stderr().write_all(said.as_bytes()).unwrap();
 }
 
 /// `SplitMix64`: the same numbers for the same seed, on every machine.

@@ -1,10 +1,10 @@
 //! Account and setcred: behind a refusal that the stack passed over, behind auth about another user or long ago, and where
 //! auth did not run and nothing that decides is there.
 
-use std::io::Write as _;
-
 use nix::sys::signal::Signal;
 use pam_totp_tests::{Decider, House, Outcome, PASSWORD, Pam, Phone, Plan};
+
+use crate::chance::leave_out;
 
 /// Where no daemon listens, and what can't be started in its place.
 const NOTHING: &str = "socket=/run/no-such-socket once=/nonexistent";
@@ -79,9 +79,7 @@ fn eleven_minutes_behind_auth_account_denies_whatever_auth_came_to() {
     };
     let plain = uptime(&["cat", "/proc/uptime"]);
     if uptime(&["unshare", "--time", &later(60), "cat", "/proc/uptime"]) < plain + 3600.0 {
-        let said =
-            b"left out: account long behind auth, because no time namespace can be made here\n";
-        std::io::stderr().write_all(said).unwrap();
+        leave_out("account long behind auth", "no time namespace can be made here");
         return;
     }
     let right = |step| [PASSWORD.to_string(), phone.in_steps(step), phone.in_steps(step)];

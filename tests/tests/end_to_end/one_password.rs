@@ -5,6 +5,7 @@ use std::fs;
 
 use pam_totp_tests::{Answer, FirstFactor, House, Outcome, PASSWORD, Pam, Sshd};
 
+use crate::account_phase::opened;
 use crate::{CODE, ENROLLS, NEXT, ONE_PASSWORD, failures, reasons};
 
 const BOTH: &str = "Password and verification code, together: ";
@@ -227,16 +228,10 @@ fn a_password_in_place_of_a_code_is_an_answer_like_any_other_and_is_named_in_the
     assert_ne!(spent(&house, "alice"), before);
 }
 
-/// Opens an enrollment, and gives its code.
-fn opened(house: &House) -> String {
-    let document = house.admin_json(&["enroll", "alice", "--at-login", "--json"]);
-    document["enrollment_code"].as_str().expect("a code").to_string()
-}
-
 #[test]
 fn an_enrollment_code_is_as_good_as_before_where_nobody_could_be_asked() {
     let house = House::with_config(ENROLLS);
-    let code = opened(&house);
+    let code = opened(&house, "alice");
     let mut application = house.application();
     for _ in 0..4 {
         let mut login = application.login("code", "alice");
@@ -264,7 +259,7 @@ fn an_enrollment_code_is_as_good_as_before_where_nobody_could_be_asked() {
 #[test]
 fn a_program_that_never_calls_account_gets_three_logins_by_an_enrollment_code() {
     let house = House::with_config(ENROLLS);
-    let code = opened(&house);
+    let code = opened(&house, "alice");
     let mut application = house.application();
     let mut let_in = 0;
     for _ in 0..5 {
@@ -277,7 +272,7 @@ fn a_program_that_never_calls_account_gets_three_logins_by_an_enrollment_code() 
 #[test]
 fn a_stack_that_passes_over_account_is_not_let_in_for_ever_by_an_enrollment_code() {
     let house = House::with_config(ENROLLS);
-    let code = opened(&house);
+    let code = opened(&house, "alice");
     house.stack("code", "auth required pam_totp.so nodelay\naccount optional pam_totp.so\naccount required pam_permit.so\n");
     let mut application = house.application();
     let let_in = (0..20).filter(|_| {
@@ -292,7 +287,7 @@ fn a_stack_that_passes_over_account_is_not_let_in_for_ever_by_an_enrollment_code
 #[test]
 fn over_ssh_the_password_method_uses_up_no_enrollment_code() {
     let house = House::build();
-    let code = opened(&house);
+    let code = opened(&house, "alice");
     house.stack("sshd", ONE_PASSWORD);
     let sshd = Sshd::start(&house, FirstFactor::PasswordMethod);
     for _ in 0..4 {

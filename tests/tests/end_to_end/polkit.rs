@@ -6,9 +6,9 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
-use pam_totp_tests::{Decider, House, PASSWORD, Pam, Phone, Plan, readme};
+use pam_totp_tests::{Decider, House, PASSWORD, Pam, Phone, Plan};
 
-use crate::written_stacks::{COMMON_ACCOUNT, COMMON_AUTH, FIRST_STEPS};
+use crate::written_stacks::{COMMON_ACCOUNT, COMMON_AUTH, first_steps};
 use crate::{CODE, NEXT};
 
 /// Where Debian has it.
@@ -30,8 +30,8 @@ fn house(decided_by: Decider) -> (House, Phone) {
     let house = House::from_plan(&Plan { decided_by, ..Plan::default() });
     house.stack("common-auth", COMMON_AUTH);
     house.stack("common-account", COMMON_ACCOUNT);
-    let lines = readme().block(FIRST_STEPS, "pam_totp.so");
-    house.stack("polkit-1", &lines.replace("pam_totp.so nullok", "pam_totp.so nodelay nullok"));
+    let lines = first_steps().replace("pam_totp.so nullok", "pam_totp.so nodelay nullok");
+    house.stack("polkit-1", &lines);
     let phone = house.enroll("alice");
     (house, phone)
 }

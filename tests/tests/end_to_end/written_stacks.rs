@@ -20,7 +20,7 @@ account requisite pam_deny.so
 account required pam_permit.so
 ";
 
-pub(crate) const FIRST_STEPS: &str = "## Switch it on without locking yourself out";
+const FIRST_STEPS: &str = "## Switch it on without locking yourself out";
 const KEYS: &str = "## ssh with public keys";
 const KEY_CODE: &str = "### Key and code";
 const KEY_PASSWORD_CODE: &str = "### Key, password and code";
@@ -39,7 +39,7 @@ fn house(heading: &str) -> (House, Phone) {
 }
 
 /// The lines of the first steps, of which those for sudo are for ssh as well.
-fn first_steps() -> String {
+pub(crate) fn first_steps() -> String {
     let readme = readme();
     readme.block(FIRST_STEPS, "account required pam_totp.so")
         + &readme.block(FIRST_STEPS, "session optional pam_totp.so")
