@@ -102,8 +102,8 @@ impl<'a, S: Store> Trial<'a, S> {
                             }
                         }
                     }
-                    // The same answer again has its line already.
-                    if !pretend {
+                    // What a program gives at each prompt has its line already.
+                    if !(pretend && (is_password || combined.is_some())) {
                         self.note(&judged);
                     }
                     if let Verdict::Refused(_) = judged.verdict {
