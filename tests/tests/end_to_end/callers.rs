@@ -14,6 +14,7 @@ use totp_wire::{Hook, ToDaemon};
 
 use crate::account_phase::opened;
 use crate::chance::{in_full, leave_out, rounds, tell};
+use crate::hostile_packets::prompts_with_key;
 use crate::{CODE, LAST, NEXT};
 
 /// Where the application says that a login comes from.
@@ -206,15 +207,7 @@ fn a_service_brings_no_key_that_is_remembered() {
     let remember = "[remember]\ndays = 30\nservices = [\"code\"]\n";
     let house = house_with(&format!("{remember}[callers]\nallow = {{ web = [\"alice\"] }}\n"));
     let phone = house.enroll("alice");
-    let prompts = |mut application: Application, answers: &[&str]| {
-        let mut login = application.login("code", "alice");
-        login.variable("SSH_AUTH_INFO_0", &key);
-        let outcome = login.authenticate(answers.iter().copied());
-        if outcome.code == Pam::Success {
-            login.call("acct 0", ["y"]);
-        }
-        outcome.prompts().len()
-    };
+    let prompts = |application, answers: &[&str]| prompts_with_key(application, &key, answers);
     assert_eq!(prompts(house.application(), &[&phone.now()]), 1);
     assert_eq!(prompts(house.application(), &[]), 0, "it is remembered");
     assert_eq!(prompts(house.application_as("web"), &[]), 1);

@@ -422,20 +422,27 @@ fn a_users_own_program_comes_from_nowhere_whatever_it_says() {
     assert!(is_challenged(&house, Some("carol"), ""));
 }
 
+/// How many prompts a login of alice's with this key has. One that is granted has the key remembered.
+pub(crate) fn prompts_with_key(
+    mut application: pam_totp_tests::Application,
+    key: &str,
+    answers: &[&str],
+) -> usize {
+    let mut login = application.login("code", "alice");
+    login.variable("SSH_AUTH_INFO_0", key);
+    let outcome = login.authenticate(answers.iter().copied());
+    if outcome.code == Pam::Success {
+        login.call("acct 0", ["y"]);
+    }
+    outcome.prompts().len()
+}
+
 #[test]
 fn a_users_own_program_brings_no_key_that_is_remembered() {
     let key = format!("publickey ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{}", "A".repeat(43));
     let house = house_with("[remember]\ndays = 30\nservices = [\"code\"]\n");
     let phone = house.enroll("alice");
-    let prompts = |mut application: pam_totp_tests::Application, answers: &[&str]| {
-        let mut login = application.login("code", "alice");
-        login.variable("SSH_AUTH_INFO_0", &key);
-        let outcome = login.authenticate(answers.iter().copied());
-        if outcome.code == Pam::Success {
-            login.call("acct 0", ["y"]);
-        }
-        outcome.prompts().len()
-    };
+    let prompts = |application, answers: &[&str]| prompts_with_key(application, &key, answers);
     assert_eq!(prompts(house.application(), &[&phone.now()]), 1);
     assert_eq!(prompts(house.application(), &[]), 0, "it is remembered");
     assert_eq!(prompts(house.application_as("alice"), &[]), 1);
